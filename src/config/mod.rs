@@ -1,0 +1,64 @@
+//! Rank 1: text → valid [`Config`]; every problem as a [`Diagnostic`] with a span, all at once.
+//! Knows nothing of the environment, processes or the clock.
+
+mod diagnostic;
+mod pattern;
+mod task;
+
+pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
+pub use pattern::Pattern;
+pub use task::{
+    Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When,
+};
+
+use crate::model::WsPath;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// A configuration: every file, read and validated on its own. Whether the names in it refer to
+/// anything is judged by the graph.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// The workspace root, absolute.
+    pub root: PathBuf,
+    /// The files, the root's first.
+    pub files: Vec<SourceFile>,
+    /// `[settings]`, profiles applied.
+    pub settings: Settings,
+    /// `[policy]`.
+    pub policy: Policy,
+    /// The profiles in force, weakest first.
+    pub profiles: Vec<String>,
+    /// All tasks, by file and then in the order they stand in it.
+    pub tasks: Vec<Task>,
+}
+
+/// A file of the configuration.
+#[derive(Debug, Clone)]
+pub struct SourceFile {
+    /// Relative to the workspace root.
+    pub path: WsPath,
+    /// Its text.
+    pub text: Arc<str>,
+}
+
+/// `[settings]`.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// How many tasks may run at once; none: as many as there are cores.
+    pub jobs: Option<u32>,
+    /// Of a task that names none.
+    pub timeout: Duration,
+}
+
+/// `[policy]`: what `weir tasks deps check` holds the graph to.
+#[derive(Debug, Clone, Default)]
+pub struct Policy {
+    /// Entry tasks.
+    pub entry: Vec<Located<String>>,
+    /// `sources = "require"`.
+    pub require_sources: bool,
+    /// A task slower than this wants outputs.
+    pub outputs_after: Option<Duration>,
+}

@@ -1,0 +1,16 @@
+//! Rank 0: plain data that every other room speaks in. Ids, paths, digests, durations, outcomes,
+//! reasons. Knows nothing else of weir, does no IO.
+
+mod digest;
+mod duration;
+mod key;
+mod outcome;
+mod path;
+mod task;
+
+pub use digest::{Digest, Hasher, ParseDigestError};
+pub use duration::{format_duration, parse_duration};
+pub use key::{KeyPart, KeySink, KeyValue, PartKind};
+pub use outcome::{FailReason, Notice, Outcome, Reason, SkipReason};
+pub use path::{PathError, WsPath};
+pub use task::{NodeId, TaskName};
