@@ -5,4 +5,5 @@
 
 pub mod config;
 pub mod event;
+pub mod journal;
 pub mod model;

@@ -1,0 +1,18 @@
+//! Replacing a file as one step: a reader sees the old content or the new, never a part.
+
+use std::io::{self, Write};
+use std::path::Path;
+
+/// Writes `data` to `path` through a temporary file beside it and a rename. The folder must exist.
+/// Not forced to the disk: after a power failure the file may be empty or old, and its reader must
+/// check what it reads.
+///
+/// # Errors
+/// Whatever creating, writing or renaming reports; the old file is then untouched.
+pub fn replace(path: &Path, data: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a file needs a folder"))?;
+    let mut file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    file.write_all(data)?;
+    file.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
