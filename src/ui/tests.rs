@@ -1,0 +1,1 @@
+//! Hand-made runs, and what is written about them.
