@@ -28,12 +28,19 @@ pub(super) struct Board {
 impl Board {
     /// A plan with `total` tasks, groups not counted.
     pub(super) fn plan(&mut self, total: usize) {
-        *self = Self { total, ..Self::default() };
+        *self = Self {
+            total,
+            ..Self::default()
+        };
     }
 
     /// A task starts, or starts again.
     pub(super) fn start(&mut self, task: &TaskName, attempt: u32) {
-        match self.running.iter_mut().find(|running| running.task == *task) {
+        match self
+            .running
+            .iter_mut()
+            .find(|running| running.task == *task)
+        {
             Some(running) => running.attempt = attempt,
             None => self.running.push(Running {
                 task: task.clone(),
@@ -72,8 +79,15 @@ impl Board {
         // The last column stays free: a character in it makes some terminals wrap.
         let columns = columns.saturating_sub(1);
         let most = height.saturating_sub(3).clamp(1, MOST_TASKS);
-        let shown = if self.running.len() > most { most - 1 } else { self.running.len() };
-        let name_width = self.running[..shown].iter().map(|task| width(&clean(task.task.as_str()))).max();
+        let shown = if self.running.len() > most {
+            most - 1
+        } else {
+            self.running.len()
+        };
+        let name_width = self.running[..shown]
+            .iter()
+            .map(|task| width(&clean(task.task.as_str())))
+            .max();
         let name_width = name_width.unwrap_or(0).min(columns / 2);
         let mut lines = Vec::with_capacity(shown + 2);
         for running in &self.running[..shown] {
@@ -96,7 +110,10 @@ impl Board {
             self.total,
             self.running.len()
         ));
-        lines.iter().map(|line| truncate(line, columns).into_owned()).collect()
+        lines
+            .iter()
+            .map(|line| truncate(line, columns).into_owned())
+            .collect()
     }
 }
 
@@ -116,7 +133,7 @@ mod tests {
         assert_eq!(lines.len(), 6);
         assert!(lines.iter().all(|line| width(line) <= 29), "{lines:?}");
         assert_eq!(lines[4], "   … and 25 more");
-        assert_eq!(lines[5], "   1 of 40 done, 29 running, …");
+        assert_eq!(lines[5], "   1 of 40 done, 29 running,…");
         assert_eq!(board.lines(1, 1).len(), 2);
         assert_eq!(board.lines(200, 100).len(), MOST_TASKS + 1);
     }

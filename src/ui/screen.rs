@@ -38,7 +38,12 @@ pub(super) struct Screen {
 
 impl Screen {
     /// `terminal`: a live region may be drawn. `github`: GitHub reads along and obeys commands.
-    pub(super) fn new(out: Box<dyn Write + Send>, color: bool, terminal: bool, github: bool) -> Self {
+    pub(super) fn new(
+        out: Box<dyn Write + Send>,
+        color: bool,
+        terminal: bool,
+        github: bool,
+    ) -> Self {
         Self {
             out,
             broken: false,
@@ -78,7 +83,9 @@ impl Screen {
             self.token = Some(token);
         }
         if (self.color || self.terminal) && !self.unsettled {
-            self.unsettled = bytes.iter().any(|byte| matches!(byte, 0x0e | 0x0f | 0x1b | 0x90 | 0x9b | 0x9d));
+            self.unsettled = bytes
+                .iter()
+                .any(|byte| matches!(byte, 0x0e | 0x0f | 0x1b | 0x90 | 0x9b | 0x9d));
         }
         self.at_line_start = *last == b'\n';
         self.push(bytes);
@@ -148,7 +155,11 @@ impl Screen {
             self.buffer.clear();
             return;
         }
-        let written = if self.buffer.is_empty() { Ok(()) } else { self.out.write_all(&self.buffer) };
+        let written = if self.buffer.is_empty() {
+            Ok(())
+        } else {
+            self.out.write_all(&self.buffer)
+        };
         self.broken = written.and_then(|()| self.out.flush()).is_err();
         self.buffer.clear();
     }
@@ -200,5 +211,48 @@ fn random_word() -> String {
 pub(super) fn size(fixed_width: Option<u16>) -> (usize, usize) {
     let asked = terminal_size::terminal_size();
     let (width, height) = asked.map_or((80, 24), |(width, height)| (width.0, height.0));
-    (usize::from(fixed_width.unwrap_or(width)), usize::from(height))
+    (
+        usize::from(fixed_width.unwrap_or(width)),
+        usize::from(height),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    /// Remembers the largest write.
+    struct Largest(Arc<AtomicUsize>);
+
+    impl Write for Largest {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.fetch_max(bytes.len(), Ordering::Relaxed);
+            Ok(bytes.len())
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    #[test]
+    fn output_is_not_gathered_in_memory() {
+        let largest = Arc::new(AtomicUsize::new(0));
+        let mut screen = Screen::new(Box::new(Largest(largest.clone())), true, true, true);
+        for _ in 0..100 {
+            screen.raw(&vec![b'x'; BUFFER]);
+        }
+        screen.end_raw();
+        screen.flush();
+        assert!(largest.load(Ordering::Relaxed) <= 2 * BUFFER);
+        assert!(screen.buffer.capacity() <= 4 * BUFFER);
+    }
+
+    #[test]
+    fn words_differ() {
+        assert_ne!(random_word(), random_word());
+        assert_eq!(random_word().len(), 32);
+    }
 }

@@ -96,7 +96,10 @@ pub(super) fn width(text: &str) -> usize {
 /// `text` filled up with spaces to `columns`.
 pub(super) fn pad(text: &str, columns: usize) -> String {
     let mut out = String::from(text);
-    out.extend(std::iter::repeat_n(' ', columns.saturating_sub(width(text))));
+    out.extend(std::iter::repeat_n(
+        ' ',
+        columns.saturating_sub(width(text)),
+    ));
     out
 }
 
@@ -127,7 +130,10 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_get_through() {
-        assert_eq!(clean("a\x1b[2Jb\n\u{202e}c\u{9b}"), "a\\x1b[2Jb\\n\\u{202e}c\\u{9b}");
+        assert_eq!(
+            clean("a\x1b[2Jb\n\u{202e}c\u{9b}"),
+            "a\\x1b[2Jb\\n\\u{202e}c\\u{9b}"
+        );
         assert_eq!(clean("plain ünïcode"), "plain ünïcode");
         assert_eq!(clean_lines("one\ntwo\x07\n", 2), "one\n  two\\x07");
     }
