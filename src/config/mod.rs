@@ -6,7 +6,7 @@ mod pattern;
 mod task;
 
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
-pub use pattern::Pattern;
+pub use pattern::{Pattern, PatternError, build_glob};
 pub use task::{
     Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When,
 };

@@ -1,0 +1,192 @@
+//! The `.weir` folder of a workspace: where its parts are, and what to do where it can't be written.
+
+use crate::journal::{Holder, Lock, LockKind};
+use crate::model::{Digest, TaskName};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// Runs kept under `.weir/runs`.
+const KEPT_RUNS: usize = 20;
+
+/// The `.weir` folder, there and writable.
+#[derive(Debug, Clone)]
+pub struct Place {
+    weir: PathBuf,
+}
+
+/// Why there is no writable `.weir`.
+#[derive(Debug)]
+pub struct PlaceError {
+    /// The path in question.
+    pub path: PathBuf,
+    /// What the system said.
+    pub error: io::Error,
+}
+
+impl std::fmt::Display for PlaceError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "failed to write to `{}`: {}", self.path.display(), self.error)
+    }
+}
+
+impl std::error::Error for PlaceError {}
+
+/// The folder of one run. Its lock tells others that the run is going on.
+#[derive(Debug)]
+pub struct RunFolder {
+    /// The run's id.
+    pub id: String,
+    /// The folder.
+    pub path: PathBuf,
+    _lock: Option<Lock>,
+    _temporary: Option<tempfile::TempDir>,
+}
+
+impl Place {
+    /// Makes sure that `.weir` under `root` is there, ignores itself, and can be written.
+    ///
+    /// # Errors
+    /// [`PlaceError`] where it can't.
+    pub fn open(root: &Path) -> Result<Self, PlaceError> {
+        let weir = root.join(".weir");
+        let make = |path: PathBuf| {
+            std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error })
+        };
+        if !weir.join(".gitignore").is_file() {
+            make(weir.clone())?;
+            let ignore = weir.join(".gitignore");
+            std::fs::write(&ignore, "*\n").map_err(|error| PlaceError { path: ignore, error })?;
+        }
+        for folder in ["state", "locks", "runs", "results", "cas"] {
+            make(weir.join(folder))?;
+        }
+        let place = Self { weir };
+        // Folders may be there on a file system that has become read-only.
+        place.probe()?;
+        Ok(place)
+    }
+
+    /// An existing `.weir`, whatever can be done with it; none if there is none.
+    pub fn existing(root: &Path) -> Option<Self> {
+        let weir = root.join(".weir");
+        weir.join("state").is_dir().then_some(Self { weir })
+    }
+
+    fn probe(&self) -> Result<(), PlaceError> {
+        let state = self.state();
+        nix::unistd::access(&state, nix::unistd::AccessFlags::W_OK)
+            .map_err(|errno| PlaceError { path: state, error: errno.into() })
+    }
+
+    /// `.weir` itself.
+    pub fn weir(&self) -> &Path {
+        &self.weir
+    }
+
+    /// `.weir/state`.
+    pub fn state(&self) -> PathBuf {
+        self.weir.join("state")
+    }
+
+    /// `.weir/runs`.
+    pub fn runs(&self) -> PathBuf {
+        self.weir.join("runs")
+    }
+
+    /// The lock of a task.
+    pub fn task_lock(&self, node: &TaskName) -> PathBuf {
+        self.named_lock("task", node.as_str())
+    }
+
+    /// A lock declared with `locks`.
+    pub fn user_lock(&self, name: &str) -> PathBuf {
+        self.named_lock("name", name)
+    }
+
+    fn named_lock(&self, kind: &str, name: &str) -> PathBuf {
+        self.weir.join("locks").join(format!("{kind}-{}", file_name(name)))
+    }
+
+    /// The lock that runs share and that pruning takes alone.
+    pub fn store_lock(&self) -> PathBuf {
+        self.weir.join("locks/store")
+    }
+
+    /// Makes the folder of a new run, and removes those of old ones.
+    ///
+    /// # Errors
+    /// It can't be created.
+    pub fn new_run(&self, me: &Holder) -> io::Result<RunFolder> {
+        let runs = self.runs();
+        loop {
+            let id = new_id();
+            let path = runs.join(&id);
+            match std::fs::create_dir(&path) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+                Ok(()) => {
+                    let lock = Lock::try_take(&path.join("lock"), LockKind::Exclusive, me)?.ok();
+                    self.remove_old_runs(me);
+                    return Ok(RunFolder { id, path, _lock: lock, _temporary: None });
+                }
+            }
+        }
+    }
+
+    /// The ids of recorded runs, newest first.
+    pub fn run_ids(&self) -> Vec<String> {
+        let mut ids: Vec<String> = std::fs::read_dir(self.runs())
+            .map(|entries| {
+                entries
+                    .flatten()
+                    .filter(|entry| entry.file_type().is_ok_and(|kind| kind.is_dir()))
+                    .filter_map(|entry| entry.file_name().into_string().ok())
+                    .collect()
+            })
+            .unwrap_or_default();
+        ids.sort_unstable_by(|a, b| b.cmp(a));
+        ids
+    }
+
+    fn remove_old_runs(&self, me: &Holder) {
+        for id in self.run_ids().into_iter().skip(KEPT_RUNS) {
+            let path = self.runs().join(&id);
+            // A run that still goes on holds its lock.
+            if matches!(Lock::try_take(&path.join("lock"), LockKind::Exclusive, me), Ok(Ok(_))) {
+                let _ = std::fs::remove_dir_all(&path);
+            }
+        }
+    }
+}
+
+impl RunFolder {
+    /// A folder for a run that leaves no record.
+    ///
+    /// # Errors
+    /// There is no room for temporary files either.
+    pub fn temporary() -> io::Result<Self> {
+        let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
+        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, _temporary: Some(folder) })
+    }
+}
+
+/// Time in UTC and four random digits: `20261121-071630-4f3a`; sorts by time.
+fn new_id() -> String {
+    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let digits: String = time.chars().filter(char::is_ascii_digit).collect();
+    let mut seed = Vec::from(std::process::id().to_le_bytes());
+    seed.extend_from_slice(&crate::fingerprint::now().to_le_bytes());
+    let random = &Digest::of(&seed).to_hex()[..4];
+    format!("{}-{}-{random}", &digits[..8], &digits[8..14])
+}
+
+/// A file name for any text: readable where it can be, unique always.
+pub fn file_name(text: &str) -> String {
+    let plain: String =
+        text.chars().map(|c| if c.is_ascii_alphanumeric() || "-_.".contains(c) { c } else { '_' }).take(80).collect();
+    if plain == text && !plain.starts_with('.') {
+        plain
+    } else {
+        format!("{}-{}", plain.trim_start_matches('.'), &Digest::of(text.as_bytes()).to_hex()[..8])
+    }
+}

@@ -1,0 +1,319 @@
+//! What the workspace remembers between runs: the stat memo, the last result of each task, and the
+//! incarnations written by resets. One log, shared by all processes of the workspace.
+
+use super::outputs::Manifest;
+use crate::fingerprint::Memo;
+use crate::journal::{Log, Trouble};
+use crate::model::{Digest, Hasher};
+use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
+use std::io;
+use std::path::Path;
+
+/// Version of the records.
+const FORMAT: u16 = 1;
+/// A log this long, and this much longer than when it was last written anew, is written anew.
+const COMPACT_AT: u64 = 1 << 20;
+
+/// What a success left.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recorded {
+    /// The key it was left under.
+    pub key: Digest,
+    /// For dependents' keys.
+    pub left: Digest,
+    /// Its outputs.
+    pub outputs: Manifest,
+    /// Digest and bytes of what it printed; none if nothing.
+    pub log: Option<(Digest, u64)>,
+    /// How long it took, milliseconds.
+    pub duration_ms: u64,
+    /// The state it reported.
+    pub state: Option<Digest>,
+}
+
+/// The last that is known of a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Last {
+    /// It succeeded, and this is what it left.
+    Good(Recorded),
+    /// It was started and has not succeeded since. Shared results do not count for it.
+    Dirty {
+        /// What earlier results left, so that it can be told from what somebody else put there.
+        owned: Manifest,
+    },
+}
+
+#[derive(Serialize, Deserialize)]
+enum StateRecord {
+    Memo(Vec<u8>),
+    Last { node: String, last: Last },
+    Incarnation { reset: String, id: [u8; 16] },
+    /// Something was lost: shared results count for no task until it has succeeded here.
+    Distrust,
+}
+
+/// The workspace's memory. Without a log (read-only workspace) it forgets at the end of the run.
+#[derive(Debug)]
+pub struct State {
+    log: Option<Log>,
+    birth: [u8; 16],
+    last: FxHashMap<Box<str>, Last>,
+    incarnations: FxHashMap<Box<str>, [u8; 16]>,
+    distrust: bool,
+    loaded_bytes: u64,
+    records: u64,
+}
+
+impl State {
+    /// Nothing remembered, and nowhere to write.
+    pub fn forgetful() -> Self {
+        Self {
+            log: None,
+            birth: [0; 16],
+            last: FxHashMap::default(),
+            incarnations: FxHashMap::default(),
+            distrust: false,
+            loaded_bytes: 0,
+            records: 0,
+        }
+    }
+
+    /// Opens the state in `.weir/state`; the second value is the stat memo, the third what was
+    /// wrong, for one warning.
+    ///
+    /// # Errors
+    /// The log can't be opened or read.
+    pub fn open(folder: &Path) -> io::Result<(Self, Memo, Option<Trouble>)> {
+        let opened = Log::open(&folder.join("journal"), FORMAT)?;
+        let mut memo = Memo::default();
+        let mut state = Self {
+            log: opened.log,
+            birth: opened.birth,
+            loaded_bytes: opened.data.len() as u64,
+            ..Self::forgetful()
+        };
+        let mut trouble = opened.trouble;
+        for frame in &opened.frames {
+            state.records += 1;
+            if !state.apply(&opened.data[frame.clone()], &mut memo) {
+                trouble = Some(Trouble::Damaged);
+            }
+        }
+        if trouble == Some(Trouble::Damaged) {
+            // What is lost may have been an invalidation or a reset: only the memo, whose every
+            // entry stands on its own, still counts.
+            state.last.clear();
+            state.incarnations.clear();
+            state.distrust = true;
+            if let Some(log) = &mut state.log {
+                let records = [memo.all().map(StateRecord::Memo), Some(StateRecord::Distrust)];
+                let payloads: Vec<Vec<u8>> =
+                    records.into_iter().flatten().filter_map(|record| encode(&record).ok()).collect();
+                let (writer, _) = log.lock()?;
+                writer.replace(payloads.iter().map(Vec::as_slice))?;
+            }
+        }
+        Ok((state, memo, trouble))
+    }
+
+    /// Whether anything can be remembered.
+    pub const fn can_write(&self) -> bool {
+        self.log.is_some()
+    }
+
+    fn apply(&mut self, payload: &[u8], memo: &mut Memo) -> bool {
+        // The memo is by far the largest record; its bytes need no copy.
+        if let Some((&0, rest)) = payload.split_first() {
+            return match postcard::from_bytes::<&[u8]>(rest) {
+                Ok(batch) => memo.absorb(batch),
+                Err(_) => false,
+            };
+        }
+        match postcard::from_bytes(payload) {
+            Ok(record) => {
+                self.remember(record);
+                true
+            }
+            Err(_) => false,
+        }
+    }
+
+    fn remember(&mut self, record: StateRecord) {
+        match record {
+            StateRecord::Memo(_) => {}
+            StateRecord::Last { node, last } => {
+                self.last.insert(node.into(), last);
+            }
+            StateRecord::Incarnation { reset, id } => {
+                self.incarnations.insert(reset.into(), id);
+            }
+            StateRecord::Distrust => self.distrust = true,
+        }
+    }
+
+    fn append(&mut self, record: StateRecord) -> io::Result<()> {
+        if let Some(log) = &mut self.log {
+            let payload = encode(&record)?;
+            let (mut writer, news) = log.lock()?;
+            writer.append(&payload)?;
+            drop(writer);
+            self.take_in(news);
+        }
+        self.records += 1;
+        self.remember(record);
+        Ok(())
+    }
+
+    fn take_in(&mut self, news: Vec<Vec<u8>>) {
+        for payload in news {
+            self.records += 1;
+            if let Ok(record) = postcard::from_bytes(&payload) {
+                self.remember(record);
+            }
+        }
+    }
+
+    /// Takes in what other processes recorded meanwhile.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn refresh(&mut self) -> io::Result<()> {
+        if let Some(log) = &mut self.log {
+            let (writer, news) = log.lock()?;
+            drop(writer);
+            self.take_in(news);
+        }
+        Ok(())
+    }
+
+    /// The last that is known of `node`.
+    pub fn last(&self, node: &str) -> Option<&Last> {
+        self.last.get(node)
+    }
+
+    /// Whether shared results count for `node`.
+    pub fn trusts_shared(&self, node: &str) -> bool {
+        match self.last.get(node) {
+            Some(Last::Good(_)) => true,
+            Some(Last::Dirty { .. }) => false,
+            None => !self.distrust,
+        }
+    }
+
+    /// Before `node` runs: its last result no longer counts, come what may.
+    ///
+    /// # Errors
+    /// It can't be written; then `node` must not be recorded either.
+    pub fn invalidate(&mut self, node: &str) -> io::Result<()> {
+        let owned = match self.last.get(node) {
+            Some(Last::Dirty { .. }) => return Ok(()),
+            Some(Last::Good(recorded)) => recorded.outputs.clone(),
+            None => Manifest::default(),
+        };
+        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned } })
+    }
+
+    /// `node` succeeded.
+    ///
+    /// # Errors
+    /// It can't be written.
+    pub fn record(&mut self, node: &str, recorded: Recorded) -> io::Result<()> {
+        if matches!(self.last.get(node), Some(Last::Good(known)) if *known == recorded) {
+            return Ok(());
+        }
+        self.append(StateRecord::Last { node: node.into(), last: Last::Good(recorded) })
+    }
+
+    /// The incarnation that `reset` wrote last, as text for keys. Where none is on record, it is
+    /// this memory's own birth: a memory that was lost never agrees with an older one.
+    pub fn incarnation(&self, reset: &str) -> String {
+        match self.incarnations.get(reset) {
+            Some(id) => hex(id),
+            None => format!("born {}", hex(&self.birth)),
+        }
+    }
+
+    /// Writes a new incarnation, before the first act of `reset`.
+    ///
+    /// # Errors
+    /// It can't be written; then the reset must not begin, unless nothing is remembered at all.
+    pub fn reincarnate(&mut self, reset: &str) -> io::Result<()> {
+        let mut hasher = Hasher::new();
+        hasher.update(self.incarnation(reset).as_bytes());
+        hasher.update(&fresh_random());
+        let mut id = [0; 16];
+        id.copy_from_slice(&hasher.finish().as_bytes()[..16]);
+        self.append(StateRecord::Incarnation { reset: reset.into(), id })
+    }
+
+    /// Writes what the memo learnt; and the whole log anew when most of it is history.
+    ///
+    /// # Errors
+    /// Writing fails; nothing is lost but speed.
+    pub fn keep_memo(&mut self, memo: &Memo) -> io::Result<()> {
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let Some(news) = memo.take_news() else { return Ok(()) };
+        let (mut writer, others) = log.lock()?;
+        let long = writer.len() + news.len() as u64;
+        if long < COMPACT_AT || long < self.loaded_bytes.max(COMPACT_AT) * 2 && self.records < 50_000 {
+            writer.append(&encode(&StateRecord::Memo(news))?)?;
+            drop(writer);
+            self.take_in(others);
+            return Ok(());
+        }
+        drop(writer);
+        self.take_in(others);
+        self.compact(memo)
+    }
+
+    fn compact(&mut self, memo: &Memo) -> io::Result<()> {
+        let mut payloads = Vec::new();
+        let Some(log) = &mut self.log else { return Ok(()) };
+        let (writer, news) = log.lock()?;
+        for payload in news {
+            if let Ok(record) = postcard::from_bytes(&payload) {
+                match record {
+                    StateRecord::Last { node, last } => drop(self.last.insert(node.into(), last)),
+                    StateRecord::Incarnation { reset, id } => {
+                        self.incarnations.insert(reset.into(), id);
+                    }
+                    StateRecord::Distrust => self.distrust = true,
+                    StateRecord::Memo(_) => {}
+                }
+            }
+        }
+        if let Some(batch) = memo.all() {
+            payloads.push(encode(&StateRecord::Memo(batch))?);
+        }
+        if self.distrust {
+            payloads.push(encode(&StateRecord::Distrust)?);
+        }
+        for (reset, id) in &self.incarnations {
+            payloads.push(encode(&StateRecord::Incarnation { reset: (&**reset).into(), id: *id })?);
+        }
+        for (node, last) in &self.last {
+            payloads.push(encode(&StateRecord::Last { node: (&**node).into(), last: last.clone() })?);
+        }
+        writer.replace(payloads.iter().map(Vec::as_slice))
+    }
+}
+
+fn encode(record: &StateRecord) -> io::Result<Vec<u8>> {
+    postcard::to_stdvec(record).map_err(io::Error::other)
+}
+
+fn hex(id: &[u8; 16]) -> String {
+    id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn fresh_random() -> [u8; 32] {
+    use std::hash::{BuildHasher, Hasher as _};
+    let mut bytes = [0; 32];
+    for part in bytes.chunks_exact_mut(8) {
+        let mut hasher = std::collections::hash_map::RandomState::new().build_hasher();
+        hasher.write_i64(crate::fingerprint::now());
+        part.copy_from_slice(&hasher.finish().to_le_bytes());
+    }
+    bytes
+}

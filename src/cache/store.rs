@@ -1,0 +1,434 @@
+//! Blobs by SHA-256, and results by key. An entry that is torn, corrupt or foreign is no entry.
+
+use super::outputs::{EntryKind, Manifest};
+use super::state::Recorded;
+use crate::journal;
+use crate::model::{Digest, Hasher, KeyPart};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, SystemTime};
+
+/// Version of a result's format.
+const FORMAT: u32 = 1;
+const MAGIC: &str = "weir-result";
+
+/// A result as it is stored under its key.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredResult {
+    /// The node that left it.
+    pub task: String,
+    /// What was recorded.
+    pub recorded: Recorded,
+    /// The run that recorded it.
+    pub run: String,
+    /// The parts of the key, for explanations.
+    pub parts: Vec<KeyPart>,
+}
+
+/// Something wrong with a stored entry; said once, and the entry is a miss.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem(pub String);
+
+/// What a look-up found.
+#[derive(Debug)]
+pub enum Found<T> {
+    /// It.
+    Yes(T),
+    /// Nothing.
+    No,
+    /// Something that is no result; it was taken away.
+    Bad(Problem),
+}
+
+/// Blobs and results, in a workspace or in a folder that several checkouts share.
+#[derive(Debug, Clone)]
+pub struct Store {
+    results: PathBuf,
+    shared: Option<PathBuf>,
+    cas: PathBuf,
+}
+
+/// Sizes of a store.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct StoreStatus {
+    /// Where the blobs are.
+    pub blobs_dir: PathBuf,
+    /// Number of blobs.
+    pub blobs: u64,
+    /// Their bytes.
+    pub blob_bytes: u64,
+    /// Number of results.
+    pub results: u64,
+    /// Their bytes.
+    pub result_bytes: u64,
+}
+
+/// What `weir cache verify` found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub struct Verified {
+    /// Blobs read.
+    pub blobs: u64,
+    /// Results read.
+    pub results: u64,
+    /// Entries that did not hold and were removed, a line each.
+    pub removed: Vec<String>,
+}
+
+impl Store {
+    /// The store of a workspace's `.weir`; with `shared`, blobs live in that folder, and results
+    /// are written to it too.
+    ///
+    /// # Errors
+    /// The folders can't be created.
+    pub fn open(weir: &Path, shared: Option<&Path>) -> io::Result<Self> {
+        let store = Self {
+            results: weir.join("results"),
+            shared: shared.map(|shared| shared.join("results")),
+            cas: shared.unwrap_or(weir).join("cas"),
+        };
+        for folder in [Some(&store.results), store.shared.as_ref(), Some(&store.cas)].into_iter().flatten() {
+            std::fs::create_dir_all(folder)?;
+        }
+        Ok(store)
+    }
+
+    fn blob_path(&self, digest: &Digest) -> PathBuf {
+        let hex = digest.to_hex();
+        self.cas.join(&hex[..2]).join(&hex[2..])
+    }
+
+    fn result_path(folder: &Path, key: &Digest) -> PathBuf {
+        let hex = key.to_hex();
+        folder.join(&hex[..2]).join(&hex[2..])
+    }
+
+    /// Whether a blob is there (its content is judged when it is used).
+    pub fn has_blob(&self, digest: &Digest) -> bool {
+        self.blob_path(digest).is_file()
+    }
+
+    /// Stores the file at `path`, whose digest is thought to be `digest`. False: it is another one
+    /// by now, and nothing was stored under that name.
+    ///
+    /// # Errors
+    /// Reading or writing fails (no space).
+    pub fn put_file(&self, path: &Path, digest: &Digest) -> io::Result<bool> {
+        let target = self.blob_path(digest);
+        if target.is_file() {
+            return Ok(true);
+        }
+        let mut from = File::open(path)?;
+        let (file, written) = self.write_temporary(&target, &mut from)?;
+        if written != *digest {
+            return Ok(false);
+        }
+        persist(file, &target)?;
+        Ok(true)
+    }
+
+    /// Stores bytes.
+    ///
+    /// # Errors
+    /// Writing fails.
+    pub fn put_bytes(&self, bytes: &[u8]) -> io::Result<Digest> {
+        let digest = Digest::of(bytes);
+        let target = self.blob_path(&digest);
+        if !target.is_file() {
+            let (file, _) = self.write_temporary(&target, &mut &bytes[..])?;
+            persist(file, &target)?;
+        }
+        Ok(digest)
+    }
+
+    fn write_temporary(
+        &self,
+        target: &Path,
+        from: &mut dyn Read,
+    ) -> io::Result<(tempfile::NamedTempFile, Digest)> {
+        let folder = target.parent().unwrap_or(&self.cas);
+        let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder);
+        let mut file = match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(folder)?;
+                create()?
+            }
+            other => other?,
+        };
+        let (digest, _) = copy_hashing(from, file.as_file_mut())?;
+        Ok((file, digest))
+    }
+
+    /// Copies a blob to `to`, and says what its content was: digest and bytes.
+    ///
+    /// # Errors
+    /// It is not there, or writing fails.
+    pub fn copy_blob(&self, digest: &Digest, to: &mut dyn Write) -> io::Result<(Digest, u64)> {
+        copy_hashing(&mut File::open(self.blob_path(digest))?, to)
+    }
+
+    /// Opens a blob for reading.
+    ///
+    /// # Errors
+    /// It is not there.
+    pub fn open_blob(&self, digest: &Digest) -> io::Result<File> {
+        File::open(self.blob_path(digest))
+    }
+
+    /// Removes a blob that turned out damaged.
+    pub fn drop_blob(&self, digest: &Digest) {
+        let _ = std::fs::remove_file(self.blob_path(digest));
+    }
+
+    /// The result under `key`: this workspace's, and if `ask_shared`, the shared folder's.
+    pub fn result(&self, key: &Digest, ask_shared: bool) -> Found<StoredResult> {
+        let here = read_result(&Self::result_path(&self.results, key));
+        match (&here, &self.shared) {
+            (Found::No, Some(shared)) if ask_shared => read_result(&Self::result_path(shared, key)),
+            _ => here,
+        }
+    }
+
+    /// Stores a result under `key`; its blobs must be stored before.
+    ///
+    /// # Errors
+    /// Writing fails.
+    pub fn put_result(&self, key: &Digest, result: &StoredResult, share: bool) -> io::Result<()> {
+        let body = serde_json::to_vec(result).map_err(io::Error::other)?;
+        let mut data =
+            format!("{MAGIC} {FORMAT} {} {:08x}\n", body.len(), crc32fast::hash(&body)).into_bytes();
+        data.extend_from_slice(&body);
+        let shared = self.shared.as_ref().filter(|_| share);
+        for folder in std::iter::once(&self.results).chain(shared) {
+            let path = Self::result_path(folder, key);
+            match journal::replace(&path, &data) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                    std::fs::create_dir_all(path.parent().unwrap_or(folder))?;
+                    journal::replace(&path, &data)?;
+                }
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes this workspace's result under `key` away.
+    ///
+    /// # Errors
+    /// Removing fails for another reason than that there is none.
+    pub fn remove_result(&self, key: &Digest) -> io::Result<()> {
+        match std::fs::remove_file(Self::result_path(&self.results, key)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    fn results_folders(&self) -> impl Iterator<Item = &PathBuf> {
+        std::iter::once(&self.results).chain(&self.shared)
+    }
+
+    /// Counts what is there.
+    pub fn status(&self) -> StoreStatus {
+        let mut status = StoreStatus { blobs_dir: self.cas.clone(), ..StoreStatus::default() };
+        for (_, length, _) in files(&self.cas) {
+            status.blobs += 1;
+            status.blob_bytes += length;
+        }
+        for (_, length, _) in files(&self.results) {
+            status.results += 1;
+            status.result_bytes += length;
+        }
+        status
+    }
+
+    /// Reads every entry and removes those that do not hold.
+    pub fn verify(&self) -> Verified {
+        let mut verified = Verified::default();
+        for (path, _, _) in files(&self.cas) {
+            verified.blobs += 1;
+            let name = blob_name(&path);
+            let holds = name.is_some_and(|name| {
+                File::open(&path)
+                    .and_then(|mut file| copy_hashing(&mut file, &mut io::sink()))
+                    .is_ok_and(|(digest, _)| digest == name)
+            });
+            if !holds {
+                let _ = std::fs::remove_file(&path);
+                verified.removed.push(format!("blob `{}`", shown(&path)));
+            }
+        }
+        for (path, _, _) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
+            verified.results += 1;
+            let why = match read_result(&path) {
+                Found::Yes(result) => missing_blob(self, &result.recorded.outputs)
+                    .map(|output| format!("its output `{output}` is not in the store")),
+                Found::No => None,
+                Found::Bad(Problem(why)) => Some(why),
+            };
+            if let Some(why) = why {
+                let _ = std::fs::remove_file(&path);
+                verified.removed.push(format!("result `{}`: {why}", shown(&path)));
+            }
+        }
+        verified
+    }
+
+    /// Removes results not written or used for `max_age`, then the oldest results until the rest
+    /// holds at most `max_bytes` of blobs, then every blob that no result names. Returns results
+    /// and blobs removed, and the bytes freed.
+    ///
+    /// # Errors
+    /// Removing fails.
+    pub fn prune(&self, max_age: Option<Duration>, max_bytes: Option<u64>) -> io::Result<(u64, u64, u64)> {
+        let now = SystemTime::now();
+        let mut kept: Vec<(SystemTime, PathBuf, BTreeSet<(Digest, u64)>)> = Vec::new();
+        let (mut results_removed, mut blobs_removed, mut freed) = (0, 0, 0);
+        for (path, length, modified) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
+            let too_old = max_age
+                .is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
+            let result = match read_result(&path) {
+                Found::Yes(result) if !too_old => result,
+                _ => {
+                    let _ = std::fs::remove_file(&path);
+                    results_removed += 1;
+                    freed += length;
+                    continue;
+                }
+            };
+            let mut blobs: BTreeSet<(Digest, u64)> = result
+                .recorded
+                .outputs
+                .0
+                .iter()
+                .filter_map(|entry| match &entry.kind {
+                    EntryKind::File { digest, size, .. } => Some((*digest, *size)),
+                    _ => None,
+                })
+                .collect();
+            blobs.extend(result.recorded.log);
+            kept.push((modified, path, blobs));
+        }
+        // Newest first: they are the ones to keep.
+        kept.sort_by_key(|(modified, ..)| std::cmp::Reverse(*modified));
+        let mut live: BTreeSet<Digest> = BTreeSet::new();
+        let mut total = 0u64;
+        for (_, path, blobs) in kept {
+            let more: u64 = blobs.iter().filter(|(digest, _)| !live.contains(digest)).map(|(_, size)| size).sum();
+            if max_bytes.is_some_and(|max| total + more > max) {
+                freed += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
+                std::fs::remove_file(&path)?;
+                results_removed += 1;
+                continue;
+            }
+            total += more;
+            live.extend(blobs.into_iter().map(|(digest, _)| digest));
+        }
+        for (path, length, _) in files(&self.cas) {
+            if blob_name(&path).is_none_or(|name| !live.contains(&name)) {
+                std::fs::remove_file(&path)?;
+                blobs_removed += 1;
+                freed += length;
+            }
+        }
+        Ok((results_removed, blobs_removed, freed))
+    }
+}
+
+fn persist(file: tempfile::NamedTempFile, target: &Path) -> io::Result<()> {
+    file.as_file().set_permissions(std::fs::Permissions::from_mode(0o444))?;
+    file.persist(target).map_err(|error| error.error)?;
+    Ok(())
+}
+
+fn copy_hashing(from: &mut dyn Read, to: &mut dyn Write) -> io::Result<(Digest, u64)> {
+    let mut hasher = Hasher::new();
+    let mut length = 0;
+    let mut buffer = vec![0u8; 128 * 1024];
+    loop {
+        match from.read(&mut buffer) {
+            Ok(0) => return Ok((hasher.finish(), length)),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                to.write_all(&buffer[..read])?;
+                length += read as u64;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn missing_blob(store: &Store, manifest: &Manifest) -> Option<String> {
+    manifest.0.iter().find_map(|entry| match &entry.kind {
+        EntryKind::File { digest, .. } if !store.has_blob(digest) => Some(entry.path.to_string()),
+        _ => None,
+    })
+}
+
+/// Every stored file below `folder`: path, bytes, time of writing. Temporary ones are left out.
+fn files(folder: &Path) -> Vec<(PathBuf, u64, SystemTime)> {
+    walkdir::WalkDir::new(folder)
+        .into_iter()
+        .filter_map(Result::ok)
+        .filter(|entry| entry.file_type().is_file() && !entry.file_name().to_string_lossy().starts_with(".tmp-"))
+        .filter_map(|entry| {
+            let metadata = entry.metadata().ok()?;
+            let modified = metadata.modified().ok()?;
+            Some((entry.into_path(), metadata.len(), modified))
+        })
+        .collect()
+}
+
+fn blob_name(path: &Path) -> Option<Digest> {
+    shown(path).parse().ok()
+}
+
+fn shown(path: &Path) -> String {
+    let folder = path.parent().and_then(Path::file_name).map(|name| name.to_string_lossy().into_owned());
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned());
+    format!("{}{}", folder.unwrap_or_default(), name.unwrap_or_default())
+}
+
+fn read_result(path: &Path) -> Found<StoredResult> {
+    let data = match std::fs::read(path) {
+        Ok(data) => data,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::No,
+        Err(error) => return Found::Bad(Problem(format!("failed to read a cached result: {error}"))),
+    };
+    match parse_result(&data) {
+        Ok(result) => Found::Yes(result),
+        Err(why) => {
+            // A newer version's entry is left to it.
+            if why != NEWER {
+                let _ = std::fs::remove_file(path);
+            }
+            Found::Bad(Problem(format!("cached result `{}` {why}", &shown(path)[..12.min(shown(path).len())])))
+        }
+    }
+}
+
+const NEWER: &str = "was written by a newer version of weir";
+
+fn parse_result(data: &[u8]) -> Result<StoredResult, &'static str> {
+    const DAMAGED: &str = "is damaged";
+    let line_end = data.iter().take(64).position(|byte| *byte == b'\n').ok_or(DAMAGED)?;
+    let line = std::str::from_utf8(&data[..line_end]).map_err(|_| DAMAGED)?;
+    let body = &data[line_end + 1..];
+    let mut words = line.split(' ');
+    let mut next = || words.next().ok_or(DAMAGED);
+    let (magic, format, length, sum) = (next()?, next()?, next()?, next()?);
+    let whole = magic == MAGIC
+        && length.parse() == Ok(body.len())
+        && u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(body));
+    if !whole {
+        return Err(DAMAGED);
+    }
+    match format.parse::<u32>() {
+        Ok(FORMAT) => serde_json::from_slice(body).map_err(|_| DAMAGED),
+        Ok(newer) if newer > FORMAT => Err(NEWER),
+        _ => Err(DAMAGED),
+    }
+}

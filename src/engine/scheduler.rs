@@ -1,0 +1,468 @@
+//! The pure scheduler: `step(input) -> effects`. No IO, no clock, no async.
+//!
+//! ```text
+//!            pending = 0             verdict: run            a slot is free
+//! Waiting ───────────────▶ Checking ─────────────▶ Queued ───────────────▶ Running
+//!    │                        │  │                   ▲ │                    │   │
+//!    │ blocked, stopped,      │  │ fresh, hit        │ │ stopped,           │   │ failed, attempts left
+//!    │ not needed             │  ▼                   │ │ interrupted        │   └──▶ Queued
+//!    └──────▶ Skipped         │ Done ◀───────────────┼─┼────────────────────┤
+//!                             └─────▶ Failed ◀───────┼─┴─▶ Skipped          └──▶ Failed
+//! ```
+
+use crate::config::When;
+use crate::model::{FailReason, NodeId, SkipReason};
+use std::collections::BTreeSet;
+
+/// What the scheduler knows of a node.
+#[derive(Debug, Clone, Default)]
+pub struct NodePlan {
+    /// Waits for these, and is blocked by their failure.
+    pub hard: Vec<NodeId>,
+    /// Waits for these to end, however.
+    pub soft: Vec<NodeId>,
+    /// Runs only if one of these was started and ended so; waits for them.
+    pub triggers: Vec<(NodeId, When)>,
+    /// Named locks.
+    pub locks: Vec<String>,
+    /// Runs alone.
+    pub exclusive: bool,
+    /// Attempts, at least 1.
+    pub attempts: u32,
+    /// Longer paths first: what depends on it, and itself, in milliseconds.
+    pub priority: u64,
+    /// It does nothing itself; it never takes a slot.
+    pub transparent: bool,
+}
+
+/// Where a node is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NodeState {
+    /// For others.
+    Waiting {
+        /// How many.
+        pending: u32,
+    },
+    /// Its key is being made and looked up.
+    Checking,
+    /// For a slot.
+    Queued {
+        /// The attempt to come.
+        attempt: u32,
+    },
+    /// A command runs.
+    Running {
+        /// 1 for the first.
+        attempt: u32,
+    },
+    /// It ended well.
+    Done(Done),
+    /// It ended badly.
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// As a warning.
+        warn: bool,
+    },
+    /// It did not run.
+    Skipped(Skip),
+}
+
+/// How a node ended well.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Done {
+    /// Restored.
+    Hit,
+    /// Nothing to do.
+    Fresh,
+    /// It ran.
+    Ran,
+}
+
+/// Why a node did not run; ids, not names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Skip {
+    /// This one failed on the way here.
+    Blocked(NodeId),
+    /// Something failed, and nothing new starts.
+    Stopped,
+    /// Interrupted.
+    Interrupted,
+    /// A cleanup that is not due.
+    NotNeeded,
+}
+
+impl Skip {
+    /// With names.
+    pub fn reason(self, name: impl Fn(NodeId) -> crate::model::TaskName) -> SkipReason {
+        match self {
+            Self::Blocked(by) => SkipReason::Blocked { by: name(by) },
+            Self::Stopped => SkipReason::Stopped,
+            Self::Interrupted => SkipReason::Interrupted,
+            Self::NotNeeded => SkipReason::NotNeeded,
+        }
+    }
+}
+
+impl NodeState {
+    /// Whether it has ended.
+    pub const fn is_final(&self) -> bool {
+        matches!(self, Self::Done(_) | Self::Failed { .. } | Self::Skipped(_))
+    }
+
+    fn may_become(&self, next: &Self) -> bool {
+        use NodeState::{Checking, Done, Failed, Queued, Running, Skipped, Waiting};
+        matches!(
+            (self, next),
+            (Waiting { pending: 1.. }, Waiting { .. })
+                | (Waiting { pending: 0 }, Checking)
+                | (Waiting { .. } | Checking | Queued { .. }, Skipped(_))
+                | (Checking, Queued { attempt: 1 } | Done(_) | Failed { .. })
+                | (Queued { .. }, Running { .. })
+                | (Running { .. }, Done(_) | Failed { .. } | Queued { .. } | Skipped(_))
+        )
+    }
+}
+
+/// What the outside tells the scheduler.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Input {
+    /// Begin.
+    Start,
+    /// A check ended.
+    Checked(NodeId, Verdict),
+    /// A run ended.
+    Ended(NodeId, Ending),
+    /// Nothing new starts any more; what runs is being asked to end. Cleanups still run.
+    Interrupt,
+    /// As above, and cleanups do not run either.
+    Kill,
+}
+
+/// What a check found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It counts and is in place.
+    Fresh,
+    /// It counts and was restored.
+    Hit,
+    /// It must run.
+    Run,
+    /// Its inputs can't be read.
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// As a warning.
+        warn: bool,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ending {
+    /// Well.
+    Ran,
+    /// It turned out that another process had left a result meanwhile.
+    Found(Done),
+    /// Badly.
+    Failed {
+        /// Why.
+        reason: FailReason,
+        /// As a warning.
+        warn: bool,
+        /// Whether another attempt may help.
+        retry: bool,
+    },
+}
+
+/// What the outside is to do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Make its key and look it up.
+    Check(NodeId),
+    /// Run it.
+    Run {
+        /// Which.
+        node: NodeId,
+        /// 1 for the first.
+        attempt: u32,
+    },
+    /// It has ended; its state is final.
+    Finished(NodeId),
+    /// All have ended.
+    Complete,
+}
+
+/// How to go on.
+#[derive(Debug, Clone, Copy)]
+pub struct Rules {
+    /// How many run at once, at least 1.
+    pub jobs: usize,
+    /// `-k`: go on with what does not depend on a failure.
+    pub keep_going: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    Open,
+    /// After a failure.
+    Stopping,
+    /// After an interrupt.
+    Interrupted,
+    /// Cleanups too.
+    Killed,
+}
+
+/// The state of a run.
+#[derive(Debug, Clone)]
+pub struct Scheduler {
+    nodes: Vec<NodePlan>,
+    states: Vec<NodeState>,
+    dependents: Vec<Vec<NodeId>>,
+    started: Vec<bool>,
+    /// Waiting for a slot, best first: (priority, node).
+    queue: BTreeSet<(std::cmp::Reverse<u64>, NodeId)>,
+    locks_held: BTreeSet<String>,
+    running: usize,
+    exclusive_running: bool,
+    unfinished: usize,
+    stage: Stage,
+    rules: Rules,
+    /// The node that failed first.
+    first_failure: Option<NodeId>,
+}
+
+impl Scheduler {
+    /// For these nodes, each of which waits only for earlier ones.
+    pub fn new(nodes: Vec<NodePlan>, rules: Rules) -> Self {
+        let mut dependents = vec![Vec::new(); nodes.len()];
+        let mut states = Vec::with_capacity(nodes.len());
+        for (index, node) in nodes.iter().enumerate() {
+            let waits: BTreeSet<NodeId> =
+                node.hard.iter().chain(&node.soft).chain(node.triggers.iter().map(|(id, _)| id)).copied().collect();
+            states.push(NodeState::Waiting { pending: waits.len() as u32 });
+            for before in waits {
+                dependents[before.index()].push(NodeId(index as u32));
+            }
+        }
+        Self {
+            unfinished: nodes.len(),
+            started: vec![false; nodes.len()],
+            nodes,
+            states,
+            dependents,
+            queue: BTreeSet::new(),
+            locks_held: BTreeSet::new(),
+            running: 0,
+            exclusive_running: false,
+            stage: Stage::Open,
+            rules,
+            first_failure: None,
+        }
+    }
+
+    /// Where a node is.
+    pub fn state(&self, node: NodeId) -> &NodeState {
+        &self.states[node.index()]
+    }
+
+    /// Whether a command of the node was ever started.
+    pub fn was_started(&self, node: NodeId) -> bool {
+        self.started[node.index()]
+    }
+
+    /// The node that failed first (warnings apart).
+    pub const fn first_failure(&self) -> Option<NodeId> {
+        self.first_failure
+    }
+
+    /// How many commands run.
+    pub const fn running(&self) -> usize {
+        self.running
+    }
+
+    /// Takes an input; returns what is to be done, in order.
+    pub fn step(&mut self, input: Input) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        match input {
+            Input::Start => {
+                for index in 0..self.nodes.len() {
+                    self.advance(NodeId(index as u32), &mut effects);
+                }
+                if self.nodes.is_empty() {
+                    effects.push(Effect::Complete);
+                }
+            }
+            Input::Checked(node, verdict) => self.checked(node, verdict, &mut effects),
+            Input::Ended(node, ending) => self.ended(node, ending, &mut effects),
+            Input::Interrupt => self.stage = self.stage.max(Stage::Interrupted),
+            Input::Kill => self.stage = self.stage.max(Stage::Killed),
+        }
+        self.fill(&mut effects);
+        effects
+    }
+
+    /// The one place where a state changes.
+    fn set(&mut self, node: NodeId, next: NodeState, effects: &mut Vec<Effect>) {
+        let state = &mut self.states[node.index()];
+        assert!(state.may_become(&next), "node {} can't go from {state:?} to {next:?}", node.0);
+        let is_final = next.is_final();
+        *state = next;
+        if is_final {
+            effects.push(Effect::Finished(node));
+            self.unfinished -= 1;
+            for dependent in self.dependents[node.index()].clone() {
+                if let NodeState::Waiting { pending } = self.states[dependent.index()] {
+                    self.set(dependent, NodeState::Waiting { pending: pending - 1 }, effects);
+                    self.advance(dependent, effects);
+                }
+            }
+            if self.unfinished == 0 {
+                effects.push(Effect::Complete);
+            }
+        }
+    }
+
+    /// Lets a node go on if it waits for nothing more.
+    fn advance(&mut self, node: NodeId, effects: &mut Vec<Effect>) {
+        if self.states[node.index()] != (NodeState::Waiting { pending: 0 }) {
+            return;
+        }
+        let plan = &self.nodes[node.index()];
+        let cleanup = !plan.triggers.is_empty();
+        let due = !cleanup || plan.triggers.iter().any(|(of, when)| self.is_due(*of, *when));
+        let blocked = plan.hard.iter().find_map(|before| self.blocked_by(*before));
+        let skip = if !due {
+            Some(Skip::NotNeeded)
+        } else if let Some(stop) = self.stops(cleanup) {
+            // After an interrupt, what is in the way matters less than that nothing starts.
+            Some(if stop == Skip::Stopped { blocked.map_or(stop, Skip::Blocked) } else { stop })
+        } else {
+            blocked.map(Skip::Blocked)
+        };
+        match skip {
+            // A group says nothing of its own about a run that stops.
+            Some(skip) => self.set(node, NodeState::Skipped(skip), effects),
+            None => {
+                self.set(node, NodeState::Checking, effects);
+                effects.push(Effect::Check(node));
+            }
+        }
+    }
+
+    /// Why nothing new starts, if so.
+    fn stops(&self, cleanup: bool) -> Option<Skip> {
+        match self.stage {
+            Stage::Open => None,
+            Stage::Killed => Some(Skip::Interrupted),
+            _ if cleanup => None,
+            Stage::Stopping => Some(Skip::Stopped),
+            Stage::Interrupted => Some(Skip::Interrupted),
+        }
+    }
+
+    fn is_due(&self, of: NodeId, when: When) -> bool {
+        self.started[of.index()]
+            && match (when, &self.states[of.index()]) {
+                (When::Always, _) => true,
+                (When::Success, state) => matches!(state, NodeState::Done(_)),
+                (When::Failure, state) => !matches!(state, NodeState::Done(_)),
+            }
+    }
+
+    /// The failure that is in the way of whoever waits for `before`.
+    fn blocked_by(&self, before: NodeId) -> Option<NodeId> {
+        match &self.states[before.index()] {
+            NodeState::Failed { warn: false, .. } => Some(before),
+            NodeState::Skipped(Skip::Blocked(by)) => Some(*by),
+            NodeState::Skipped(_) => Some(before),
+            _ => None,
+        }
+    }
+
+    fn checked(&mut self, node: NodeId, verdict: Verdict, effects: &mut Vec<Effect>) {
+        let cleanup = !self.nodes[node.index()].triggers.is_empty();
+        match verdict {
+            Verdict::Fresh => self.set(node, NodeState::Done(Done::Fresh), effects),
+            Verdict::Hit => self.set(node, NodeState::Done(Done::Hit), effects),
+            Verdict::Failed { reason, warn } => self.fail(node, reason, warn, effects),
+            Verdict::Run => match self.stops(cleanup) {
+                Some(skip) => self.set(node, NodeState::Skipped(skip), effects),
+                None => {
+                    self.set(node, NodeState::Queued { attempt: 1 }, effects);
+                    self.queue.insert((std::cmp::Reverse(self.nodes[node.index()].priority), node));
+                }
+            },
+        }
+    }
+
+    fn ended(&mut self, node: NodeId, ending: Ending, effects: &mut Vec<Effect>) {
+        let NodeState::Running { attempt } = self.states[node.index()] else {
+            unreachable!("node {} ended without running", node.0)
+        };
+        let plan = &self.nodes[node.index()];
+        self.running -= 1;
+        self.exclusive_running &= !plan.exclusive;
+        for lock in &plan.locks {
+            self.locks_held.remove(lock);
+        }
+        let again = attempt < plan.attempts && self.stops(!plan.triggers.is_empty()).is_none();
+        match ending {
+            Ending::Ran => self.set(node, NodeState::Done(Done::Ran), effects),
+            Ending::Found(done) => self.set(node, NodeState::Done(done), effects),
+            Ending::Failed { retry: true, .. } if again => {
+                self.set(node, NodeState::Queued { attempt: attempt + 1 }, effects);
+                self.queue.insert((std::cmp::Reverse(self.nodes[node.index()].priority), node));
+            }
+            Ending::Failed { reason, warn, .. } => self.fail(node, reason, warn, effects),
+        }
+    }
+
+    fn fail(&mut self, node: NodeId, reason: FailReason, warn: bool, effects: &mut Vec<Effect>) {
+        if !warn {
+            self.first_failure.get_or_insert(node);
+            if !self.rules.keep_going {
+                self.stage = self.stage.max(Stage::Stopping);
+            }
+        }
+        self.set(node, NodeState::Failed { reason, warn }, effects);
+    }
+
+    /// Starts what can be started, best first; drops from the queue what no longer starts.
+    fn fill(&mut self, effects: &mut Vec<Effect>) {
+        let queued: Vec<_> = self.queue.iter().copied().collect();
+        for entry @ (_, node) in queued {
+            let plan = &self.nodes[node.index()];
+            let NodeState::Queued { attempt } = self.states[node.index()] else { continue };
+            if let Some(skip) = self.stops(!plan.triggers.is_empty()) {
+                self.queue.remove(&entry);
+                self.set(node, NodeState::Skipped(skip), effects);
+                continue;
+            }
+            if self.exclusive_running || self.running >= self.rules.jobs {
+                // A stop must still reach the rest of the queue.
+                if self.stage == Stage::Open { break } else { continue }
+            }
+            if plan.exclusive && self.running > 0 {
+                // It waits for the others to end, and nothing overtakes it.
+                break;
+            }
+            if plan.locks.iter().any(|lock| self.locks_held.contains(lock)) {
+                continue;
+            }
+            self.queue.remove(&entry);
+            self.locks_held.extend(plan.locks.iter().cloned());
+            self.running += 1;
+            self.exclusive_running |= plan.exclusive;
+            self.started[node.index()] = true;
+            self.set(node, NodeState::Running { attempt }, effects);
+            effects.push(Effect::Run { node, attempt });
+        }
+    }
+
+    /// The nodes that have not ended; a run that is over has none, and one that has some and
+    /// nothing going on is a defect.
+    pub fn stuck(&self) -> Vec<NodeId> {
+        (0..self.states.len() as u32).map(NodeId).filter(|node| !self.state(*node).is_final()).collect()
+    }
+}

@@ -1,0 +1,18 @@
+//! Rank 2: inputs → key and explanation, from one traversal with two sinks; the stat memo. Knows
+//! nothing of who runs what.
+
+mod hash;
+mod ignored;
+mod key;
+mod memo;
+mod select;
+mod stat;
+mod walk;
+
+pub use hash::{Reading, digest_file};
+pub use ignored::IgnoreRules;
+pub use key::{Explainer, KeyInputs, Left, compare, explain, key_of};
+pub use memo::Memo;
+pub use select::{Selection, Taken};
+pub use stat::{Stat, now};
+pub use walk::{Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};

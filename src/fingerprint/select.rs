@@ -1,0 +1,93 @@
+//! Which paths a list of patterns selects: compiled once, asked often.
+
+use crate::config::Pattern;
+use crate::model::WsPath;
+use globset::GlobMatcher;
+
+/// A compiled list of patterns.
+#[derive(Debug)]
+pub struct Selection {
+    /// The additive patterns, in order.
+    pub takes: Vec<Taken>,
+    leaves: Vec<Taken>,
+}
+
+/// One compiled pattern.
+#[derive(Debug)]
+pub struct Taken {
+    /// Where it begins.
+    pub prefix: WsPath,
+    /// As declared, for messages.
+    pub raw: String,
+    text: Option<String>,
+    glob: Option<GlobMatcher>,
+}
+
+impl Taken {
+    /// The glob behind the prefix, as text.
+    pub fn glob_text(&self) -> Option<&str> {
+        self.text.as_deref()
+    }
+
+    fn new(pattern: &Pattern) -> Self {
+        Self {
+            prefix: pattern.prefix.clone(),
+            raw: pattern.raw.clone(),
+            text: pattern.glob.clone(),
+            // The config has judged the glob; one that fails after all selects nothing, loudly.
+            glob: pattern.glob.as_deref().and_then(|glob| {
+                crate::config::build_glob(glob).ok().map(|glob| glob.compile_matcher())
+            }),
+        }
+    }
+
+    /// Whether it names its path in full.
+    pub const fn is_literal(&self) -> bool {
+        self.text.is_none()
+    }
+
+    /// Whether this very path (not something above it) is matched.
+    pub fn matches(&self, path: &WsPath) -> bool {
+        let Some(glob) = &self.glob else { return self.is_literal() && *path == self.prefix };
+        if !path.is_within(&self.prefix) {
+            return false;
+        }
+        glob.is_match(path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/'))
+    }
+
+    /// Whether the path or a folder above it, not above the prefix, is matched.
+    pub fn covers(&self, path: &WsPath) -> bool {
+        if self.is_literal() {
+            return path.is_within(&self.prefix);
+        }
+        if !path.is_within(&self.prefix) {
+            return false;
+        }
+        let mut here = Some(path.clone());
+        while let Some(at) = here.filter(|at| at.is_within(&self.prefix)) {
+            if self.matches(&at) {
+                return true;
+            }
+            here = at.parent();
+        }
+        false
+    }
+}
+
+impl Selection {
+    /// Compiles `patterns`.
+    pub fn new(patterns: &[Pattern]) -> Self {
+        let compile = |negated| patterns.iter().filter(|p| p.negated == negated).map(Taken::new).collect();
+        Self { takes: compile(false), leaves: compile(true) }
+    }
+
+    /// Whether a negation takes this path away, by itself or by a folder above it.
+    pub fn leaves_out(&self, path: &WsPath) -> bool {
+        self.leaves.iter().any(|taken| taken.covers(path))
+    }
+
+    /// Whether the path is selected (ignore files apart).
+    pub fn covers(&self, path: &WsPath) -> bool {
+        self.takes.iter().any(|taken| taken.covers(path)) && !self.leaves_out(path)
+    }
+}

@@ -1,0 +1,14 @@
+//! Rank 3: building, selecting, auditing, freezing the plan. Nodes come from a factory it is
+//! handed; petgraph stays in here. Knows nothing of running, nor which nodes there are.
+
+mod arguments;
+mod names;
+mod overlap;
+mod plan;
+mod resolve;
+mod validate;
+
+pub use names::{Lookup, Names};
+pub use plan::{Instance, Plan, PlanError, PlanNode, Selection, Target, plan};
+pub use resolve::{Edge, Edges, Graph, TaskIndex};
+pub use validate::validate;

@@ -1,0 +1,169 @@
+//! The graph of all tasks of a configuration: every name resolved to a task.
+
+use super::names::{Lookup, Names};
+use crate::config::{Action, At, Config, Dep, Diagnostic, Located, Task, When};
+
+/// A task: an index into [`Config::tasks`].
+pub type TaskIndex = usize;
+
+/// An edge to another task.
+#[derive(Debug, Clone)]
+pub struct Edge {
+    /// The other task.
+    pub to: TaskIndex,
+    /// As declared: arguments, environment.
+    pub dep: Dep,
+    /// Where it is declared.
+    pub at: At,
+    /// It came from a glob of names.
+    pub from_glob: bool,
+}
+
+/// The edges of one task.
+#[derive(Debug, Clone, Default)]
+pub struct Edges {
+    /// `depends`: data edges, and order-only ones (`dep.order_only`).
+    pub depends: Vec<Edge>,
+    /// The steps of a `sequence`; a member of a group too.
+    pub sequence: Vec<Vec<Edge>>,
+    /// `wait_for`.
+    pub wait_for: Vec<TaskIndex>,
+    /// `depends_post`.
+    pub post: Vec<(Edge, When)>,
+}
+
+impl Edges {
+    /// `depends` and the members of a `sequence`.
+    pub fn members(&self) -> impl Iterator<Item = &Edge> {
+        self.depends.iter().chain(self.sequence.iter().flatten())
+    }
+
+    /// The data edges: `depends` that are not order-only, and the members of a `sequence`.
+    pub fn data(&self) -> impl Iterator<Item = &Edge> {
+        self.depends.iter().filter(|edge| !edge.dep.order_only).chain(self.sequence.iter().flatten())
+    }
+}
+
+/// All tasks and their edges.
+#[derive(Debug)]
+pub struct Graph<'c> {
+    /// The configuration.
+    pub config: &'c Config,
+    /// Its names.
+    pub names: Names,
+    /// By task.
+    pub edges: Vec<Edges>,
+}
+
+impl<'c> Graph<'c> {
+    /// Resolves every name; what does not resolve is a diagnostic.
+    pub fn new(config: &'c Config) -> (Self, Vec<Diagnostic>) {
+        let mut diagnostics = Vec::new();
+        let names = Names::new(config, &mut diagnostics);
+        let mut edges = Vec::with_capacity(config.tasks.len());
+        for (index, task) in config.tasks.iter().enumerate() {
+            let mut resolver = Resolver { config, names: &names, task, index, diagnostics: &mut diagnostics };
+            let mut found = Edges { depends: resolver.all(&task.depends), ..Edges::default() };
+            if let Action::Group { sequence } = &task.action {
+                found.sequence = sequence.iter().map(|step| resolver.all(step)).collect();
+            }
+            for post in &task.depends_post {
+                let located = Located::new(post.value.dep.clone(), post.at);
+                found.post.extend(resolver.one(&located).into_iter().map(|edge| (edge, post.value.when)));
+            }
+            for waited in &task.wait_for {
+                found.wait_for.extend(resolver.waited(waited));
+            }
+            edges.push(found);
+        }
+        for entry in &config.policy.entry {
+            if let Lookup::Unknown = names.look_up(&crate::model::WsPath::root(), &entry.value) {
+                diagnostics.push(unknown(&names, &crate::model::WsPath::root(), &entry.value, entry.at));
+            }
+        }
+        (Self { config, names, edges }, diagnostics)
+    }
+
+    /// The task at an index.
+    pub fn task(&self, index: TaskIndex) -> &'c Task {
+        &self.config.tasks[index]
+    }
+}
+
+fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
+    Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`"))
+        .label("not a task")
+        .help(match names.like(folder, text) {
+            Some(like) => format!("did you mean `{like}`?"),
+            None => "`weir` lists the tasks there are".into(),
+        })
+}
+
+struct Resolver<'a, 'c> {
+    config: &'c Config,
+    names: &'a Names,
+    task: &'c Task,
+    index: TaskIndex,
+    diagnostics: &'a mut Vec<Diagnostic>,
+}
+
+impl Resolver<'_, '_> {
+    fn all(&mut self, deps: &[Located<Dep>]) -> Vec<Edge> {
+        deps.iter().flat_map(|dep| self.one(dep)).collect()
+    }
+
+    fn one(&mut self, dep: &Located<Dep>) -> Vec<Edge> {
+        let edge = |to, from_glob| Edge { to, dep: dep.value.clone(), at: dep.at, from_glob };
+        match self.names.look_up(&self.task.folder, &dep.value.task) {
+            Lookup::One(to) => {
+                let target = &self.config.tasks[to];
+                if let Some(manual) = target.manual {
+                    self.diagnostics.push(
+                        Diagnostic::error(
+                            "graph::manual-dependency",
+                            dep.at,
+                            format!("`{}` depends on `{}`, which is `manual`", self.task.name, target.name),
+                        )
+                        .also(manual, "declared here")
+                        .help("a manual task is only ever run by name: remove the edge, or `manual`"),
+                    );
+                    return vec![];
+                }
+                vec![edge(to, false)]
+            }
+            Lookup::Many(found) => {
+                let found: Vec<Edge> =
+                    found.into_iter().filter(|to| *to != self.index).map(|to| edge(to, true)).collect();
+                if found.is_empty() && !dep.value.optional {
+                    self.diagnostics.push(
+                        Diagnostic::error(
+                            "graph::unknown-task",
+                            dep.at,
+                            format!("`{}` matches no task", dep.value.task),
+                        )
+                        .help("`weir` lists the tasks there are; `optional = true` allows none"),
+                    );
+                }
+                found
+            }
+            Lookup::Unknown if dep.value.optional => vec![],
+            Lookup::Unknown => {
+                let found = unknown(self.names, &self.task.folder, &dep.value.task, dep.at);
+                self.diagnostics.push(found);
+                vec![]
+            }
+        }
+    }
+
+    fn waited(&mut self, waited: &Located<String>) -> Vec<TaskIndex> {
+        match self.names.look_up(&self.task.folder, &waited.value) {
+            Lookup::One(to) => vec![to],
+            Lookup::Many(found) => found.into_iter().filter(|to| *to != self.index).collect(),
+            Lookup::Unknown => {
+                let found = unknown(self.names, &self.task.folder, &waited.value, waited.at);
+                self.diagnostics.push(found);
+                vec![]
+            }
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! Rank 2: what a node of the graph is: what it reads, what enters its key, how it runs, what state
+//! it left. Knows the trait and nothing of the nodes there are.
+
+use crate::config::{Diagnostic, Pattern, Retry};
+use crate::model::{Digest, FailReason, KeySink, Notice, PartKind, Reason, TaskName};
+use crate::process::{Guard, ProcessError};
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::future::Future;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+use tokio::sync::watch;
+
+/// A future of a node.
+pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// What the engine knows about any node.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Its name, arguments included; unique in a workspace.
+    pub name: TaskName,
+    /// It does something itself; a group does not, and is transparent to data and taint.
+    pub acts: bool,
+    /// Why it always runs; none: it is cacheable.
+    pub always: Option<Reason>,
+    /// Its results may leave the workspace.
+    pub shareable: bool,
+    /// What it reads.
+    pub sources: Vec<Pattern>,
+    /// What it leaves behind.
+    pub effects: Effects,
+    /// It reports the state it left ([`Node::state`]).
+    pub reports_state: bool,
+    /// It has something to observe for its key ([`Node::observe`]).
+    pub observes: bool,
+    /// It destroys state: a new incarnation is written before its first act.
+    pub reset: bool,
+    /// Tracked files that it changes.
+    pub writes: Vec<Pattern>,
+    /// Named mutual exclusion.
+    pub locks: Vec<String>,
+    /// It has the terminal to itself.
+    pub interactive: bool,
+    /// Output only on failure; not replayed.
+    pub quiet: bool,
+    /// A failure is a warning.
+    pub warn_on_fail: bool,
+    /// What to do when it fails.
+    pub help: Option<String>,
+    /// The question asked before the run starts.
+    pub confirm: Option<String>,
+    /// Attempts and backoff.
+    pub retry: Retry,
+}
+
+/// What a task leaves behind, as declared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effects {
+    /// `outputs` absent: nobody knows.
+    Unknown,
+    /// `outputs` declared; empty: a verdict.
+    Declared(Vec<Pattern>),
+}
+
+impl Effects {
+    /// The declared patterns; none where unknown.
+    pub fn patterns(&self) -> &[Pattern] {
+        match self {
+            Self::Unknown => &[],
+            Self::Declared(patterns) => patterns,
+        }
+    }
+}
+
+/// The environment weir was started with: names and values that are UTF-8 in the name.
+#[derive(Debug, Clone, Default)]
+pub struct Outside {
+    /// Sorted by name.
+    pub vars: BTreeMap<String, OsString>,
+}
+
+impl Outside {
+    /// A variable as text, other encodings replaced.
+    pub fn get(&self, name: &str) -> Option<String> {
+        self.vars.get(name).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    /// The variables a declared name stands for: itself, or, with `*` at its end, all that begin so.
+    pub fn matching<'a>(&'a self, declared: &'a str) -> impl Iterator<Item = (&'a String, &'a OsString)> {
+        let prefix = declared.strip_suffix('*');
+        let from = prefix.unwrap_or(declared);
+        self.vars
+            .range::<str, _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded))
+            .take_while(move |(name, _)| match prefix {
+                Some(prefix) => name.starts_with(prefix),
+                None => name.as_str() == declared,
+            })
+    }
+}
+
+/// Something observed for a key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// A program or a probe.
+    pub kind: PartKind,
+    /// Which.
+    pub name: String,
+    /// What enters the key.
+    pub value: String,
+}
+
+/// How much a run is being cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Cancel {
+    /// Not at all.
+    No,
+    /// Asked to end with SIGINT.
+    Interrupt,
+    /// Asked to end with SIGTERM.
+    Terminate,
+    /// Killed.
+    Kill,
+}
+
+/// What a node is given to work with.
+#[derive(Clone)]
+pub struct Context {
+    /// The workspace root.
+    pub root: PathBuf,
+    /// The environment weir was started with.
+    pub outside: Arc<Outside>,
+    /// The run's id.
+    pub run_id: String,
+    /// Spawns processes.
+    pub guard: Guard,
+    /// Whether the run is being cut short.
+    pub cancel: watch::Receiver<Cancel>,
+}
+
+/// Takes what a node prints and says.
+pub trait Output: Send {
+    /// Raw bytes, as they come.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// Something a person should know.
+    fn notice(&mut self, notice: Notice);
+}
+
+/// A node of the graph.
+pub trait Node: Send + Sync {
+    /// What the engine needs to know.
+    fn facts(&self) -> &Facts;
+
+    /// Writes the definition and the declared environment to a key.
+    ///
+    /// # Errors
+    /// An input of the definition (an `env_file`) can't be read.
+    fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason>;
+
+    /// Secrets that no byte leaving weir may hold.
+    fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String>;
+
+    /// Why it can't run on this machine, before anything has run.
+    fn obstacles(&self, root: &Path, outside: &Outside) -> Vec<Diagnostic>;
+
+    /// Looks at what it needs beside files: programs, probes. Only called where
+    /// [`Facts::observes`] says so.
+    fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>>;
+
+    /// Runs it once. The inner result is the command's.
+    ///
+    /// # Errors
+    /// weir itself broke: the guard is gone.
+    fn run<'a>(
+        &'a self,
+        context: &'a Context,
+        output: &'a mut dyn Output,
+    ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>>;
+
+    /// The state it left behind. Only called where [`Facts::reports_state`] says so.
+    fn state<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Digest, FailReason>>;
+}
