@@ -99,6 +99,7 @@ impl Draft {
             self.given
                 .retain(|(key, _)| !std::ptr::eq(*key, matched.key));
             self.given.push((matched.key, matched.entry.key));
+            reader.about = Some(&matched.key.info);
             (matched.key.read)(self, reader, matched.entry);
         }
     }

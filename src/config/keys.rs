@@ -145,7 +145,11 @@ impl<R> Scope<R> {
             match self.keys.iter().find(|key| key.info.name == name.get_ref()) {
                 Some(key) => matched.push(Matched {
                     key,
-                    entry: Entry { key: at, value },
+                    entry: Entry {
+                        info: &key.info,
+                        key: at,
+                        value,
+                    },
                 }),
                 None => self.report_unknown(reader, name.get_ref(), at),
             }
@@ -211,7 +215,9 @@ impl<T> Scope<Set<T>> {
         target: &mut T,
     ) {
         for matched in self.entries(reader, table, table_at) {
+            let outer = reader.about.replace(&matched.key.info);
             (matched.key.read)(target, reader, matched.entry);
+            reader.about = outer;
         }
     }
 }

@@ -2,19 +2,16 @@
 
 use super::diagnostic::{At, Diagnostic, FileId, Located, Severity, did_you_mean};
 use super::include::{Included, resolve};
-use super::keys::{Matched, Only};
-use super::profile::{Profile, profiles_of};
-use super::scopes::{FILE, POLICY, Part, SETTINGS, SettingsDraft};
-use super::task_keys::{Draft, check_name};
+use super::parts::{Inherited, RootParts, read_parts};
 use super::text::{drop_followers, parse, read_text};
-use super::values::{Entry, Reader, in_order};
-use super::{Config, Policy, Settings, SourceFile};
+use super::values::Reader;
+use super::{Config, Settings, SourceFile};
 use crate::model::{TaskName, WsPath};
 use rustc_hash::FxHashMap;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
-use toml::de::{DeTable, DeValue};
+use toml::de::DeTable;
 
 /// A configuration and what is wrong with it.
 #[derive(Debug, Clone)]
@@ -48,8 +45,7 @@ pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
         profiles,
         files: vec![],
         tasks: vec![],
-        settings: SettingsDraft::default(),
-        policy: Policy::default(),
+        root_parts: RootParts::default(),
         known_profiles: BTreeSet::from(["ci".to_owned(), "local".to_owned()]),
         included_at: FxHashMap::default(),
         names: FxHashMap::default(),
@@ -83,22 +79,12 @@ fn without_place(code: &'static str, message: String) -> Diagnostic {
     }
 }
 
-/// The variables a file takes from the files that include it.
-#[derive(Default, Clone)]
-struct Inherited {
-    /// Of `[env]`.
-    env: BTreeMap<String, String>,
-    /// Of the profiles in force, which are stronger than any `[env]`.
-    profile_env: BTreeMap<String, String>,
-}
-
 struct Loader<'a> {
     root: &'a Path,
     profiles: &'a [String],
     files: Vec<SourceFile>,
     tasks: Vec<super::Task>,
-    settings: SettingsDraft,
-    policy: Policy,
+    root_parts: RootParts,
     known_profiles: BTreeSet<String>,
     /// The files included so far, and where.
     included_at: FxHashMap<WsPath, At>,
@@ -148,69 +134,16 @@ impl Loader<'_> {
         inherited: &mut Inherited,
         found: &mut Vec<Diagnostic>,
     ) -> Vec<Located<String>> {
-        let is_root = file.0 == 0;
         let mut reader = Reader {
             file,
             folder,
             profiles: self.profiles,
             known_profiles: &mut self.known_profiles,
+            about: None,
             diagnostics: found,
         };
-        let start = reader.at(0..0);
-        let parts = FILE.entries(&mut reader, table, start);
-        let part = |wanted: Part| {
-            parts
-                .iter()
-                .find(|matched| matched.key.read == wanted)
-                .map(|matched| matched.entry)
-        };
-        check_version(&mut reader, part(Part::Version), is_root);
-        if !is_root {
-            for matched in &parts {
-                refuse_outside_root(&mut reader, matched);
-            }
-        }
-        let profiles = part(Part::Profile)
-            .map(|entry| profiles_of(&mut reader, entry, is_root))
-            .unwrap_or_default();
-        if is_root {
-            read_settings(
-                &mut reader,
-                part(Part::Settings),
-                &profiles,
-                &mut self.settings,
-            );
-            if let Some(entry) = part(Part::Policy)
-                && let Some(table) = reader.table(entry.value)
-            {
-                POLICY.read(&mut reader, table, entry.key, &mut self.policy);
-            }
-        }
-        if let Some(env) = part(Part::Env).and_then(|entry| reader.env(entry.value)) {
-            inherited.env.extend(env);
-        }
-        // Read even where the profile is not in force, so that its errors are found.
-        let profile_env: Vec<_> = profiles
-            .iter()
-            .map(|profile| profile.env.and_then(|entry| reader.env(entry.value)))
-            .collect();
-        for name in self.profiles {
-            let of_name = profiles
-                .iter()
-                .zip(&profile_env)
-                .filter(|(profile, _)| profile.name == *name);
-            for (_, env) in of_name {
-                inherited
-                    .profile_env
-                    .extend(env.clone().unwrap_or_default());
-            }
-        }
-        let mut env = inherited.env.clone();
-        env.extend(inherited.profile_env.clone());
-        let tasks = part(Part::Tasks).and_then(|entry| reader.table(entry.value));
-        let shell = &self.settings.shell;
-        let read = read_tasks(&mut reader, tasks, &profiles, &env, shell);
-        for task in read {
+        let parts = read_parts(&mut reader, table, &mut self.root_parts, inherited);
+        for task in parts.tasks {
             match self.names.get(&task.name) {
                 Some(first) => found.push(
                     Diagnostic::error(
@@ -228,16 +161,7 @@ impl Loader<'_> {
                 }
             }
         }
-        let mut reader = Reader {
-            file,
-            folder,
-            profiles: self.profiles,
-            known_profiles: &mut self.known_profiles,
-            diagnostics: found,
-        };
-        part(Part::Include)
-            .and_then(|entry| reader.strings(entry.value, Reader::located))
-            .unwrap_or_default()
+        parts.includes
     }
 
     fn include(
@@ -368,10 +292,10 @@ impl Loader<'_> {
             root: self.root.to_path_buf(),
             files: self.files,
             settings: Settings {
-                jobs: self.settings.jobs,
-                timeout: self.settings.timeout,
+                jobs: self.root_parts.settings.jobs,
+                timeout: self.root_parts.settings.timeout,
             },
-            policy: self.policy,
+            policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
             tasks: self.tasks,
         };
@@ -380,112 +304,4 @@ impl Loader<'_> {
             diagnostics: self.diagnostics,
         }
     }
-}
-
-fn check_version(reader: &mut Reader<'_>, entry: Option<Entry<'_, '_>>, is_root: bool) {
-    let Some(entry) = entry else {
-        if is_root {
-            let at = reader.at(0..0);
-            reader.report(
-                Diagnostic::error("config::missing-version", at, "the file names no `version`")
-                    .help("add `version = 1` at the top"),
-            );
-        }
-        return;
-    };
-    let DeValue::Integer(number) = entry.value.get_ref() else {
-        return reader.wrong_type(entry.value, "the number `1`");
-    };
-    let at = reader.at(entry.value.span());
-    match u64::from_str_radix(number.as_str(), number.radix()) {
-        Ok(1) => {}
-        Ok(2..) => reader.report(
-            Diagnostic::error(
-                "config::newer-version",
-                at,
-                format!("version `{number}` is written for a newer weir"),
-            )
-            .help("use a newer weir, or write `version = 1`"),
-        ),
-        _ => reader.bad_value(
-            at,
-            format!("there is no version `{number}`"),
-            "write `version = 1`",
-        ),
-    }
-}
-
-/// In an included file: parts that only the root's may have.
-fn refuse_outside_root(reader: &mut Reader<'_>, matched: &Matched<'_, '_, Part>) {
-    if matched.key.info.only == Only::Root {
-        let message = format!("`{}` in an included file", matched.key.info.name);
-        reader.report(
-            Diagnostic::error("config::root-only", matched.entry.key, message)
-                .help("move it to the `tasks.toml` of the workspace root"),
-        );
-    }
-}
-
-/// `[settings]`, then those of the profiles in force over it.
-fn read_settings(
-    reader: &mut Reader<'_>,
-    entry: Option<Entry<'_, '_>>,
-    profiles: &[Profile<'_, '_>],
-    settings: &mut SettingsDraft,
-) {
-    let mut read = |entry: Entry<'_, '_>, settings: &mut SettingsDraft| {
-        if let Some(table) = reader.table(entry.value) {
-            SETTINGS.read(reader, table, entry.key, settings);
-        }
-    };
-    if let Some(entry) = entry {
-        read(entry, settings);
-    }
-    for (entry, in_force) in super::profile::by_strength(profiles, |profile| profile.settings) {
-        if in_force {
-            read(entry, settings);
-        } else {
-            read(entry, &mut SettingsDraft::default());
-        }
-    }
-}
-
-/// The tasks of one file, in order, profiles applied.
-fn read_tasks(
-    reader: &mut Reader<'_>,
-    tasks: Option<&DeTable<'_>>,
-    profiles: &[Profile<'_, '_>],
-    env: &BTreeMap<String, String>,
-    shell: &[String],
-) -> Vec<super::Task> {
-    let overlays = super::profile::overlays(reader, profiles, tasks);
-    let prefix = if reader.folder.is_root() {
-        String::new()
-    } else {
-        format!("{}:", reader.folder.as_str())
-    };
-    let mut read = Vec::new();
-    for (name, value) in tasks.map(in_order).unwrap_or_default() {
-        let at = reader.at(name.span());
-        let name = name.get_ref().as_ref();
-        check_name(reader, name, at);
-        let mut draft = Draft::new(
-            TaskName::new(format!("{prefix}{name}")),
-            at,
-            reader.folder,
-            env,
-        );
-        draft.read(reader, value);
-        for (overlay, in_force) in overlays.get(name).into_iter().flatten() {
-            if *in_force {
-                draft.read(reader, overlay);
-            } else {
-                draft.clone().read(reader, overlay);
-            }
-        }
-        if value.get_ref().is_table() {
-            read.push(draft.finish(reader, shell));
-        }
-    }
-    read
 }

@@ -3,11 +3,13 @@
 
 mod build_task;
 mod diagnostic;
+mod edges;
 mod entries;
 mod find;
 mod include;
 mod keys;
 mod load;
+mod parts;
 mod pattern;
 mod profile;
 mod reference;
@@ -15,6 +17,7 @@ mod schema;
 mod scopes;
 mod task;
 mod task_keys;
+mod task_values;
 mod text;
 mod values;
 

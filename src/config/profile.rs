@@ -9,8 +9,6 @@ use toml::de::DeTable;
 
 /// One profile's parts in one file.
 pub(super) struct Profile<'v, 'i> {
-    /// Its name.
-    pub(super) name: String,
     /// How strong it is: its place among those in force; none: not in force.
     pub(super) strength: Option<usize>,
     /// `settings`.
@@ -46,6 +44,7 @@ pub(super) fn profiles_of<'v, 'i>(
             );
         }
         reader.known_profiles.insert(name.to_owned());
+        reader.about = Some(entry.info);
         let Some(table) = reader.table(value) else {
             continue;
         };
@@ -54,7 +53,6 @@ pub(super) fn profiles_of<'v, 'i>(
             .iter()
             .rposition(|in_force| in_force == name);
         let mut profile = Profile {
-            name: name.to_owned(),
             strength,
             settings: None,
             env: None,
@@ -107,6 +105,7 @@ pub(super) fn overlays<'v, 'i>(
 ) -> FxHashMap<String, Vec<(&'v Value<'i>, bool)>> {
     let mut overlays: FxHashMap<String, Vec<_>> = FxHashMap::default();
     for (entry, in_force) in by_strength(profiles, |profile| profile.tasks) {
+        reader.about = Some(entry.info);
         let Some(table) = reader.table(entry.value) else {
             continue;
         };

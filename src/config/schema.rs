@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{entries, scopes, task_keys};
+use super::{edges, entries, scopes, task_keys};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -34,9 +34,9 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described(
             "dependency",
             "An entry of `depends` or `sequence`",
-            &entries::DEPENDENCY,
+            &edges::DEPENDENCY,
         ),
-        described("cleanup", "An entry of `depends_post`", &entries::CLEANUP),
+        described("cleanup", "An entry of `depends_post`", &edges::CLEANUP),
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),

@@ -1,9 +1,9 @@
 //! The keys outside tasks: top level, settings, policy, profiles.
 
 use super::Policy;
-use super::entries::{ENV, STRINGS, TEXT};
+use super::edges::{ENV, STRINGS, TEXT};
 use super::keys::{Key, Only, Scope, Set, Shape};
-use super::task_keys::argv;
+use super::task_values::argv;
 use super::values::Reader;
 use std::time::Duration;
 use toml::de::DeValue;

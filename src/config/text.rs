@@ -85,8 +85,24 @@ pub(super) struct Parsed<'i> {
 pub(super) fn parse(text: &str, file: FileId) -> Parsed<'_> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut seen = HashSet::new();
+    let mut twice_until = 0;
     let errors = errors
         .iter()
+        .filter(|error| {
+            let start = error
+                .span()
+                .map_or(text.len(), |span| floor(text, span.start));
+            if error.message() == "duplicate key" && start < twice_until {
+                // Each key of a table declared twice is reported again; the table was.
+                return false;
+            }
+            if header_line(text, start).is_some() {
+                twice_until = text[start..]
+                    .find("\n[")
+                    .map_or(text.len(), |cut| start + cut);
+            }
+            true
+        })
         .map(|error| syntax_error(text, file, error.message(), error.span()))
         // Recovery reports some errors once for each place that tries.
         .filter(|diagnostic| {
@@ -151,18 +167,25 @@ fn floor(text: &str, byte: usize) -> usize {
     byte
 }
 
+/// The `[header]` that `start` stands in, and where its line starts.
+fn header_line(text: &str, start: usize) -> Option<(usize, &str)> {
+    let line_start = text[..start].rfind('\n').map_or(0, |cut| cut + 1);
+    let header = bare(text[line_start..].lines().next()?);
+    (header.starts_with('[') && start > line_start).then_some((line_start, header))
+}
+
+/// A line without blanks and comment.
+fn bare(line: &str) -> &str {
+    line.split('#').next().unwrap_or("").trim()
+}
+
 /// For a `[header]` line at `start`: an earlier line with the same header.
 fn earlier_header(text: &str, start: usize) -> Option<std::ops::Range<usize>> {
-    let line_start = text[..start].rfind('\n').map_or(0, |cut| cut + 1);
-    let line = text[line_start..].lines().next()?;
-    let header = line.split('#').next()?.trim();
-    if !header.starts_with('[') || start == line_start {
-        return None;
-    }
+    let (line_start, header) = header_line(text, start)?;
     let mut offset = 0;
     for earlier in text[..line_start].split_inclusive('\n') {
         let indent = earlier.len() - earlier.trim_start().len();
-        if earlier.split('#').next()?.trim() == header {
+        if bare(earlier) == header {
             return Some(offset + indent..offset + indent + header.len());
         }
         offset += earlier.len();
@@ -176,19 +199,10 @@ pub(super) fn drop_followers(text: &str, errors: &[Diagnostic], found: &mut Vec<
     if errors.is_empty() {
         return;
     }
-    let line = |at: &At| {
-        text.as_bytes()[..(at.start as usize).min(text.len())]
-            .iter()
-            .filter(|b| **b == b'\n')
-            .count()
-    };
-    let places = |list: &[Diagnostic]| {
-        list.iter()
-            .filter_map(|d| d.labels.first())
-            .map(|l| line(&l.at))
-            .collect()
-    };
-    let lines: HashSet<usize> = places(errors);
+    let breaks: Vec<usize> = text.match_indices('\n').map(|(cut, _)| cut).collect();
+    let line = |at: &At| breaks.partition_point(|cut| *cut < at.start as usize);
+    let places = errors.iter().filter_map(|error| error.labels.first());
+    let lines: HashSet<usize> = places.map(|label| line(&label.at)).collect();
     found.retain(|diagnostic| {
         let missing = matches!(
             diagnostic.code,

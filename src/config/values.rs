@@ -2,6 +2,7 @@
 //! span, what it can't. Knows no key by name.
 
 use super::diagnostic::{At, Diagnostic, FileId, Located, did_you_mean};
+use super::keys::KeyInfo;
 use super::pattern::{Pattern, PatternError};
 use crate::model::{WsPath, parse_duration};
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,6 +17,8 @@ pub(super) type Value<'i> = Spanned<DeValue<'i>>;
 /// A key and its value.
 #[derive(Clone, Copy)]
 pub(super) struct Entry<'v, 'i> {
+    /// What is known of the key.
+    pub(super) info: &'static KeyInfo,
     /// Where the key stands.
     pub(super) key: At,
     /// The value.
@@ -32,6 +35,8 @@ pub(super) struct Reader<'a> {
     pub(super) profiles: &'a [String],
     /// Every profile that some file names.
     pub(super) known_profiles: &'a mut BTreeSet<String>,
+    /// The key whose value is read, for an example in help.
+    pub(super) about: Option<&'static KeyInfo>,
     /// What is wrong so far.
     pub(super) diagnostics: &'a mut Vec<Diagnostic>,
 }
@@ -72,11 +77,10 @@ impl Reader<'_> {
     /// Notes a value of the wrong type.
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let at = self.at(value.span());
-        self.report(Diagnostic::error(
-            "config::wrong-type",
-            at,
-            format!("expected {expected}, found {}", kind(value.get_ref())),
-        ));
+        let message = format!("expected {expected}, found {}", kind(value.get_ref()));
+        let example = |key: &KeyInfo| format!("for example `{} = {}`", key.name, key.example);
+        let help = self.about.map(example);
+        self.report(Diagnostic::error("config::wrong-type", at, message).maybe_help(help));
     }
 
     /// A value that has the right type and is no good.
