@@ -85,21 +85,25 @@ pub(super) struct Parsed<'i> {
 pub(super) fn parse(text: &str, file: FileId) -> Parsed<'_> {
     let (table, errors) = DeTable::parse_recoverable(text);
     let mut seen = HashSet::new();
-    let mut twice_until = 0;
+    let mut twice = 0..0;
     let errors = errors
         .iter()
         .filter(|error| {
             let start = error
                 .span()
                 .map_or(text.len(), |span| floor(text, span.start));
-            if error.message() == "duplicate key" && start < twice_until {
+            if error.message() != "duplicate key" {
+                return true;
+            }
+            if twice.contains(&start) {
                 // Each key of a table declared twice is reported again; the table was.
                 return false;
             }
             if header_line(text, start).is_some() {
-                twice_until = text[start..]
+                let end = text[start..]
                     .find("\n[")
                     .map_or(text.len(), |cut| start + cut);
+                twice = start + 1..end;
             }
             true
         })

@@ -786,3 +786,15 @@ fn files_that_are_no_text() {
         .unwrap();
     assert!(only(&file).contains("larger than 16 MiB"));
 }
+
+#[test]
+fn two_tables_declared_twice_are_two_problems() {
+    let text = "version = 1\n[tasks.t]\nrun = 'x'\n[tasks.u]\nrun = 'x'\n[tasks.t]\nrun = 'y'\n\
+                [tasks.u]\nrun = 'y'\n[tasks.'a':b]\nrun = 'z'\n";
+    let loaded = load_files(&[("tasks.toml", text)], &[]);
+    let twice = loaded
+        .diagnostics
+        .iter()
+        .filter(|d| d.message.contains("declared twice"));
+    assert_eq!(twice.count(), 2, "{:#?}", said(&loaded));
+}

@@ -352,3 +352,31 @@ fn a_large_file_is_read_quickly() {
         start.elapsed()
     );
 }
+
+#[test]
+fn the_design_s_own_example_is_read() {
+    let text = include_str!("../../../docs/design/TASKS_TOML.md");
+    let block = text
+        .split("```toml\n")
+        .nth(1)
+        .unwrap()
+        .split("```")
+        .next()
+        .unwrap();
+    let loaded = load_files(&[("tasks.toml", block)], &["ci"]);
+    let codes: Vec<String> = said(&loaded);
+    // The last task of the example uses a built-in node.
+    assert_eq!(codes.len(), 2, "{codes:#?}");
+    assert!(
+        codes
+            .iter()
+            .all(|line| line.starts_with("config::not-yet-supported"))
+    );
+    let names: Vec<&str> = loaded
+        .config
+        .tasks
+        .iter()
+        .map(|t| t.name.as_str())
+        .collect();
+    assert_eq!(names, ["build", "quick", "release", "db:reset"]);
+}
