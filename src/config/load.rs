@@ -114,7 +114,7 @@ impl Loader<'_> {
             &mut inherited,
             &mut found,
         );
-        drop_followers(&text, &parsed.errors, &mut found);
+        drop_followers(&text, &parsed, &mut found);
         self.diagnostics.extend(parsed.errors);
         self.diagnostics.append(&mut found);
         drop(parsed.table);

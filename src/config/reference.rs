@@ -51,7 +51,12 @@ fn cell(text: &str) -> String {
 fn words(shape: &Shape, many: bool) -> String {
     let s = if many { "s" } else { "" };
     match shape {
-        Shape::Text(what) => format!("{what}{s}"),
+        Shape::Text(what) if many => what
+            .split(" or ")
+            .map(|one| format!("{one}s"))
+            .collect::<Vec<_>>()
+            .join(" or "),
+        Shape::Text(what) => (*what).to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Count => format!("positive integer{s}"),
         Shape::Number(number) => format!("`{number}`"),

@@ -282,7 +282,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
         key(
             "help",
             TEXT,
-            "\"run `npm install` first\"",
+            "\"run npm install first\"",
             "What to do when it fails; printed then.",
             |d, r, e| d.task.help = r.string(e.value),
         ),

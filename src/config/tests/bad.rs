@@ -798,3 +798,34 @@ fn two_tables_declared_twice_are_two_problems() {
         .filter(|d| d.message.contains("declared twice"));
     assert_eq!(twice.count(), 2, "{:#?}", said(&loaded));
 }
+
+#[test]
+fn syntax_errors_in_plain_words_once() {
+    let cases = [
+        (
+            "[tasks.t]\nrun = \"abc\nhide = true\n",
+            "",
+            "a string is not closed",
+        ),
+        ("[tasks.t]\nrun = \"a \\d b\"\n", "", "single quotes"),
+        ("[tasks.t]\nrun = ['a' 'b']\n", "", "put a comma between"),
+        (
+            "[tasks.t]\nsources = ['a',\nrun = 'x'\n[tasks.u]\nrun = 'y'\n",
+            "=",
+            "close the list above",
+        ),
+        ("[tasks.t\nrun = 'x'\n", "", "close it"),
+        (
+            "<<<<<<< HEAD\nenv = {}\n=======\n>>>>>>> x\n",
+            "<<<<<<<",
+            "merge conflict",
+        ),
+    ];
+    for (text, span, words) in cases {
+        check(
+            &format!("version = 1\n{text}"),
+            ("config::syntax", span, words),
+        );
+    }
+    task("[tasks.t]\nrun = '''\n<<<<<<< not ours\n'''");
+}
