@@ -84,8 +84,11 @@ fn names_folders_and_variables_of_included_files() {
     assert_eq!(named(&loaded.config, "services/a:test").env["A"], "root");
 }
 
+/// Paths and texts.
+type Files = &'static [(&'static str, &'static str)];
+
 /// The root's include, further files, and what is said of it.
-const BAD: &[(&str, &[(&str, &str)], &str)] = &[
+const BAD: &[(&str, Files, &str)] = &[
     (
         "'servics/api/tasks.toml'",
         &[("services/api/tasks.toml", "")],
