@@ -1,15 +1,36 @@
 //! Rank 1: text → valid [`Config`]; every problem as a [`Diagnostic`] with a span, all at once.
 //! Knows nothing of the environment, processes or the clock.
 
+mod build_task;
 mod diagnostic;
+mod edges;
+mod entries;
+mod find;
+mod include;
+mod keys;
+mod load;
+mod parts;
 mod pattern;
+mod profile;
+mod reference;
+mod schema;
+mod scopes;
 mod task;
+mod task_keys;
+mod task_values;
+mod text;
+mod values;
+
+#[cfg(test)]
+mod tests;
 
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
+pub use find::{FindError, Found, find};
+pub use load::{Loaded, load};
 pub use pattern::{Pattern, PatternError, build_glob};
-pub use task::{
-    Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When,
-};
+pub use reference::key_reference;
+pub use schema::tasks_schema;
+pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
 
 use crate::model::WsPath;
 use std::path::PathBuf;

@@ -1,0 +1,266 @@
+//! The inline tables of a task: arguments, attempts, polls.
+
+use super::diagnostic::{At, Diagnostic, Located};
+use super::edges::{STRINGS, TEXT, one_or_list};
+use super::keys::{Key, Scope, Set, Shape};
+use super::task::{ArgSpec, Poll, Retry};
+use super::values::{Reader, Value};
+use std::time::Duration;
+use toml::de::DeValue;
+
+const ARG: Shape = Shape::Any(&[Shape::Text("name"), Shape::Table("argument")]);
+/// Declared arguments.
+pub(super) const ARGS: Shape = Shape::Any(&[Shape::Text("name"), Shape::List(&ARG, false)]);
+
+const fn arg(
+    name: &'static str,
+    shape: Shape,
+    example: &'static str,
+    doc: &'static str,
+    read: Set<ArgSpec>,
+) -> Key<Set<ArgSpec>> {
+    Key::new(name, shape, example, doc, read)
+}
+
+/// `{ name, choices, default, required }` in `args`.
+pub(super) static ARGUMENT: Scope<Set<ArgSpec>> = Scope {
+    what: "an argument",
+    keys: &[
+        arg(
+            "name",
+            TEXT,
+            "\"target\"",
+            "Its name; `$WEIR_ARG_NAME` holds its value.",
+            |spec, reader, entry| {
+                spec.name = reader.string(entry.value).unwrap_or_default();
+            },
+        )
+        .required(),
+        arg(
+            "choices",
+            STRINGS,
+            "[\"dev\", \"prod\"]",
+            "The values it may have; any, where none are listed.",
+            |spec, reader, entry| {
+                let choices = reader
+                    .strings(entry.value, Reader::string)
+                    .unwrap_or_default();
+                spec.choices = reader
+                    .not_empty(entry.value, "`choices`", choices)
+                    .unwrap_or_default();
+            },
+        ),
+        arg(
+            "default",
+            TEXT,
+            "\"dev\"",
+            "Its value where none is given.",
+            |spec, reader, entry| {
+                spec.default = reader.string(entry.value);
+            },
+        ),
+        arg(
+            "required",
+            Shape::Bool,
+            "true",
+            "An error where none is given.",
+            |spec, reader, entry| {
+                spec.required = reader.boolean(entry.value).unwrap_or_default();
+            },
+        ),
+    ],
+    unbuilt: &[],
+};
+
+/// `args`: names or tables; their order is the order of the arguments.
+pub(super) fn arguments(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<ArgSpec>> {
+    let specs = one_or_list(reader, value, "a name or a list", |reader, element| {
+        let at = reader.at(element.span());
+        let mut spec = ArgSpec {
+            name: String::new(),
+            choices: vec![],
+            default: None,
+            required: false,
+        };
+        match element.get_ref() {
+            DeValue::String(name) => spec.name = name.clone().into_owned(),
+            DeValue::Table(table) => {
+                ARGUMENT.read(reader, table, at, &mut spec);
+                if !table.contains_key("name") {
+                    return None;
+                }
+            }
+            _ => {
+                reader.wrong_type(element, "a name or a table");
+                return None;
+            }
+        }
+        check_argument(reader, &spec, at).then(|| Located::new(spec, at))
+    })?;
+    let mut optional: Option<&Located<ArgSpec>> = None;
+    for (index, spec) in specs.iter().enumerate() {
+        let name = &spec.value.name;
+        if let Some(first) = specs[..index]
+            .iter()
+            .find(|other| other.value.name == *name)
+        {
+            reader.report(
+                Diagnostic::error(
+                    "config::bad-argument",
+                    spec.at,
+                    format!("the argument `{name}` is declared twice"),
+                )
+                .also(first.at, "first declared here")
+                .help("rename one of them"),
+            );
+        }
+        match optional {
+            Some(before) if spec.value.required => {
+                let message = format!("the required argument `{name}` comes after an optional one");
+                reader.report(
+                    Diagnostic::error("config::bad-argument", spec.at, message)
+                        .also(before.at, "optional")
+                        .help("put required arguments first"),
+                );
+            }
+            None if !spec.value.required => optional = Some(spec),
+            _ => {}
+        }
+    }
+    Some(specs.into_iter().map(|spec| spec.value).collect())
+}
+
+fn check_argument(reader: &mut Reader<'_>, spec: &ArgSpec, at: At) -> bool {
+    let bytes = spec.name.as_bytes();
+    let starts = bytes
+        .first()
+        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
+    if !starts
+        || !bytes
+            .iter()
+            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
+    {
+        reader.report(
+            Diagnostic::error(
+                "config::bad-argument",
+                at,
+                format!("`{}` is no name of an argument", spec.name),
+            )
+            .help("use letters, digits, `_` and `-`, starting with a letter or `_`"),
+        );
+        return false;
+    }
+    let problem = match &spec.default {
+        Some(default) if !spec.choices.is_empty() && !spec.choices.contains(default) => Some((
+            format!(
+                "the default `{default}` of `{}` is not among its choices",
+                spec.name
+            ),
+            "add it to `choices`, or choose one of them",
+        )),
+        Some(_) if spec.required => Some((
+            format!("`{}` is required and has a default", spec.name),
+            "remove `required` or `default`",
+        )),
+        _ => None,
+    };
+    if let Some((message, help)) = problem {
+        reader.report(Diagnostic::error("config::bad-argument", at, message).help(help));
+    }
+    true
+}
+
+/// `retry = { attempts, backoff }`.
+pub(super) static RETRY: Scope<Set<Retry>> = Scope {
+    what: "`retry`",
+    keys: &[
+        Key::<Set<Retry>>::new(
+            "attempts",
+            Shape::Count,
+            "3",
+            "How often it is tried at most, the first time included.",
+            |retry, reader, entry| {
+                retry.attempts = reader.count(entry.value).unwrap_or(1);
+            },
+        )
+        .required(),
+        Key::<Set<Retry>>::new(
+            "backoff",
+            Shape::Duration,
+            "\"1s\"",
+            "The pause before the second attempt, 1 s by default; it doubles with each further one.",
+            |retry, reader, entry| {
+                if let Some(backoff) = reader.duration(entry.value) {
+                    retry.backoff = backoff;
+                }
+            },
+        ),
+    ],
+    unbuilt: &[],
+};
+
+/// One attempt, and a second between attempts.
+pub(super) const ONE_ATTEMPT: Retry = Retry {
+    attempts: 1,
+    backoff: Duration::from_secs(1),
+};
+
+/// `retry`: a number of attempts, or a table.
+pub(super) fn retry(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Retry> {
+    let mut retry = ONE_ATTEMPT;
+    match value.get_ref() {
+        DeValue::Integer(_) => retry.attempts = reader.count(value)?,
+        DeValue::Table(table) => {
+            let at = reader.at(value.span());
+            RETRY.read(reader, table, at, &mut retry);
+        }
+        _ => {
+            reader.wrong_type(value, "a number of attempts or a table");
+            return None;
+        }
+    }
+    Some(retry)
+}
+
+/// `poll = { every, timeout }`.
+pub(super) static POLL: Scope<Set<Poll>> = Scope {
+    what: "`poll`",
+    keys: &[
+        Key::<Set<Poll>>::new(
+            "every",
+            Shape::Duration,
+            "\"1s\"",
+            "The pause between tries, 1 s by default.",
+            |poll, reader, entry| {
+                if let Some(every) = reader.duration(entry.value) {
+                    poll.every = every;
+                }
+            },
+        ),
+        Key::<Set<Poll>>::new(
+            "timeout",
+            Shape::Duration,
+            "\"30s\"",
+            "How long it is tried in all.",
+            |poll, reader, entry| {
+                if let Some(timeout) = reader.duration(entry.value) {
+                    poll.timeout = timeout;
+                }
+            },
+        )
+        .required(),
+    ],
+    unbuilt: &[],
+};
+
+/// `poll`: a table.
+pub(super) fn poll(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Poll> {
+    let table = reader.table(value)?;
+    let at = reader.at(value.span());
+    let mut poll = Poll {
+        every: Duration::from_secs(1),
+        timeout: Duration::from_secs(60),
+    };
+    POLL.read(reader, table, at, &mut poll);
+    Some(poll)
+}

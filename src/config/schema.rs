@@ -1,0 +1,116 @@
+//! The JSON Schema of a `tasks.toml`, from the tables of keys.
+
+use super::keys::{Key, KeyInfo, Scope, Shape};
+use super::{edges, entries, scopes, task_keys};
+use serde_json::{Map, Value, json};
+
+/// A scope, whatever its keys are read by.
+pub(super) struct Described {
+    /// The name that [`Shape::Table`] refers to.
+    pub(super) name: &'static str,
+    /// How the reference heads its table.
+    pub(super) heading: &'static str,
+    /// Its keys.
+    pub(super) keys: Vec<&'static KeyInfo>,
+}
+
+fn described<R>(name: &'static str, heading: &'static str, scope: &'static Scope<R>) -> Described {
+    let infos = |key: &'static Key<R>| &key.info;
+    Described {
+        name,
+        heading,
+        keys: scope.keys.iter().map(infos).collect(),
+    }
+}
+
+/// Every scope, the whole file first.
+pub(super) fn all_scopes() -> Vec<Described> {
+    vec![
+        described("file", "Top level", &scopes::FILE),
+        described("settings", "`[settings]`", &scopes::SETTINGS),
+        described("policy", "`[policy]`", &scopes::POLICY),
+        described("profile", "`[profile.NAME]`", &scopes::PROFILE),
+        described("task", "`[tasks.NAME]`", &task_keys::TASK),
+        described(
+            "dependency",
+            "An entry of `depends` or `sequence`",
+            &edges::DEPENDENCY,
+        ),
+        described("cleanup", "An entry of `depends_post`", &edges::CLEANUP),
+        described("argument", "An entry of `args`", &entries::ARGUMENT),
+        described("retry", "`retry`", &entries::RETRY),
+        described("poll", "`poll`", &entries::POLL),
+    ]
+}
+
+/// The JSON Schema (draft 2020-12) of a `tasks.toml`, with descriptions for hover texts.
+pub fn tasks_schema() -> Value {
+    let mut scopes = all_scopes().into_iter();
+    let mut schema = Map::new();
+    schema.insert(
+        "$schema".into(),
+        json!("https://json-schema.org/draft/2020-12/schema"),
+    );
+    schema.insert("title".into(), json!("tasks.toml"));
+    schema.insert(
+        "description".into(),
+        json!("The tasks of a weir workspace."),
+    );
+    if let Some(file) = scopes.next() {
+        schema.append(&mut table(&file));
+    }
+    let defs: Map<String, Value> = scopes
+        .map(|scope| (scope.name.to_owned(), Value::Object(table(&scope))))
+        .collect();
+    schema.insert("$defs".into(), Value::Object(defs));
+    Value::Object(schema)
+}
+
+fn table(scope: &Described) -> Map<String, Value> {
+    let properties: Map<String, Value> = scope
+        .keys
+        .iter()
+        .map(|key| {
+            let mut shape = shape(&key.shape);
+            shape.insert("description".into(), json!(key.doc));
+            (key.name.to_owned(), Value::Object(shape))
+        })
+        .collect();
+    let required: Vec<&str> = scope
+        .keys
+        .iter()
+        .filter(|key| key.required)
+        .map(|key| key.name)
+        .collect();
+    let mut table = Map::new();
+    table.insert("type".into(), json!("object"));
+    table.insert("additionalProperties".into(), json!(false));
+    table.insert("properties".into(), Value::Object(properties));
+    if !required.is_empty() {
+        table.insert("required".into(), json!(required));
+    }
+    table
+}
+
+fn shape(of: &Shape) -> Map<String, Value> {
+    let value = match of {
+        Shape::Text(_) => json!({ "type": "string" }),
+        Shape::Bool => json!({ "type": "boolean" }),
+        Shape::Count => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        Shape::Number(number) => json!({ "const": number }),
+        Shape::Duration => {
+            json!({ "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$" })
+        }
+        Shape::Scalar => json!({ "type": ["string", "number", "boolean"] }),
+        Shape::Words(words) => json!({ "type": "string", "enum": words }),
+        Shape::List(item, false) => json!({ "type": "array", "items": shape(item) }),
+        Shape::List(item, true) => json!({ "type": "array", "items": shape(item), "minItems": 1 }),
+        Shape::Map(item) => json!({ "type": "object", "additionalProperties": shape(item) }),
+        Shape::Table(scope) => json!({ "$ref": format!("#/$defs/{scope}") }),
+        Shape::Any(shapes) => json!({ "anyOf": shapes.iter().map(shape).collect::<Vec<_>>() }),
+    };
+    match value {
+        Value::Object(map) => map,
+        _ => Map::new(),
+    }
+}

@@ -1,0 +1,415 @@
+//! The keys of a task: the one table of them.
+
+use super::diagnostic::{At, Located};
+use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
+use super::entries::{self, ARGS};
+use super::keys::{Key, Only, Scope, Set, Shape};
+use super::task::{Dep, Task};
+use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
+use super::values::Reader;
+
+/// A task while it is read.
+#[derive(Clone)]
+pub(super) struct Draft {
+    /// What has been read, with defaults for the rest.
+    pub(super) task: Task,
+    /// `run`.
+    pub(super) run: Option<Vec<String>>,
+    /// `exec`.
+    pub(super) exec: Option<Vec<String>>,
+    /// `sequence`.
+    pub(super) sequence: Option<Vec<Vec<Located<Dep>>>>,
+    /// Every key given, good or not, and where.
+    pub(super) given: Vec<(&'static Key<Set<Draft>>, At)>,
+}
+
+const fn key(
+    name: &'static str,
+    shape: Shape,
+    example: &'static str,
+    doc: &'static str,
+    read: Set<Draft>,
+) -> Key<Set<Draft>> {
+    Key::new(name, shape, example, doc, read)
+}
+
+/// A key of tasks that run something.
+const fn command(
+    name: &'static str,
+    shape: Shape,
+    example: &'static str,
+    doc: &'static str,
+    read: Set<Draft>,
+) -> Key<Set<Draft>> {
+    Key::new(name, shape, example, doc, read).only(Only::Command)
+}
+
+const PATTERNS: Shape = Shape::Any(&[
+    Shape::Text("path or glob"),
+    Shape::List(&Shape::Text("path or glob"), false),
+]);
+const PATHS: Shape = Shape::Any(&[
+    Shape::Text("path"),
+    Shape::List(&Shape::Text("path"), false),
+]);
+const ARGV: Shape = Shape::List(&TEXT, true);
+const FAIL_WORDS: Shape = Shape::Words(&["fail", "warn"]);
+
+/// `[tasks.NAME]`.
+pub(super) static TASK: Scope<Set<Draft>> = Scope {
+    what: "a task",
+    keys: &[
+        key(
+            "description",
+            TEXT,
+            "\"Compile the release binary\"",
+            "What it is for; shown in lists.",
+            |d, r, e| d.task.description = r.string(e.value),
+        ),
+        key(
+            "run",
+            Shape::Any(&[TEXT, Shape::List(&TEXT, true)]),
+            "\"cargo build\"",
+            "A string or a list of strings, each given to the shell, stopping at the first failure. Arguments arrive as `\"$@\"`.",
+            run,
+        ),
+        key(
+            "exec",
+            ARGV,
+            "[\"cargo\", \"build\"]",
+            "An argument vector, started without a shell. Arguments are appended.",
+            |d, r, e| {
+                d.exec = argv(r, e, "`exec`");
+            },
+        ),
+        key(
+            "sequence",
+            STEPS,
+            "[\"build\", [\"test\", \"lint\"], \"deploy\"]",
+            "Steps in order; a list inside it is a step whose tasks run in parallel.",
+            |d, r, e| {
+                d.sequence = edges::steps(r, e.value);
+            },
+        ),
+        key(
+            "depends",
+            EDGES,
+            "[\"gen\", { task = \"test:*\", optional = true }]",
+            "What must have succeeded first, and whose outputs are inputs of this task: names, globs of names, or tables.",
+            |d, r, e| {
+                d.task.depends = edges::dependencies(r, e.value).unwrap_or_default();
+            },
+        ),
+        key(
+            "depends_post",
+            POST_EDGES,
+            "[{ task = \"db:down\", when = \"always\" }]",
+            "Cleanup: runs after this task, if it was started.",
+            |d, r, e| {
+                d.task.depends_post = edges::cleanups(r, e.value).unwrap_or_default();
+            },
+        ),
+        key(
+            "wait_for",
+            STRINGS,
+            "[\"gen:*\"]",
+            "Comes after these, but only if they are in the run anyway; what they do is no input.",
+            |d, r, e| {
+                let wait = r.strings(e.value, |r, v| {
+                    let at = r.at(v.span());
+                    edges::task_reference(r, v).map(|name| Located::new(name, at))
+                });
+                d.task.wait_for = wait.unwrap_or_default();
+            },
+        ),
+        command(
+            "args",
+            ARGS,
+            "[{ name = \"target\", choices = [\"dev\", \"prod\"], default = \"dev\" }]",
+            "Declared arguments, also in `$WEIR_ARG_NAME`; names or tables.",
+            |d, r, e| {
+                d.task.args = entries::arguments(r, e.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "sources",
+            PATTERNS,
+            "[\"Cargo.toml\", \"src\", \"!src/gen\"]",
+            "Every file it reads: files, directories, globs, `!` negations, relative to the folder of this file. Without it the task always runs; `[]` means it reads no file.",
+            |d, r, e| {
+                d.task.sources = patterns(r, e, "sources");
+            },
+        ),
+        command(
+            "outputs",
+            PATTERNS,
+            "[\"target/release/weir\"]",
+            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts.",
+            |d, r, e| {
+                d.task.outputs = patterns(r, e, "outputs");
+            },
+        ),
+        command(
+            "writes",
+            PATTERNS,
+            "[\"src\"]",
+            "Tracked files it changes, as formatters and generators of committed code do. Such a task is never cached, and tasks that read these files go after it.",
+            |d, r, e| {
+                d.task.writes = patterns(r, e, "writes")
+                    .map(|list| list.value)
+                    .unwrap_or_default();
+            },
+        ),
+        key(
+            "manual",
+            Shape::Bool,
+            "true",
+            "Only ever run by name; depending on it is an error.",
+            |d, r, e| {
+                d.task.manual = r.boolean(e.value).unwrap_or_default().then_some(e.key);
+            },
+        ),
+        command(
+            "env",
+            ENV,
+            "{ RUST_BACKTRACE = 1 }",
+            "Variables set for it; part of its key.",
+            |d, r, e| {
+                if let Some(env) = r.env(e.value) {
+                    d.task.env.extend(env);
+                }
+            },
+        ),
+        command(
+            "env_file",
+            PATHS,
+            "[\".env\"]",
+            "Files of `NAME=value` lines; the values are part of its key and masked in all output.",
+            |d, r, e| {
+                let files = r.strings(e.value, |r, v| {
+                    let at = r.at(v.span());
+                    r.path(v).map(|path| Located::new(path, at))
+                });
+                d.task.env_file = files.unwrap_or_default();
+            },
+        ),
+        command(
+            "path",
+            PATHS,
+            "[\"node_modules/.bin\"]",
+            "Folders put in front of PATH; the first wins.",
+            |d, r, e| {
+                d.task.path = r.strings(e.value, Reader::path).unwrap_or_default();
+            },
+        ),
+        command(
+            "env_inputs",
+            STRINGS,
+            "[\"CI\", \"CARGO_*\"]",
+            "Variables taken from outside that are part of its key; a `*` at the end matches any rest.",
+            |d, r, e| {
+                d.task.env_inputs = names(r, e, true);
+            },
+        ),
+        command(
+            "pass_through",
+            STRINGS,
+            "[\"SSH_AUTH_SOCK\"]",
+            "Variables taken from outside that are not part of its key; a `*` at the end matches any rest.",
+            |d, r, e| {
+                d.task.pass_through = names(r, e, true);
+            },
+        ),
+        command(
+            "env_required",
+            STRINGS,
+            "[\"DATABASE_URL\"]",
+            "Variables taken from outside that are part of its key; one that is missing is an error before anything runs.",
+            |d, r, e| {
+                d.task.env_required = r.variables(e.value, false).unwrap_or_default();
+            },
+        ),
+        command(
+            "requires",
+            STRINGS,
+            "[\"cargo\", \"rustc\"]",
+            "Programs whose identity (file digest and `--version`) is part of its key.",
+            |d, r, e| {
+                d.task.requires = r.strings(e.value, Reader::located).unwrap_or_default();
+            },
+        ),
+        command(
+            "probes",
+            STRINGS,
+            "[\"uname -m\"]",
+            "Commands whose output is part of its key.",
+            |d, r, e| {
+                d.task.probes = r.strings(e.value, Reader::text).unwrap_or_default();
+            },
+        ),
+        command(
+            "state",
+            TEXT,
+            "\"docker image inspect app\"",
+            "A command whose output is the state this task left behind; checked again on a hit.",
+            |d, r, e| {
+                d.task.state = r.text(e.value);
+            },
+        ),
+        command(
+            "cache",
+            Shape::Any(&[Shape::Bool, Shape::Words(&["local"])]),
+            "false",
+            "`false` turns caching off; `\"local\"` keeps its results off the remote.",
+            cache,
+        ),
+        command(
+            "reset",
+            Shape::Bool,
+            "true",
+            "Destroys state: it is never cached, and guarded.",
+            |d, r, e| {
+                d.task.reset = r.boolean(e.value).unwrap_or_default().then_some(e.key);
+            },
+        ),
+        command(
+            "on_fail",
+            Shape::Any(&[FAIL_WORDS, Shape::Map(&FAIL_WORDS)]),
+            "{ default = \"fail\", local = \"warn\" }",
+            "What its failure means: `\"fail\"`, or `\"warn\"`: the run goes on and lists it. Or a table by profile, with `default` for the others.",
+            on_fail,
+        ),
+        key(
+            "help",
+            TEXT,
+            "\"run npm install first\"",
+            "What to do when it fails; printed then.",
+            |d, r, e| d.task.help = r.string(e.value),
+        ),
+        command(
+            "locks",
+            STRINGS,
+            "[\"docker\"]",
+            "Named mutual exclusion: no two tasks that hold the same name run at once.",
+            |d, r, e| {
+                d.task.locks = r.strings(e.value, Reader::located).unwrap_or_default();
+            },
+        ),
+        command(
+            "timeout",
+            Shape::Duration,
+            "\"15m\"",
+            "How long one attempt may take.",
+            |d, r, e| d.task.timeout = r.duration(e.value),
+        ),
+        command(
+            "retry",
+            Shape::Any(&[Shape::Count, Shape::Table("retry")]),
+            "{ attempts = 3, backoff = \"1s\" }",
+            "Tried again after a failure; a pass on a later attempt is reported as flaky.",
+            |d, r, e| {
+                d.task.retry = entries::retry(r, e.value).unwrap_or(entries::ONE_ATTEMPT);
+            },
+        ),
+        command(
+            "poll",
+            Shape::Table("poll"),
+            "{ every = \"1s\", timeout = \"30s\" }",
+            "Tried until it succeeds; that is not flaky.",
+            |d, r, e| {
+                d.task.poll = entries::poll(r, e.value);
+            },
+        ),
+        key(
+            "confirm",
+            Shape::Any(&[TEXT, Shape::Bool]),
+            "\"deploy to production?\"",
+            "A question asked before anything of the run starts; `true` asks a plain one.",
+            confirm,
+        ),
+        key(
+            "allow",
+            Shape::Map(&Shape::Text("reason")),
+            "{ \"graph::missing-edge\" = \"generated by hand\" }",
+            "Findings of the audit that are accepted here, each with the reason.",
+            allow,
+        ),
+        command(
+            "dir",
+            Shape::Text("path"),
+            "\"web\"",
+            "Where it runs, relative to the folder of this file, which is the default.",
+            |d, r, e| {
+                if let Some(path) = r.path(e.value) {
+                    d.task.dir = Located::new(path, r.at(e.value.span()));
+                }
+            },
+        ),
+        command(
+            "shell",
+            ARGV,
+            "[\"sh\", \"-ec\"]",
+            "The program and arguments that a `run` string is appended to.",
+            |d, r, e| {
+                if let Some(shell) = argv(r, e, "`shell`") {
+                    d.task.shell = shell;
+                }
+            },
+        ),
+        key(
+            "alias",
+            STRINGS,
+            "\"b\"",
+            "Other names for it.",
+            |d, r, e| {
+                let aliases = r.strings(e.value, |r, v| {
+                    let alias = r.located(v)?;
+                    check_name(r, &alias.value, alias.at).then_some(alias)
+                });
+                d.task.aliases = aliases.unwrap_or_default();
+            },
+        ),
+        key("hide", Shape::Bool, "true", "Not listed.", |d, r, e| {
+            d.task.hide = r.boolean(e.value).unwrap_or_default()
+        }),
+        command(
+            "interactive",
+            Shape::Bool,
+            "true",
+            "Has the terminal to itself; never cached.",
+            |d, r, e| {
+                d.task.interactive = r.boolean(e.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "quiet",
+            Shape::Bool,
+            "true",
+            "Its output is shown only when it fails.",
+            |d, r, e| {
+                d.task.quiet = r.boolean(e.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "redact",
+            STRINGS,
+            "[\"API_TOKEN\"]",
+            "Variables whose values are masked in every byte that leaves weir.",
+            |d, r, e| {
+                d.task.redact = names(r, e, false);
+            },
+        ),
+    ],
+    unbuilt: &[
+        "uses",
+        "with",
+        "service",
+        "ports",
+        "soak",
+        "database",
+        "gate",
+        "artifacts",
+        "junit",
+        "expect",
+    ],
+};
