@@ -511,7 +511,9 @@ fn commands_start_with_clean_signals_whatever_weir_has() {
                 .lines()
                 .find_map(|line| line.strip_prefix(field))
                 .unwrap();
-            assert_eq!(value, ":\t0000000000000000", "{field}");
+            let set = u64::from_str_radix(value.trim_start_matches(":\t"), 16).unwrap();
+            // Signals 32 and 33 belong to the C library, whose `posix_spawn` leaves them ignored.
+            assert_eq!(set & !(0b11 << 31), 0, "{field}{value}");
         }
     });
 }
@@ -554,7 +556,11 @@ fn a_command_has_its_own_group_and_is_signalled_with_it() {
         assert_eq!(group.as_raw() as u32, child.pid);
         let exit = terminate(&child, Signal::Term, MINUTE).await.unwrap();
         assert_eq!(exit, Exit::Code(7));
-        assert_eq!(line(&child).await, "got it");
+        let mut rest = Vec::<u8>::new();
+        let drained = child.drain(MINUTE, |part| rest.extend(part)).await.unwrap();
+        assert_eq!(drained, Drained::Closed);
+        // The shell may remark on its own child's end, too.
+        assert!(String::from_utf8_lossy(&rest).contains("got it\n"));
         child.signal(Signal::Kill);
     });
 }
@@ -594,7 +600,7 @@ fn an_end_is_told_though_the_pipe_is_held_open() {
             .unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
         assert!(child.left_behind());
-        let mut output = Vec::new();
+        let mut output = Vec::<u8>::new();
         let drained = child
             .drain(Duration::from_millis(100), |part| output.extend(part))
             .await;

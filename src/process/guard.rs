@@ -287,11 +287,11 @@ impl GuardProcess {
         match self.running.get(&pid) {
             Some(running) if running.leads => signal_group(pid, signal),
             Some(_) => {
-                // It shares its group with weir.
+                // It shares its group with weir. Its descendants are looked for while it is
+                // still their ancestor.
+                let under = descendants(pid, &[]);
                 signal_one(pid, signal);
-                descendants(pid, &[])
-                    .iter()
-                    .for_each(|child| signal_one(child.pid, signal));
+                under.iter().for_each(|child| signal_one(child.pid, signal));
             }
             None if self.seen_groups().contains(&pid) => signal_group(pid, signal),
             None => {}

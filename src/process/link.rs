@@ -163,6 +163,7 @@ impl Guard {
             link: Arc::new(Link {
                 outbox,
                 next: AtomicU64::new(1),
+                starts: Semaphore::new(STARTS),
                 state,
             }),
         })

@@ -135,6 +135,15 @@ fn pipe() -> Result<&'static (PipeReader, PipeWriter), ProcessError> {
     Ok(PIPE.get_or_init(|| made))
 }
 
+/// Gives every signal its default effect, real-time ones too.
+fn forget_dispositions() {
+    for number in 1..=64 {
+        // SAFETY: the default runs no code. What the system has no such signal for, or what the
+        // C library keeps for itself, is refused.
+        unsafe { nix::libc::signal(number, nix::libc::SIG_DFL) };
+    }
+}
+
 /// All that the guard must hear: children's ends and requests by signal come through the pipe it
 /// gets back; whatever would end or stop it is heard and passed over.
 pub(super) fn hear_as_guard() -> Result<&'static PipeReader, ProcessError> {
@@ -143,12 +152,9 @@ pub(super) fn hear_as_guard() -> Result<&'static PipeReader, ProcessError> {
     let (reader, writer) = pipe()?;
     super::wire::set_nonblocking(reader)?;
     HEARD.store(writer.as_raw_fd(), Ordering::SeqCst);
-    let default = SigAction::new(SigHandler::SigDfl, SaFlags::empty(), SigSet::empty());
     // Whatever weir was started with, commands start with defaults: `exec` undoes handlers, but
     // it keeps what is ignored.
-    for signal in s::Signal::iterator() {
-        restore(signal, &default);
-    }
+    forget_dispositions();
     for signal in [
         s::SIGCHLD,
         s::SIGUSR1,
