@@ -123,6 +123,7 @@ fn plays_its_part() {
         Ok("guard_killed") => guard_killed(),
         Ok("terminal") => terminal(),
         Ok("signals") => signals(),
+        Ok("detached") => detached(),
         Ok(part) => panic!("no part {part}"),
         Err(_) => {}
     }
@@ -651,6 +652,69 @@ fn a_dropped_command_is_killed() {
         output_of(&guard, gone).await;
         assert!(!alive(pid));
     });
+}
+
+#[test]
+fn what_is_stopped_is_woken_to_end() {
+    guarded(|guard| async move {
+        let script = "trap 'echo woken; exit 5' TERM; echo up; kill -STOP $$; echo not reached";
+        let child = guard.spawn(sh(script)).await.unwrap();
+        assert_eq!(line(&child).await, "up");
+        let stat = format!("/proc/{}/stat", child.pid);
+        until("stopped", || {
+            std::fs::read_to_string(&stat).unwrap().contains(") T ")
+        });
+        assert_eq!(
+            terminate(&child, Signal::Term, MINUTE).await.unwrap(),
+            Exit::Code(5)
+        );
+        assert_eq!(line(&child).await, "woken");
+    });
+}
+
+fn detached() {
+    let runtime = runtime();
+    let guard = start(&runtime);
+    let log = std::fs::File::create("log").unwrap();
+    let script =
+        "ls /proc/self/fd; grep -h SigBlk /proc/self/status; echo $$ > server; exec sleep 1000";
+    let mut server = guard
+        .detach(
+            &Command {
+                cwd: ".".into(),
+                ..sh(script)
+            },
+            log,
+        )
+        .unwrap();
+    let file = PathBuf::from("server");
+    until("server up", || pid_in(&file) == Some(server.pid() as i32));
+    assert_eq!(server.ended().unwrap(), None);
+    runtime.block_on(async {
+        // Neither of the two ways to end everything reaches it.
+        kill(Pid::from_raw(guard.pid().unwrap() as i32), Raw::SIGKILL).unwrap();
+        guard.finish().await;
+        let another = start(&runtime);
+        assert_eq!(another.finish().await, Default::default());
+    });
+    assert_eq!(server.ended().unwrap(), None);
+    let missing = guard.detach(
+        &command("no-such-program", &[]),
+        tempfile::tempfile().unwrap(),
+    );
+    assert!(matches!(missing, Err(ProcessError::ProgramMissing { .. })));
+}
+
+#[test]
+fn what_is_detached_outlives_weir() {
+    let folder = TempDir::new().unwrap();
+    let status = driver("detached", folder.path()).status().unwrap();
+    let server = pid_in(&folder.path().join("server")).unwrap();
+    let outlived = alive(server);
+    kill(Pid::from_raw(server), Raw::SIGKILL).unwrap();
+    assert!(status.success() && outlived);
+    let log = std::fs::read_to_string(folder.path().join("log")).unwrap();
+    assert_eq!(log, "0\n1\n2\n3\nSigBlk:\t0000000000000000\n");
 }
 
 fn terminal() {

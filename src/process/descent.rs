@@ -76,18 +76,15 @@ mod tests {
 
     #[test]
     fn a_name_may_hold_anything() {
-        let process = parse(b"12 (a) (b\n) Z 3 4 5 0 -1").unwrap();
         let name = OsString::from("a) (b\n");
-        assert_eq!(
-            process,
-            Process {
-                pid: 12,
-                parent: 3,
-                group: 4,
-                zombie: true,
-                name
-            }
-        );
+        let process = Process {
+            pid: 12,
+            parent: 3,
+            group: 4,
+            zombie: true,
+            name,
+        };
+        assert_eq!(parse(b"12 (a) (b\n) Z 3 4 5 0 -1"), Some(process));
         assert_eq!(parse(b"12 (a"), None);
         assert_eq!(parse(b""), None);
     }

@@ -284,17 +284,22 @@ impl GuardProcess {
         let (Some(pid), Ok(signal)) = (self.pids.get(&id).copied(), Raw::try_from(number)) else {
             return;
         };
+        // What is stopped must wake up to hear it.
+        let signals = [signal, Raw::SIGCONT];
         match self.running.get(&pid) {
-            Some(running) if running.leads => signal_group(pid, signal),
-            Some(_) => {
+            Some(running) if !running.leads => {
                 // It shares its group with weir. Its descendants are looked for while it is
                 // still their ancestor.
                 let under = descendants(pid, &[]);
-                signal_one(pid, signal);
-                under.iter().for_each(|child| signal_one(child.pid, signal));
+                for signal in signals {
+                    signal_one(pid, signal);
+                    under.iter().for_each(|child| signal_one(child.pid, signal));
+                }
             }
-            None if self.seen_groups().contains(&pid) => signal_group(pid, signal),
-            None => {}
+            None if !self.seen_groups().contains(&pid) => {}
+            _ => signals
+                .into_iter()
+                .for_each(|signal| signal_group(pid, signal)),
         }
     }
 

@@ -39,7 +39,7 @@ const SWEEP: Duration = Duration::from_secs(5);
 /// Once the last handle and the last [`Child`] are dropped, the guard ends what is left.
 #[derive(Debug, Clone)]
 pub struct Guard {
-    link: Arc<Link>,
+    pub(super) link: Arc<Link>,
 }
 
 /// What [`Guard::finish`] found.
@@ -84,6 +84,8 @@ struct State {
     /// How many were told to finish, and what came of it.
     finishing: Vec<oneshot::Sender<FinishReport>>,
     report: FinishReport,
+    /// What was started to outlive this process.
+    detached: Vec<i32>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,6 +157,7 @@ impl Guard {
             process: Some(process),
             finishing: Vec::new(),
             report: FinishReport::default(),
+            detached: Vec::new(),
         }));
         let (outbox, parcels) = mpsc::unbounded_channel();
         runtime.spawn(write_all(Arc::clone(&socket), parcels, Arc::clone(&state)));
@@ -345,6 +348,11 @@ impl Link {
         let _ = self.outbox.send((frame, fds));
     }
 
+    /// Spares a process, should the guard be killed.
+    pub(super) fn spare(&self, pid: u32) {
+        lock(&self.state).detached.push(pid as i32);
+    }
+
     /// Signals what is left of a command.
     pub(super) fn signal(&self, id: u64, signal: Signal) {
         let number = signal.raw() as i32;
@@ -491,7 +499,7 @@ impl State {
 /// The guard has ended: reaps it, kills what it can have left if it did not end as told, and
 /// tells everybody who waits.
 fn close(state: &Mutex<State>) {
-    let (lost, groups) = {
+    let (lost, groups, detached) = {
         let mut state = lock(state);
         let exit = state
             .process
@@ -503,10 +511,14 @@ fn close(state: &Mutex<State>) {
             .values()
             .filter_map(|entry| entry.pid)
             .collect();
-        (!did_its_work && state.guard != GuardState::Finished, groups)
+        (
+            !did_its_work && state.guard != GuardState::Finished,
+            groups,
+            state.detached.clone(),
+        )
     };
     if lost {
-        sweep(&groups);
+        sweep(&groups, &detached);
     }
     let mut state = lock(state);
     state.guard = if lost {
@@ -527,10 +539,10 @@ fn close(state: &Mutex<State>) {
 }
 
 /// Kills what a killed guard has left: this process has become its parent.
-fn sweep(groups: &[u32]) {
+fn sweep(groups: &[u32], spared: &[i32]) {
     let deadline = Instant::now() + SWEEP;
     while Instant::now() < deadline {
-        let adopted = descendants(getpid().as_raw(), &[]);
+        let adopted = descendants(getpid().as_raw(), spared);
         for group in groups {
             // Elsewhere than on Linux the groups are all there is to go by.
             let group = *group as i32;

@@ -135,8 +135,8 @@ fn pipe() -> Result<&'static (PipeReader, PipeWriter), ProcessError> {
     Ok(PIPE.get_or_init(|| made))
 }
 
-/// Gives every signal its default effect, real-time ones too.
-fn forget_dispositions() {
+/// Gives every signal its default effect, real-time ones too. Async-signal-safe.
+pub(super) fn forget_dispositions() {
     for number in 1..=64 {
         // SAFETY: the default runs no code. What the system has no such signal for, or what the
         // C library keeps for itself, is refused.
