@@ -504,7 +504,7 @@ fn commands_start_with_clean_signals_whatever_weir_has() {
     pthread_sigmask(SigmaskHow::SIG_BLOCK, Some(&blocked), None).unwrap();
     #[allow(unsafe_code)]
     // SAFETY: ignoring a signal runs no code.
-    unsafe { signal(Raw::SIGUSR2, SigHandler::SigIgn) }.unwrap();
+    unsafe { signal(Raw::SIGVTALRM, SigHandler::SigIgn) }.unwrap();
     guarded(|guard| async move {
         let status = output_of(&guard, command("cat", &["/proc/self/status"])).await;
         for field in ["SigBlk", "SigIgn", "SigCgt"] {
