@@ -1,10 +1,15 @@
 //! weir: a declarative build-and-check task graph runner.
 //!
 //! The library is a row of ranked modules; a module imports only modules of a strictly lower
-//! rank (`docs/design/ARCHITECTURE.md`). The binary is a thin shell around [`cli`].
+//! rank (`docs/design/ARCHITECTURE.md`). The binary is a thin shell around the command line.
 
+pub mod cache;
 pub mod config;
 pub mod event;
+pub mod fingerprint;
+pub mod graph;
 pub mod journal;
 pub mod model;
+pub mod node;
+pub mod process;
 pub mod ui;
