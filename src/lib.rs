@@ -4,7 +4,10 @@
 //! rank (`docs/design/ARCHITECTURE.md`). The binary is a thin shell around the command line.
 
 pub mod cache;
+pub mod cli;
+pub mod command;
 pub mod config;
+pub mod engine;
 pub mod event;
 pub mod fingerprint;
 pub mod graph;

@@ -3,7 +3,7 @@
 
 use super::outputs::Manifest;
 use crate::fingerprint::Memo;
-use crate::journal::{Log, Trouble};
+use crate::journal::{Log, Opened, Trouble};
 use crate::model::{Digest, Hasher};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -85,7 +85,18 @@ impl State {
     /// # Errors
     /// The log can't be opened or read.
     pub fn open(folder: &Path) -> io::Result<(Self, Memo, Option<Trouble>)> {
-        let opened = Log::open(&folder.join("journal"), FORMAT)?;
+        Self::load(Log::open(&folder.join("journal"), FORMAT)?)
+    }
+
+    /// Reads the state in `.weir/state`, and writes nothing.
+    ///
+    /// # Errors
+    /// The log can't be read.
+    pub fn read(folder: &Path) -> io::Result<(Self, Memo, Option<Trouble>)> {
+        Self::load(Log::read(&folder.join("journal"), FORMAT)?)
+    }
+
+    fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
         let mut memo = Memo::default();
         let mut state = Self {
             log: opened.log,
@@ -156,9 +167,10 @@ impl State {
         if let Some(log) = &mut self.log {
             let payload = encode(&record)?;
             let (mut writer, news) = log.lock()?;
-            writer.append(&payload)?;
+            let written = writer.append(&payload);
             drop(writer);
             self.take_in(news);
+            written?;
         }
         self.records += 1;
         self.remember(record);
@@ -212,6 +224,21 @@ impl State {
             None => Manifest::default(),
         };
         self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned } })
+    }
+
+    /// Forgets everything, on disk too: where an invalidation can't be written (no space), nothing
+    /// that it contradicts may stay. Needs no space.
+    ///
+    /// # Errors
+    /// Not even that can be done.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.last.clear();
+        self.incarnations.clear();
+        self.distrust = true;
+        match &mut self.log {
+            Some(log) => log.lock()?.0.wipe(),
+            None => Ok(()),
+        }
     }
 
     /// `node` succeeded.

@@ -85,15 +85,20 @@ impl Store {
     /// # Errors
     /// The folders can't be created.
     pub fn open(weir: &Path, shared: Option<&Path>) -> io::Result<Self> {
-        let store = Self {
-            results: weir.join("results"),
-            shared: shared.map(|shared| shared.join("results")),
-            cas: shared.unwrap_or(weir).join("cas"),
-        };
+        let store = Self::at(weir, shared);
         for folder in [Some(&store.results), store.shared.as_ref(), Some(&store.cas)].into_iter().flatten() {
             std::fs::create_dir_all(folder)?;
         }
         Ok(store)
+    }
+
+    /// The same for looking only: creates nothing.
+    pub fn at(weir: &Path, shared: Option<&Path>) -> Self {
+        Self {
+            results: weir.join("results"),
+            shared: shared.map(|shared| shared.join("results")),
+            cas: shared.unwrap_or(weir).join("cas"),
+        }
     }
 
     fn blob_path(&self, digest: &Digest) -> PathBuf {
@@ -128,6 +133,33 @@ impl Store {
         }
         persist(file, &target)?;
         Ok(true)
+    }
+
+    /// Stores the finished log at `path`, by a hard link where that is possible: nobody writes to
+    /// it any more.
+    ///
+    /// # Errors
+    /// Reading or writing fails.
+    pub fn put_log(&self, path: &Path) -> io::Result<Digest> {
+        let (digest, _) = copy_hashing(&mut File::open(path)?, &mut io::sink())?;
+        let target = self.blob_path(&digest);
+        if target.is_file() {
+            return Ok(digest);
+        }
+        std::fs::create_dir_all(target.parent().unwrap_or(&self.cas))?;
+        if std::fs::hard_link(path, &target).is_err() && !self.put_file(path, &digest)? {
+            return Err(io::Error::other("the log changed while it was stored"));
+        }
+        Ok(digest)
+    }
+
+    /// Puts the blob `digest` at `to`, by a hard link where that is possible: for reading only.
+    ///
+    /// # Errors
+    /// It is not there, or `to` can't be written.
+    pub fn lend_blob(&self, digest: &Digest, to: &Path) -> io::Result<()> {
+        let from = self.blob_path(digest);
+        std::fs::hard_link(&from, to).or_else(|_| std::fs::copy(&from, to).map(drop))
     }
 
     /// Stores bytes.

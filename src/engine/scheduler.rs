@@ -13,6 +13,7 @@
 use crate::config::When;
 use crate::model::{FailReason, NodeId, SkipReason};
 use std::collections::BTreeSet;
+use std::ops::Bound;
 
 /// What the scheduler knows of a node.
 #[derive(Debug, Clone, Default)]
@@ -119,7 +120,7 @@ impl NodeState {
                 | (Waiting { .. } | Checking | Queued { .. }, Skipped(_))
                 | (Checking, Queued { attempt: 1 } | Done(_) | Failed { .. })
                 | (Queued { .. }, Running { .. })
-                | (Running { .. }, Done(_) | Failed { .. } | Queued { .. } | Skipped(_))
+                | (Running { .. }, Done(_) | Failed { .. } | Queued { .. })
         )
     }
 }
@@ -332,16 +333,14 @@ impl Scheduler {
         let cleanup = !plan.triggers.is_empty();
         let due = !cleanup || plan.triggers.iter().any(|(of, when)| self.is_due(*of, *when));
         let blocked = plan.hard.iter().find_map(|before| self.blocked_by(*before));
-        let skip = if !due {
-            Some(Skip::NotNeeded)
-        } else if let Some(stop) = self.stops(cleanup) {
-            // After an interrupt, what is in the way matters less than that nothing starts.
-            Some(if stop == Skip::Stopped { blocked.map_or(stop, Skip::Blocked) } else { stop })
-        } else {
-            blocked.map(Skip::Blocked)
+        let skip = if due { self.stops(cleanup) } else { Some(Skip::NotNeeded) };
+        let skip = match skip {
+            // What is in the way says more than that nothing starts.
+            Some(Skip::Stopped) => blocked.or(skip),
+            None => blocked,
+            other => other,
         };
         match skip {
-            // A group says nothing of its own about a run that stops.
             Some(skip) => self.set(node, NodeState::Skipped(skip), effects),
             None => {
                 self.set(node, NodeState::Checking, effects);
@@ -370,12 +369,11 @@ impl Scheduler {
             }
     }
 
-    /// The failure that is in the way of whoever waits for `before`.
-    fn blocked_by(&self, before: NodeId) -> Option<NodeId> {
+    /// What is in the way of whoever waits for `before`.
+    fn blocked_by(&self, before: NodeId) -> Option<Skip> {
         match &self.states[before.index()] {
-            NodeState::Failed { warn: false, .. } => Some(before),
-            NodeState::Skipped(Skip::Blocked(by)) => Some(*by),
-            NodeState::Skipped(_) => Some(before),
+            NodeState::Failed { warn: false, .. } => Some(Skip::Blocked(before)),
+            NodeState::Skipped(skip) => Some(*skip),
             _ => None,
         }
     }
@@ -419,7 +417,7 @@ impl Scheduler {
     }
 
     fn fail(&mut self, node: NodeId, reason: FailReason, warn: bool, effects: &mut Vec<Effect>) {
-        if !warn {
+        if !warn && reason != FailReason::Interrupted {
             self.first_failure.get_or_insert(node);
             if !self.rules.keep_going {
                 self.stage = self.stage.max(Stage::Stopping);
@@ -430,8 +428,15 @@ impl Scheduler {
 
     /// Starts what can be started, best first; drops from the queue what no longer starts.
     fn fill(&mut self, effects: &mut Vec<Effect>) {
-        let queued: Vec<_> = self.queue.iter().copied().collect();
-        for entry @ (_, node) in queued {
+        let mut after = None;
+        loop {
+            let next = match after {
+                None => self.queue.first(),
+                Some(entry) => self.queue.range((Bound::Excluded(entry), Bound::Unbounded)).next(),
+            };
+            let Some(entry) = next.copied() else { return };
+            after = Some(entry);
+            let node = entry.1;
             let plan = &self.nodes[node.index()];
             let NodeState::Queued { attempt } = self.states[node.index()] else { continue };
             if let Some(skip) = self.stops(!plan.triggers.is_empty()) {
@@ -441,11 +446,14 @@ impl Scheduler {
             }
             if self.exclusive_running || self.running >= self.rules.jobs {
                 // A stop must still reach the rest of the queue.
-                if self.stage == Stage::Open { break } else { continue }
+                if self.stage == Stage::Open {
+                    return;
+                }
+                continue;
             }
             if plan.exclusive && self.running > 0 {
                 // It waits for the others to end, and nothing overtakes it.
-                break;
+                return;
             }
             if plan.locks.iter().any(|lock| self.locks_held.contains(lock)) {
                 continue;

@@ -1,15 +1,7 @@
 //! Arguments given to a task, held against those it declares.
 
 use crate::config::{Action, Task, did_you_mean};
-
-/// The arguments a task is run with.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct Bound {
-    /// In order, defaults filled in.
-    pub positional: Vec<String>,
-    /// By declared name.
-    pub named: Vec<(String, String)>,
-}
+use crate::node::Bound;
 
 /// Binds `given` to what `task` declares.
 ///

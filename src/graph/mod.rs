@@ -9,6 +9,6 @@ mod resolve;
 mod validate;
 
 pub use names::{Lookup, Names};
-pub use plan::{Instance, Plan, PlanError, PlanNode, Selection, Target, plan};
+pub use plan::{Plan, PlanError, PlanNode, Selection, Target, plan};
 pub use resolve::{Edge, Edges, Graph, TaskIndex};
 pub use validate::validate;

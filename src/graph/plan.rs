@@ -1,29 +1,16 @@
 //! From targets to the frozen plan.
 
-use super::arguments::{Bound, bind};
+use super::arguments::bind;
 use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
 use crate::config::{Diagnostic, Pattern, Task, When};
 use crate::model::{NodeId, TaskName, WsPath};
-use crate::node::Node;
+use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::sync::Arc;
-
-/// A task with the arguments and variables it is to run with: what a node is made from.
-#[derive(Debug)]
-pub struct Instance<'a> {
-    /// The task.
-    pub task: &'a Task,
-    /// Its name with arguments and variables, unique.
-    pub name: TaskName,
-    /// Arguments.
-    pub arguments: Bound,
-    /// Variables given by the edge.
-    pub env: BTreeMap<String, String>,
-}
 
 /// What is asked for.
 #[derive(Debug, Clone)]

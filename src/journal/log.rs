@@ -86,42 +86,41 @@ impl Log {
     /// # Errors
     /// The file can't be opened, read or created.
     pub fn open(path: &Path, format: u16) -> io::Result<Opened> {
-        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+        let created = OpenOptions::new().read(true).write(true).create_new(true).open(path);
+        let (file, new) = match created {
+            Ok(file) => (file, true),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+                (OpenOptions::new().read(true).write(true).open(path)?, false)
+            }
+            Err(error) => return Err(error),
+        };
         // Reading under the lock: no half-written append of another process is seen.
         let lock = lock(file.try_clone()?)?;
         let mut data = read_all(&file)?;
-        let mut trouble = None;
-        if data.is_empty() {
+        if new && data.is_empty() {
             data = header(format, new_birth());
             file.write_all_at(&data, 0)?;
         }
-        let Some((found, oldest_reader, birth)) = parse_header(&data) else {
-            drop(lock);
-            let log = Self { path: path.into(), file, format, birth: new_birth(), seen: 0 };
-            let birth = log.birth;
-            return Ok(Opened { log: Some(log), data, frames: vec![], birth, trouble: Some(Trouble::Damaged) });
-        };
-        if found > format {
-            drop(lock);
-            let readable = oldest_reader <= format;
-            let frames = if readable { scan(&data, HEADER).frames } else { vec![] };
-            trouble = Some(Trouble::Newer { format: found, readable });
-            return Ok(Opened { log: None, data, frames, birth, trouble });
-        }
-        let committed = parse_committed(&data);
-        let Scan { frames, end, damaged } = scan(&data, HEADER);
-        let cut = committed.is_none_or(|committed| committed > data.len() as u64);
-        // A tail that was never committed is the trace of a killed writer: nobody counted on it.
-        let torn_tail = damaged && committed == Some(end as u64);
-        let mut log = Self { path: path.into(), file, format, birth, seen: end as u64 };
-        if cut || (damaged && !torn_tail) {
-            trouble = Some(Trouble::Damaged);
-            log.birth = new_birth();
-            log.seen = 0;
-        }
         drop(lock);
-        let birth = log.birth;
-        Ok(Opened { log: Some(log), data, frames, birth, trouble })
+        let (mut opened, seen) = parse(data, format);
+        if !matches!(opened.trouble, Some(Trouble::Newer { .. })) {
+            opened.log = Some(Self { path: path.into(), file, format, birth: opened.birth, seen });
+        }
+        Ok(opened)
+    }
+
+    /// Reads the log at `path` without a lock and without ever writing: what is there, and no
+    /// [`Opened::log`]. No file is an empty log.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn read(path: &Path, format: u16) -> io::Result<Opened> {
+        let data = match std::fs::read(path) {
+            Ok(data) => data,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => header(format, new_birth()),
+            Err(error) => return Err(error),
+        };
+        Ok(parse(data, format).0)
     }
 
     /// Takes the exclusive lock, and returns the payloads that other processes appended since this
@@ -226,6 +225,18 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// Empties the log as it lies on the disk, and marks it as damaged for whoever opens it next.
+    /// Needs no space.
+    ///
+    /// # Errors
+    /// Truncating fails.
+    pub fn wipe(self) -> io::Result<()> {
+        self.log.file.set_len(0)?;
+        self.log.birth = new_birth();
+        self.log.seen = 0;
+        Ok(())
+    }
+
     /// The log's length in bytes.
     pub fn len(&self) -> u64 {
         self.log.seen
@@ -235,6 +246,29 @@ impl Writer<'_> {
     pub fn is_empty(&self) -> bool {
         self.log.seen <= HEADER as u64
     }
+}
+
+/// Judges a log's bytes; the second value is how far they are good, 0 where a new log must begin.
+fn parse(data: Vec<u8>, format: u16) -> (Opened, u64) {
+    let opened = |data, frames, birth, trouble| Opened { log: None, data, frames, birth, trouble };
+    // Also where the file is empty: it was wiped, or its creator was killed.
+    let Some((found, oldest_reader, birth)) = parse_header(&data) else {
+        return (opened(data, vec![], new_birth(), Some(Trouble::Damaged)), 0);
+    };
+    if found > format {
+        let readable = oldest_reader <= format;
+        let frames = if readable { scan(&data, HEADER).frames } else { vec![] };
+        return (opened(data, frames, birth, Some(Trouble::Newer { format: found, readable })), 0);
+    }
+    let Scan { frames, end, damaged } = scan(&data, HEADER);
+    let committed = parse_committed(&data);
+    let cut = committed.is_none_or(|committed| committed > data.len() as u64);
+    // A tail that was never committed is the trace of a killed writer: nobody counted on it.
+    let torn_tail = damaged && committed == Some(end as u64);
+    if cut || (damaged && !torn_tail) {
+        return (opened(data, frames, new_birth(), Some(Trouble::Damaged)), 0);
+    }
+    (opened(data, frames, birth, None), end as u64)
 }
 
 fn lock(file: File) -> io::Result<Flock<File>> {

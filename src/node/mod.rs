@@ -1,7 +1,7 @@
 //! Rank 2: what a node of the graph is: what it reads, what enters its key, how it runs, what state
 //! it left. Knows the trait and nothing of the nodes there are.
 
-use crate::config::{Diagnostic, Pattern, Retry};
+use crate::config::{Diagnostic, Pattern, Retry, Task};
 use crate::model::{Digest, FailReason, KeySink, Notice, PartKind, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use std::collections::BTreeMap;
@@ -14,6 +14,28 @@ use tokio::sync::watch;
 
 /// A future of a node.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+/// The arguments a task is run with.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Bound {
+    /// In order, defaults filled in.
+    pub positional: Vec<String>,
+    /// By declared name.
+    pub named: Vec<(String, String)>,
+}
+
+/// A task with the arguments and variables it is to run with: what a node is made from.
+#[derive(Debug)]
+pub struct Instance<'a> {
+    /// The task.
+    pub task: &'a Task,
+    /// Its name with arguments and variables, unique.
+    pub name: TaskName,
+    /// Arguments.
+    pub arguments: Bound,
+    /// Variables given by the edge.
+    pub env: BTreeMap<String, String>,
+}
 
 /// What the engine knows about any node.
 #[derive(Debug, Clone)]
@@ -123,6 +145,9 @@ pub enum Cancel {
     Kill,
 }
 
+/// What programs were found to be, once a run: (program, folder) → identity.
+pub type Programs = Arc<std::sync::Mutex<BTreeMap<(PathBuf, PathBuf), String>>>;
+
 /// What a node is given to work with.
 #[derive(Clone)]
 pub struct Context {
@@ -136,6 +161,8 @@ pub struct Context {
     pub guard: Guard,
     /// Whether the run is being cut short.
     pub cancel: watch::Receiver<Cancel>,
+    /// Programs looked at already.
+    pub programs: Programs,
 }
 
 /// Takes what a node prints and says.

@@ -64,7 +64,7 @@ pub enum ProcessError {
 
 impl ProcessError {
     /// An input or output error with what was being done.
-    pub(super) fn io(doing: &'static str, error: &io::Error) -> Self {
+    pub(crate) fn io(doing: &'static str, error: &io::Error) -> Self {
         Self::Io {
             doing,
             errno: error.raw_os_error().unwrap_or(0),

@@ -1,0 +1,100 @@
+//! Rank 5: arguments, wiring, diagnostics, exit codes.
+
+mod args;
+mod cache;
+mod error;
+mod explain;
+mod init;
+mod print;
+mod project;
+mod render;
+mod run;
+mod runs;
+mod tasks;
+
+pub use error::CliError;
+
+use args::{Cli, Command};
+use clap::{CommandFactory, Parser};
+use clap::error::ErrorKind;
+
+/// Plans are walked by recursion as deep as the graph; the memory is only touched where needed.
+const STACK: usize = 512 << 20;
+
+/// The program: returns the exit code.
+pub fn main() -> i32 {
+    if std::env::args_os().nth(1).is_some_and(|first| first == crate::process::GUARD_ARGUMENT) {
+        return crate::process::guard_main();
+    }
+    std::panic::set_hook(Box::new(|panic| {
+        let place = panic.location().map(|at| format!(" ({}:{})", at.file(), at.line())).unwrap_or_default();
+        let text = panic.payload();
+        let text = text.downcast_ref::<&str>().copied().or(text.downcast_ref::<String>().map(String::as_str));
+        print::error_line(&format!("this is a defect in weir{place}: {}", text.unwrap_or("unknown")));
+        print::help_line("please report it, with the command and the tasks.toml");
+    }));
+    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(dispatch);
+    match work.map(std::thread::JoinHandle::join) {
+        Ok(Ok(code)) => i32::from(code),
+        Ok(Err(_)) => i32::from(error::DEFECT),
+        Err(error) => {
+            print::error_line(&format!("failed to start: {error}"));
+            i32::from(error::DEFECT)
+        }
+    }
+}
+
+fn dispatch() -> u8 {
+    if cfg!(windows) {
+        print::error_line("weir runs on Linux and macOS, and not on Windows");
+        return error::USAGE;
+    }
+    watch_log();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => error::USAGE,
+            };
+        }
+    };
+    match execute(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            let code = error.exit_code();
+            error.show();
+            code
+        }
+    }
+}
+
+fn execute(cli: Cli) -> Result<u8, CliError> {
+    let place = project::Place::of(cli.directory.as_deref())?;
+    match cli.command {
+        None => tasks::list(&place, &args::ListArgs::default()),
+        Some(Command::Run(args)) => run::run(&place, &args),
+        Some(Command::Tasks(args)) => tasks::tasks(&place, args.command.unwrap_or_default()),
+        Some(Command::Explain(args)) => explain::explain(&place, &args),
+        Some(Command::Runs(args)) => runs::runs(&place, args.command),
+        Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Init(args)) => init::init(&place, &args),
+        Some(Command::Schema(args)) => print::json(&args.of.value()),
+        Some(Command::Completions(args)) => {
+            let mut script = Vec::new();
+            clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+            print::text(&String::from_utf8_lossy(&script))
+        }
+    }
+}
+
+/// `WEIR_LOG=debug`: what weir does, on standard error.
+fn watch_log() {
+    if let Ok(filter) = std::env::var("WEIR_LOG") {
+        let _ = tracing_subscriber::fmt()
+            .with_env_filter(tracing_subscriber::EnvFilter::new(filter))
+            .with_writer(std::io::stderr)
+            .try_init();
+    }
+}

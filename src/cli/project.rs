@@ -1,0 +1,156 @@
+//! From the current folder to a valid graph.
+
+use super::error::CliError;
+use super::render;
+use crate::command::{CommandNode, GroupNode};
+use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
+use crate::fingerprint::IgnoreRules;
+use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
+use crate::journal::Holder;
+use crate::model::WsPath;
+use crate::node::{Instance, Node, Outside};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where weir was called.
+#[derive(Debug)]
+pub struct Place {
+    /// The folder.
+    pub folder: PathBuf,
+    /// Its environment.
+    pub outside: Arc<Outside>,
+}
+
+impl Place {
+    /// The current folder, or `directory`.
+    ///
+    /// # Errors
+    /// There is no such folder.
+    pub fn of(directory: Option<&Path>) -> Result<Self, CliError> {
+        let here = std::env::current_dir()
+            .map_err(|error| CliError::outside(format!("failed to find the current folder: {error}")))?;
+        let folder = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+        let folder = std::fs::canonicalize(&folder).map_err(|error| CliError::Usage {
+            message: format!("failed to enter `{}`: {error}", folder.display()),
+            help: None,
+        })?;
+        let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
+        Ok(Self { folder, outside: Arc::new(Outside { vars }) })
+    }
+
+    /// The workspace this folder is in.
+    ///
+    /// # Errors
+    /// There is no tasks.toml.
+    pub fn find(&self) -> Result<Found, CliError> {
+        config::find(&self.folder).map_err(|error| CliError::usage(error.message, error.help))
+    }
+
+    /// The profiles in force: those named, or `ci` where `CI` says so, or `local`.
+    pub fn profiles(&self, named: &[String]) -> Vec<String> {
+        if !named.is_empty() {
+            return named.to_vec();
+        }
+        let ci = self.outside.get("CI").is_some_and(|value| value == "true" || value == "1");
+        vec![if ci { "ci" } else { "local" }.to_owned()]
+    }
+
+    /// `WEIR_CACHE_DIR`, if it names a folder.
+    pub fn shared_cache(&self) -> Option<PathBuf> {
+        let named = self.outside.vars.get("WEIR_CACHE_DIR").filter(|value| !value.is_empty())?;
+        Some(self.folder.join(named))
+    }
+
+    /// This process, as others see it.
+    pub fn holder() -> Holder {
+        let mut words: Vec<String> =
+            std::env::args_os().map(|word| word.to_string_lossy().replace(['\n', '\r'], " ")).collect();
+        if let Some(first) = words.first_mut() {
+            *first = "weir".into();
+        }
+        Holder { pid: std::process::id(), command: words.join(" ") }
+    }
+}
+
+/// A workspace whose configuration was read.
+pub struct Project {
+    /// Where it is, and from where it is seen.
+    pub found: Found,
+    /// What was read.
+    pub config: Config,
+    /// Notes and warnings about it.
+    pub remarks: Vec<Diagnostic>,
+}
+
+impl Project {
+    /// Reads the configuration.
+    ///
+    /// # Errors
+    /// There is none, or it is wrong: every problem at once, those of the graph among them.
+    pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
+        let found = place.find()?;
+        let loaded = config::load(&found.root_file, &place.profiles(profiles));
+        let config = loaded.config;
+        let mut diagnostics = loaded.diagnostics;
+        // Where the text itself is broken, what seems missing may just not have been read.
+        let readable = diagnostics.iter().all(|diagnostic| {
+            !matches!(diagnostic.code, "config::syntax" | "config::unreadable" | "config::not-utf8" | "config::too-large")
+        });
+        if readable {
+            let (graph, more) = Graph::new(&config);
+            let sound = more.is_empty();
+            diagnostics.extend(more);
+            if sound {
+                let rules = IgnoreRules::new(&config.root);
+                diagnostics.extend(validate(&graph, &|path| ignored(&rules, path)));
+            }
+        }
+        diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
+        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
+            return Err(CliError::Config { diagnostics, files: config.files });
+        }
+        Ok(Self { found, config, remarks: diagnostics })
+    }
+
+    /// Its graph, which was found valid.
+    pub fn graph(&self) -> Graph<'_> {
+        Graph::new(&self.config).0
+    }
+
+    /// The folder that names on the command line are seen from.
+    pub fn folder(&self) -> WsPath {
+        self.found.folder.clone()
+    }
+
+    /// Plans a selection.
+    ///
+    /// # Errors
+    /// What is asked for does not exist or does not fit.
+    pub fn plan(&self, graph: &Graph<'_>, selection: &Selection) -> Result<Plan, CliError> {
+        let timeout = self.config.settings.timeout;
+        let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
+            match instance.task.action {
+                Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
+                Action::Shell(_) | Action::Exec(_) => Arc::new(CommandNode::new(&instance, timeout)),
+            }
+        };
+        plan(graph, selection, &factory).map_err(|error| match error {
+            PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
+            PlanError::Usage { message, help } => CliError::usage(message, help),
+        })
+    }
+
+    /// Diagnostics, with this project's files.
+    pub fn wrong(&self, diagnostics: Vec<Diagnostic>) -> CliError {
+        CliError::Config { diagnostics, files: self.config.files.clone() }
+    }
+
+    /// `tasks.toml:12:3`.
+    pub fn at(&self, at: config::At) -> String {
+        render::place(at, &self.config.files)
+    }
+}
+
+fn ignored(rules: &IgnoreRules, path: &WsPath) -> bool {
+    rules.ignores(path, true)
+}

@@ -1,0 +1,327 @@
+//! `weir run`.
+
+use super::args::{OutputMode, RunArgs};
+use super::error::{CliError, FAILED};
+use super::print;
+use super::project::{Place, Project};
+use crate::cache::RunFolder;
+use crate::config::{Diagnostic, Severity};
+use crate::engine::{self, Options, Services, inspect};
+use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
+use crate::fingerprint::{InputError, Sources};
+use crate::graph::{Graph, Plan, Selection, Target};
+use crate::model::{Notice, Reason, TaskName};
+use crate::node::Effects;
+use crate::ui;
+use std::io::{self, BufRead, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// `weir run`.
+///
+/// # Errors
+/// Nothing was run.
+pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
+    check_report(args)?;
+    let project = Project::open(place, &args.profile)?;
+    refuse_nested(place, &project.config.root)?;
+    let graph = project.graph();
+    let selection = Selection {
+        targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
+        arguments: args.arguments.clone(),
+        folder: project.folder(),
+        force: args.force,
+        force_all: args.force_all,
+    };
+    let plan = project.plan(&graph, &selection)?;
+    let obstacles: Vec<Diagnostic> =
+        plan.nodes.iter().flat_map(|node| node.node.obstacles(&project.config.root, &place.outside)).collect();
+    if !obstacles.is_empty() {
+        return Err(project.wrong(dedup(obstacles)));
+    }
+    if args.dry_run {
+        return dry_run(place, &project, &graph, &plan, args);
+    }
+    confirm(&plan, args)?;
+    let (services, warnings) = Services::open(
+        &project.config.root,
+        Arc::clone(&place.outside),
+        place.shared_cache().as_deref(),
+        Place::holder(),
+    );
+    missing_sources(&project, &graph, &plan, &services)?;
+    let (folder, warnings) = run_folder(&services, warnings)?;
+    std::fs::create_dir_all(folder.path.join("logs"))
+        .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
+    let mut sink = sinks(place, args, &folder);
+    let options = Options {
+        jobs: jobs(args, &project),
+        keep_going: args.keep_going,
+        live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
+        profiles: project.config.profiles.clone(),
+        targets: args.tasks.clone(),
+        warnings: warnings.into_iter().chain(remarks(&project)).collect(),
+    };
+    let finish = engine::run(plan, Arc::new(services), &folder, &options, &mut *sink);
+    match finish.broken {
+        Some(message) => Err(CliError::Defect(message)),
+        None => Ok(finish.exit_code),
+    }
+}
+
+fn jobs(args: &RunArgs, project: &Project) -> u32 {
+    let cores = || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
+    args.jobs.or(project.config.settings.jobs).unwrap_or_else(cores)
+}
+
+fn remarks(project: &Project) -> Vec<Notice> {
+    project
+        .remarks
+        .iter()
+        .filter(|remark| remark.severity == Severity::Warning)
+        .map(|remark| Notice {
+            code: remark.code.into(),
+            message: match remark.labels.first() {
+                Some(label) => format!("{} ({})", remark.message, project.at(label.at)),
+                None => remark.message.clone(),
+            },
+            help: remark.help.clone(),
+        })
+        .collect()
+}
+
+fn dedup(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
+    all.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
+    all.dedup();
+    all
+}
+
+fn check_report(args: &RunArgs) -> Result<(), CliError> {
+    match &args.report {
+        Some(path) if path.extension().is_none_or(|extension| extension != "json") => Err(CliError::usage(
+            format!("a report is written as JSON, and `{}` does not end in `.json`", path.display()),
+            "name it `….json`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// A run inside a task of a run of the same workspace would wait for itself.
+fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
+    let outer = place.outside.vars.get("WEIR_WORKSPACE").map(PathBuf::from);
+    if outer.and_then(|outer| std::fs::canonicalize(outer).ok()).as_deref() != Some(root) {
+        return Ok(());
+    }
+    let task = place.outside.get("WEIR_TASK").unwrap_or_default();
+    Err(CliError::Refused {
+        message: format!("`weir run` inside task `{task}` of the same workspace"),
+        help: format!("let `{task}` depend on the task instead: `depends = [\"…\"]`"),
+    })
+}
+
+/// Asks for every confirmation before anything starts.
+fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+    for node in &plan.nodes {
+        let facts = node.node.facts();
+        let Some(question) = &facts.confirm else { continue };
+        let name = facts.name.as_str();
+        if args.confirm.iter().any(|given| given == name) {
+            continue;
+        }
+        let refused = |message: String| CliError::Refused {
+            message,
+            help: format!("`weir run {} --confirm {name}` confirms it ahead of time", args.tasks.join(" ")),
+        };
+        if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
+            return Err(refused(format!("`{name}` wants to be confirmed, and there is no terminal to ask on")));
+        }
+        let mut err = io::stderr();
+        let _ = write!(err, "{name}: {question} [y/N] ").and_then(|()| err.flush());
+        let mut answer = String::new();
+        let _ = io::stdin().lock().read_line(&mut answer);
+        if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
+            return Err(refused(format!("`{name}` was not confirmed; nothing was run")));
+        }
+    }
+    Ok(())
+}
+
+/// A source that matches nothing, where no task before it can bring it about, is a mistake in the
+/// file, and said before anything runs.
+fn missing_sources(
+    project: &Project,
+    graph: &Graph<'_>,
+    plan: &Plan,
+    services: &Services,
+) -> Result<(), CliError> {
+    let mut makers: Vec<bool> = Vec::with_capacity(plan.nodes.len());
+    let mut found = Vec::new();
+    for node in &plan.nodes {
+        let facts = node.node.facts();
+        let before = node.data.iter().chain(&node.order).chain(&node.soft);
+        let something_before = before.clone().any(|id| makers[id.index()]);
+        makers.push(
+            something_before
+                || (facts.acts && facts.effects != Effects::Declared(vec![]))
+                || !facts.writes.is_empty(),
+        );
+        if something_before || facts.always.is_some() || facts.sources.is_empty() {
+            continue;
+        }
+        let read: Result<Sources, InputError> = match quick_look(services, &facts.sources) {
+            true => continue,
+            false => services.surveyor.sources(&facts.sources),
+        };
+        let Err(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = read else { continue };
+        let task = graph.task(node.task);
+        let at = task
+            .sources
+            .iter()
+            .flat_map(|sources| &sources.value)
+            .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if *pattern == located.value.raw))
+            .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
+        found.push(
+            Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),
+        );
+    }
+    if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
+}
+
+/// Whether every pattern is a literal path that is there: nothing to complain about, without a walk.
+fn quick_look(services: &Services, patterns: &[crate::config::Pattern]) -> bool {
+    patterns.iter().filter(|pattern| !pattern.negated).all(|pattern| {
+        pattern.glob.is_none()
+            && std::fs::symlink_metadata(pattern.prefix.under(services.surveyor.root()))
+                .is_ok_and(|there| there.is_file() || there.is_dir())
+    })
+}
+
+fn run_folder(services: &Services, mut warnings: Vec<Notice>) -> Result<(RunFolder, Vec<Notice>), CliError> {
+    if let Some(place) = &services.place {
+        match place.new_run(&services.me) {
+            Ok(folder) => return Ok((folder, warnings)),
+            Err(error) => warnings.push(Notice {
+                code: "no-record".into(),
+                message: format!("failed to record the run in `.weir/runs`: {error}"),
+                help: None,
+            }),
+        }
+    }
+    let folder = RunFolder::temporary()
+        .map_err(|error| CliError::outside(format!("failed to create a temporary folder: {error}")))?;
+    Ok((folder, warnings))
+}
+
+fn mode(args: &RunArgs) -> ui::Mode {
+    match args.output {
+        OutputMode::Grouped => ui::Mode::Grouped,
+        OutputMode::Prefixed => ui::Mode::Prefixed,
+        OutputMode::Stream => ui::Mode::Stream,
+        OutputMode::Quiet => ui::Mode::Quiet,
+    }
+}
+
+/// How runs are shown here: by the terminal, the environment and the arguments.
+pub fn human_options(place: &Place, mode: ui::Mode, explain: bool, run_dir: &Path) -> ui::Options {
+    let out = io::stdout();
+    let set = |name: &str| place.outside.get(name).is_some_and(|value| !value.is_empty() && value != "false");
+    let dumb = place.outside.get("TERM").is_some_and(|term| term == "dumb");
+    let github = place.outside.get("GITHUB_ACTIONS").is_some_and(|value| value == "true");
+    ui::Options {
+        mode,
+        color: print::colour(&out),
+        live: out.is_terminal() && !dumb && !set("CI"),
+        width: None,
+        github,
+        github_summary: place.outside.vars.get("GITHUB_STEP_SUMMARY").filter(|_| github).map(PathBuf::from),
+        explain,
+        run_dir: run_dir.to_path_buf(),
+    }
+}
+
+fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
+    let options = human_options(place, mode(args), args.explain, &folder.path);
+    let mut all = vec![ui::human(options, Box::new(io::stdout()))];
+    if let Ok(log) = ui::event_log(&folder.path.join("events.jsonl")) {
+        all.push(log);
+    }
+    if let Some(report) = &args.report {
+        all.push(ui::report(place.folder.join(report)));
+    }
+    ui::tee(all)
+}
+
+fn dry_run(
+    place: &Place,
+    project: &Project,
+    graph: &Graph<'_>,
+    plan: &Plan,
+    args: &RunArgs,
+) -> Result<u8, CliError> {
+    let started = Instant::now();
+    let (services, warnings) = Services::look(
+        &project.config.root,
+        Arc::clone(&place.outside),
+        place.shared_cache().as_deref(),
+        Place::holder(),
+    )
+    .map_err(|error| CliError::outside(error.to_string()))?;
+    missing_sources(project, graph, plan, &services)?;
+    let mut sink = ui::human(human_options(place, mode(args), args.explain, Path::new("")), Box::new(io::stdout()));
+    if let Some(report) = &args.report {
+        sink = ui::tee(vec![sink, ui::report(place.folder.join(report))]);
+    }
+    let mut seq = 0;
+    let mut emit = |event| {
+        let elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        let at = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
+        sink.record(&Record { v: VERSION, seq, at, elapsed_ms, event });
+        seq += 1;
+    };
+    let names: Vec<TaskName> = plan.nodes.iter().map(|node| node.name().clone()).collect();
+    emit(Event::RunStarted {
+        run: "dry".into(),
+        weir: env!("CARGO_PKG_VERSION").into(),
+        targets: args.tasks.clone(),
+        profiles: project.config.profiles.clone(),
+        jobs: jobs(args, project),
+        dry_run: true,
+        tasks: plan.nodes.iter().map(engine::planned(&names)).collect(),
+    });
+    for warning in warnings {
+        emit(Event::Warned(warning));
+    }
+    let mut failed = 0;
+    for inspection in inspect(plan, &services, false) {
+        for notice in inspection.notices {
+            emit(Event::Warned(notice));
+        }
+        if inspection.group {
+            continue;
+        }
+        let task = inspection.task;
+        match inspection.verdict {
+            Ok(verdict) => emit(Event::TaskJudged { task, verdict, reasons: inspection.reasons }),
+            Err(reason) => {
+                failed += 1;
+                let what = vec![format!("it would fail: {}", reason.describe())];
+                emit(Event::TaskJudged { task, verdict: Verdict::Run, reasons: vec![Reason::Changed { what }] });
+            }
+        }
+    }
+    let wall_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let exit_code = if failed > 0 { FAILED } else { 0 };
+    emit(Event::RunFinished(Box::new(RunFinished {
+        exit_code,
+        wall_ms,
+        saved_ms: 0,
+        critical_path_ms: 0,
+        critical_path: vec![],
+        totals: Totals::default(),
+        first_failure: None,
+        blocked: vec![],
+        warnings: vec![],
+    })));
+    Ok(exit_code)
+}

@@ -1,0 +1,257 @@
+//! `weir tasks`, and `weir` alone.
+
+use super::args::{DepsArgs, InfoArgs, ListArgs, TasksCommand};
+use super::error::CliError;
+use super::print;
+use super::project::{Place, Project};
+use crate::config::{Action, CacheMode, Located, Pattern, Task, When};
+use crate::graph::{Graph, Lookup, TaskIndex};
+use crate::model::format_duration;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+/// `weir tasks ls|info|deps`.
+///
+/// # Errors
+/// The configuration is wrong, or there is no such task.
+pub fn tasks(place: &Place, command: TasksCommand) -> Result<u8, CliError> {
+    match command {
+        TasksCommand::Ls(args) => list(place, &args),
+        TasksCommand::Info(args) => info(place, &args),
+        TasksCommand::Deps(args) => deps(place, &args),
+    }
+}
+
+/// The tasks there are.
+///
+/// # Errors
+/// The configuration is wrong.
+pub fn list(place: &Place, args: &ListArgs) -> Result<u8, CliError> {
+    let project = Project::open(place, &[])?;
+    let graph = project.graph();
+    let shown: Vec<(TaskIndex, &Task)> =
+        project.config.tasks.iter().enumerate().filter(|(_, task)| args.all || !task.hide).collect();
+    if args.json {
+        let all: Vec<Value> = shown.iter().map(|(index, _)| as_json(&project, &graph, *index)).collect();
+        return print::json(&all);
+    }
+    if shown.is_empty() {
+        return print::text("no tasks; write some into tasks.toml\n");
+    }
+    let width = shown.iter().map(|(_, task)| task.name.as_str().chars().count()).max().unwrap_or(0).min(40);
+    let mut text = String::new();
+    for (_, task) in shown {
+        let name = task.name.as_str();
+        let alias: Vec<&str> = task.aliases.iter().map(|alias| alias.value.as_str()).collect();
+        let alias = if alias.is_empty() { String::new() } else { format!(" (also {})", alias.join(", ")) };
+        let about = format!("{}{alias}", task.description.as_deref().unwrap_or(""));
+        let _ = writeln!(text, "{}", format!("{name:<width$}  {about}").trim_end());
+    }
+    print::text(&text)
+}
+
+fn find(project: &Project, graph: &Graph<'_>, name: &str) -> Result<TaskIndex, CliError> {
+    match graph.names.look_up(&project.folder(), name) {
+        Lookup::One(index) => Ok(index),
+        Lookup::Many(found) if found.len() == 1 => Ok(found[0]),
+        _ => Err(CliError::usage(
+            format!("there is no task `{name}`"),
+            graph
+                .names
+                .like(&project.folder(), name)
+                .map_or_else(|| "`weir` lists the tasks there are".into(), |like| format!("did you mean `{like}`?")),
+        )),
+    }
+}
+
+fn texts(list: Option<&Located<Vec<Located<Pattern>>>>) -> Option<Vec<String>> {
+    list.map(|list| list.value.iter().map(|pattern| pattern.value.full()).collect())
+}
+
+fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge) -> String {
+    let mut name = graph.task(edge.to).name.as_str().to_owned();
+    for argument in &edge.dep.args {
+        let _ = write!(name, " {argument}");
+    }
+    name
+}
+
+fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
+    let task = graph.task(index);
+    let edges = &graph.edges[index];
+    let names = |edges: &[crate::graph::Edge]| -> Vec<String> {
+        edges.iter().map(|edge| edge_name(graph, edge)).collect()
+    };
+    let (data, order): (Vec<_>, Vec<_>) = edges.depends.iter().cloned().partition(|edge| !edge.dep.order_only);
+    json!({
+        "name": task.name,
+        "description": task.description,
+        "at": project.at(task.at),
+        "aliases": task.aliases.iter().map(|alias| &alias.value).collect::<Vec<_>>(),
+        "hidden": task.hide,
+        "manual": task.manual.is_some(),
+        "run": match &task.action { Action::Shell(texts) => json!(texts), _ => Value::Null },
+        "exec": match &task.action { Action::Exec(words) => json!(words), _ => Value::Null },
+        "depends": names(&data),
+        "order_only": names(&order),
+        "sequence": edges.sequence.iter().map(|step| names(step)).collect::<Vec<_>>(),
+        "wait_for": edges.wait_for.iter().map(|to| graph.task(*to).name.as_str()).collect::<Vec<_>>(),
+        "depends_post": edges.post.iter().map(|(edge, _)| edge_name(graph, edge)).collect::<Vec<_>>(),
+        "sources": texts(task.sources.as_ref()),
+        "outputs": texts(task.outputs.as_ref()),
+        "writes": task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>(),
+        "cacheable": cacheable(task),
+        "reset": task.reset.is_some(),
+    })
+}
+
+fn cacheable(task: &Task) -> bool {
+    task.sources.is_some()
+        && task.cache != CacheMode::Off
+        && task.writes.is_empty()
+        && task.reset.is_none()
+        && !task.interactive
+}
+
+fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
+    let project = Project::open(place, &[])?;
+    let graph = project.graph();
+    let index = find(&project, &graph, &args.task)?;
+    if args.json {
+        return print::json(&as_json(&project, &graph, index));
+    }
+    let task = graph.task(index);
+    let edges = &graph.edges[index];
+    let mut text = String::new();
+    let mut row = |name: &str, value: String| {
+        if !value.is_empty() {
+            let _ = writeln!(text, "{name:<14} {}", value.replace('\n', &format!("\n{:15}", "")));
+        }
+    };
+    let joined = |list: &[String]| list.join(", ");
+    row("name", task.name.to_string());
+    row("description", task.description.clone().unwrap_or_default());
+    row("declared at", project.at(task.at));
+    row("also called", joined(&task.aliases.iter().map(|alias| alias.value.clone()).collect::<Vec<_>>()));
+    match &task.action {
+        Action::Shell(commands) => row("run", commands.join("\n")),
+        Action::Exec(words) => row("exec", words.join(" ")),
+        Action::Group { .. } => row("kind", "group".into()),
+    }
+    let of = |edges: &[crate::graph::Edge]| -> Vec<String> {
+        edges
+            .iter()
+            .map(|edge| {
+                let order = if edge.dep.order_only { " (order only)" } else { "" };
+                format!("{}{order}", edge_name(&graph, edge))
+            })
+            .collect()
+    };
+    row("depends", joined(&of(&edges.depends)));
+    row("sequence", edges.sequence.iter().map(|step| joined(&of(step))).collect::<Vec<_>>().join("\n"));
+    let waits: Vec<String> = edges.wait_for.iter().map(|to| graph.task(*to).name.to_string()).collect();
+    row("wait_for", joined(&waits));
+    let post: Vec<String> = edges
+        .post
+        .iter()
+        .map(|(edge, when)| {
+            let when = match when {
+                When::Always => "",
+                When::Failure => " (on failure)",
+                When::Success => " (on success)",
+            };
+            format!("{}{when}", edge_name(&graph, edge))
+        })
+        .collect();
+    row("depends_post", joined(&post));
+    let declared = |list: Option<Vec<String>>| match list {
+        Some(list) if list.is_empty() => "none".to_owned(),
+        Some(list) => list.join(", "),
+        None => "not declared".to_owned(),
+    };
+    if !matches!(task.action, Action::Group { .. }) {
+        row("sources", declared(texts(task.sources.as_ref())));
+        row("outputs", declared(texts(task.outputs.as_ref())));
+        row("writes", joined(&task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>()));
+        row("dir", task.dir.value.to_string());
+        row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
+        row("timeout", format_duration(task.timeout.unwrap_or(project.config.settings.timeout)));
+        let caching = match (cacheable(task), task.cache) {
+            (false, _) => "never: it always runs",
+            (true, CacheMode::Local) => "in this workspace only",
+            (true, _) => "yes",
+        };
+        row("recorded", caching.into());
+    }
+    row("help", task.help.clone().unwrap_or_default());
+    print::text(&text)
+}
+
+fn deps(place: &Place, args: &DepsArgs) -> Result<u8, CliError> {
+    let project = Project::open(place, &[])?;
+    let graph = project.graph();
+    if args.json {
+        let indices: Vec<TaskIndex> = match &args.task {
+            Some(name) => closure(&graph, find(&project, &graph, name)?),
+            None => (0..project.config.tasks.len()).collect(),
+        };
+        let all: Vec<Value> = indices.into_iter().map(|index| as_json(&project, &graph, index)).collect();
+        return print::json(&all);
+    }
+    let roots: Vec<TaskIndex> = match &args.task {
+        Some(name) => vec![find(&project, &graph, name)?],
+        None => {
+            let waited: BTreeSet<TaskIndex> = graph
+                .edges
+                .iter()
+                .flat_map(|edges| edges.members().map(|edge| edge.to).chain(edges.post.iter().map(|(edge, _)| edge.to)))
+                .collect();
+            (0..project.config.tasks.len()).filter(|index| !waited.contains(index)).collect()
+        }
+    };
+    let mut text = String::new();
+    let mut seen = BTreeSet::new();
+    for root in roots {
+        let _ = writeln!(text, "{}", graph.task(root).name);
+        tree(&graph, root, "", &mut seen, &mut text);
+    }
+    print::text(&text)
+}
+
+fn closure(graph: &Graph<'_>, root: TaskIndex) -> Vec<TaskIndex> {
+    let mut seen = BTreeSet::new();
+    let mut stack = vec![root];
+    while let Some(at) = stack.pop() {
+        if seen.insert(at) {
+            stack.extend(graph.edges[at].members().map(|edge| edge.to));
+        }
+    }
+    seen.into_iter().collect()
+}
+
+/// Draws what `index` waits for. What was drawn before is named, and not drawn again.
+fn tree(graph: &Graph<'_>, index: TaskIndex, indent: &str, seen: &mut BTreeSet<TaskIndex>, text: &mut String) {
+    if !seen.insert(index) {
+        return;
+    }
+    let edges = &graph.edges[index];
+    let steps = edges.sequence.iter().enumerate();
+    let stepped = steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
+    let mut rows: Vec<(TaskIndex, String)> = edges
+        .depends
+        .iter()
+        .map(|edge| (edge, if edge.dep.order_only { " (order only)" } else { "" }.to_owned()))
+        .chain(stepped)
+        .map(|(edge, note)| (edge.to, format!("{}{note}", edge_name(graph, edge))))
+        .collect();
+    rows.extend(edges.wait_for.iter().map(|to| (*to, format!("{} (waits for, if it runs)", graph.task(*to).name))));
+    rows.extend(edges.post.iter().map(|(edge, _)| (edge.to, format!("{} (afterwards)", edge_name(graph, edge)))));
+    let last = rows.len().saturating_sub(1);
+    for (at, (to, name)) in rows.into_iter().enumerate() {
+        let (branch, more) = if at == last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        let drawn = seen.contains(&to) && graph.edges[to].members().next().is_some();
+        let _ = writeln!(text, "{indent}{branch}{name}{}", if drawn { " …" } else { "" });
+        tree(graph, to, &format!("{indent}{more}"), seen, text);
+    }
+}

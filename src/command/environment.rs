@@ -1,0 +1,217 @@
+//! The environment of a task: strict where its results are recorded, open where they are not.
+
+use crate::config::Task;
+use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath};
+use crate::node::Outside;
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+/// Seen by every task, and in no key.
+const UNKEYED: [&str; 22] = [
+    "PATH",
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "TERM",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "SSH_AUTH_SOCK",
+    "SSL_CERT_*",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "FTP_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
+    "WEIR_TASK",
+    "WEIR_RUN_ID",
+    "WEIR_WORKSPACE",
+];
+
+/// Seen by every task, and in every key.
+const KEYED: [&str; 3] = ["LANG", "LC_*", "TZ"];
+
+/// What a task declares of its environment.
+#[derive(Debug)]
+pub struct Declared {
+    /// Set: global, the file's, the task's, the edge's.
+    set: BTreeMap<String, String>,
+    env_file: Vec<WsPath>,
+    path: Vec<WsPath>,
+    /// Taken from outside and keyed.
+    inputs: Vec<String>,
+    /// Taken from outside, not keyed.
+    pass_through: Vec<String>,
+    redact: Vec<String>,
+    /// Nothing is hidden from it.
+    open: bool,
+}
+
+impl Declared {
+    /// Of a task, with what an edge and its arguments add.
+    pub fn new(task: &Task, edge: &BTreeMap<String, String>, arguments: &[(String, String)], open: bool) -> Self {
+        let mut set = task.env.clone();
+        set.extend(edge.clone());
+        set.extend(arguments.iter().map(|(name, value)| {
+            (format!("WEIR_ARG_{}", name.replace('-', "_").to_uppercase()), value.clone())
+        }));
+        Self {
+            set,
+            env_file: task.env_file.iter().map(|file| file.value.clone()).collect(),
+            path: task.path.clone(),
+            inputs: task
+                .env_inputs
+                .iter()
+                .cloned()
+                .chain(task.env_required.iter().map(|name| name.value.clone()))
+                .collect(),
+            pass_through: task.pass_through.clone(),
+            redact: task.redact.clone(),
+            open,
+        }
+    }
+
+    /// The whole environment of a process.
+    ///
+    /// # Errors
+    /// An `env_file` can't be read.
+    pub fn build(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        own: [(&str, OsString); 3],
+    ) -> Result<Vec<(OsString, OsString)>, FailReason> {
+        let mut env: BTreeMap<String, OsString> = BTreeMap::new();
+        if self.open {
+            env.extend(outside.vars.clone());
+        } else {
+            let seen = UNKEYED.iter().chain(&KEYED).copied().chain(self.pass_through.iter().map(String::as_str));
+            for name in seen {
+                env.extend(outside.matching(name).map(|(name, value)| (name.clone(), value.clone())));
+            }
+        }
+        for (name, value) in self.from_files(root)? {
+            env.insert(name, value.into());
+        }
+        env.extend(self.set.iter().map(|(name, value)| (name.clone(), value.into())));
+        for name in &self.inputs {
+            env.extend(outside.matching(name).map(|(name, value)| (name.clone(), value.clone())));
+        }
+        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        if !self.path.is_empty() {
+            let mut folders: Vec<PathBuf> = self.path.iter().map(|folder| folder.under(root)).collect();
+            if let Some(path) = env.get("PATH") {
+                folders.extend(std::env::split_paths(path));
+            }
+            let joined = std::env::join_paths(folders).map_err(|error| FailReason::Start {
+                message: format!("a folder of `path` can't stand in PATH: {error}"),
+            })?;
+            env.insert("PATH".into(), joined);
+        }
+        Ok(env.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+
+    fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
+        let mut all = Vec::new();
+        for file in &self.env_file {
+            let fail = |why: String| FailReason::Inputs {
+                message: format!("failed to read `env_file` `{file}`: {why}"),
+                help: Some("write a line `NAME=value` for each variable".into()),
+            };
+            let entries =
+                dotenvy::from_path_iter(file.under(root)).map_err(|error| fail(error_text(&error)))?;
+            for entry in entries {
+                all.push(entry.map_err(|error| fail(error_text(&error)))?);
+            }
+        }
+        Ok(all)
+    }
+
+    /// Writes the declared variables to a key.
+    ///
+    /// # Errors
+    /// An `env_file` can't be read.
+    pub fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason> {
+        let mut keyed: BTreeMap<String, Option<(String, bool)>> = BTreeMap::new();
+        for (name, value) in self.from_files(root)? {
+            keyed.insert(name, Some((value, true)));
+        }
+        for (name, value) in &self.set {
+            keyed.insert(name.clone(), Some((value.clone(), self.is_secret(name))));
+        }
+        for declared in self.inputs.iter().map(String::as_str).chain(KEYED) {
+            let mut any = false;
+            for (name, value) in outside.matching(declared) {
+                any = true;
+                keyed.insert(name.clone(), Some((value.to_string_lossy().into_owned(), self.is_secret(name))));
+            }
+            if !any && !declared.ends_with('*') && !KEYED.contains(&declared) {
+                keyed.entry(declared.to_owned()).or_insert(None);
+            }
+        }
+        for (name, value) in &keyed {
+            let value = match value {
+                None => KeyValue::Absent,
+                Some((value, true)) => KeyValue::Secret(value),
+                Some((value, false)) => KeyValue::Text(value),
+            };
+            sink.part(PartKind::Env, name, value);
+        }
+        if !self.path.is_empty() {
+            let path: Vec<&str> = self.path.iter().map(WsPath::as_str).collect();
+            sink.part(PartKind::Definition, "path", KeyValue::Text(&path.join(":")));
+        }
+        if !self.pass_through.is_empty() {
+            sink.part(PartKind::Definition, "pass_through", KeyValue::Text(&self.pass_through.join(" ")));
+        }
+        Ok(())
+    }
+
+    fn is_secret(&self, name: &str) -> bool {
+        self.redact.iter().any(|declared| match declared.strip_suffix('*') {
+            Some(prefix) => name.starts_with(prefix),
+            None => declared == name,
+        })
+    }
+
+    /// The values that no byte leaving weir may hold. Of an `env_file` those of three characters
+    /// and fewer stay: masking every `1` would hide all and protect nothing.
+    pub fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
+        let files = self.from_files(root).unwrap_or_default();
+        let mut secrets: Vec<String> = Vec::new();
+        for declared in &self.redact {
+            secrets.extend(outside.matching(declared).map(|(_, value)| value.to_string_lossy().into_owned()));
+        }
+        secrets.extend(self.set.iter().filter(|(name, _)| self.is_secret(name)).map(|(_, value)| value.clone()));
+        secrets.extend(
+            files.into_iter().filter(|(name, value)| value.chars().count() > 3 || self.is_secret(name)).map(|(_, v)| v),
+        );
+        secrets
+    }
+
+    /// Whether a process sees a variable of this name.
+    pub fn sees(&self, root: &Path, name: &str) -> bool {
+        let declared = UNKEYED.iter().chain(&KEYED).copied();
+        let listed = self.inputs.iter().chain(&self.pass_through).map(String::as_str);
+        self.open
+            || self.set.contains_key(name)
+            || declared.chain(listed).any(|known| match known.strip_suffix('*') {
+                Some(prefix) => name.starts_with(prefix),
+                None => known == name,
+            })
+            || self.from_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
+    }
+}
+
+fn error_text(error: &dotenvy::Error) -> String {
+    match error {
+        dotenvy::Error::LineParse(line, _) => format!("`{line}` is no `NAME=value`"),
+        dotenvy::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,409 @@
+//! A task with a command.
+
+use super::environment::Declared;
+use super::execute::{Ended, execute};
+use super::mentioned::variables;
+use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
+use crate::fingerprint::digest_file;
+use crate::model::{Digest, FailReason, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending};
+use crate::process::{Captured, Command, ProcessError, Stdio, capture};
+use std::collections::BTreeSet;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a program may take to tell its version.
+const VERSION_TIMEOUT: Duration = Duration::from_secs(10);
+/// How long a probe or a state command may take.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
+/// How much of such a command's output is kept.
+const PROBE_LIMIT: usize = 1 << 20;
+
+/// A task with a command.
+#[derive(Debug)]
+pub struct CommandNode {
+    facts: Facts,
+    task: Task,
+    arguments: Vec<String>,
+    environment: Declared,
+    timeout: Duration,
+}
+
+impl CommandNode {
+    /// Of a task with a command; `timeout` where it names none.
+    pub fn new(instance: &Instance<'_>, timeout: Duration) -> Self {
+        let task = instance.task;
+        let always = why_always(task);
+        let plain = |list: &[Located<Pattern>]| list.iter().map(|pattern| pattern.value.clone()).collect();
+        let listed = |list: &Option<Located<Vec<Located<Pattern>>>>| {
+            list.as_ref().map(|list| plain(&list.value))
+        };
+        let facts = Facts {
+            name: instance.name.clone(),
+            acts: true,
+            shareable: task.cache == CacheMode::On,
+            sources: listed(&task.sources).unwrap_or_default(),
+            effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
+            reports_state: task.state.is_some(),
+            observes: !task.requires.is_empty() || !task.probes.is_empty(),
+            reset: task.reset.is_some(),
+            writes: plain(&task.writes),
+            locks: task.locks.iter().map(|lock| lock.value.clone()).collect(),
+            interactive: task.interactive,
+            quiet: task.quiet,
+            warn_on_fail: task.on_fail == OnFail::Warn,
+            help: task.help.clone(),
+            confirm: task.confirm.clone(),
+            retry: task.retry,
+            always,
+        };
+        let environment =
+            Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
+        Self {
+            timeout: task.timeout.unwrap_or(timeout),
+            arguments: instance.arguments.positional.clone(),
+            task: task.clone(),
+            environment,
+            facts,
+        }
+    }
+
+    fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
+        self.environment.build(
+            &context.root,
+            &context.outside,
+            [
+                ("WEIR_TASK", self.facts.name.as_str().into()),
+                ("WEIR_RUN_ID", context.run_id.clone().into()),
+                ("WEIR_WORKSPACE", context.root.clone().into()),
+            ],
+        )
+    }
+
+    fn dir(&self, root: &Path) -> PathBuf {
+        self.task.dir.value.under(root)
+    }
+
+    /// A command for the shell, arguments as `"$@"`.
+    fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
+        let mut words = self.task.shell.iter().map(OsString::from);
+        let program = words.next().unwrap_or_else(|| "sh".into());
+        let mut command = Command::new(program, self.dir(&context.root));
+        command.args = words.collect();
+        command.args.push(text.into());
+        command.args.push(self.facts.name.as_str().into());
+        command.args.extend(arguments.iter().map(OsString::from));
+        command.env = self.environment(context)?;
+        Ok(command)
+    }
+
+    fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
+        let mut commands = match &self.task.action {
+            Action::Shell(texts) => texts
+                .iter()
+                .map(|text| self.shell(context, text, &self.arguments))
+                .collect::<Result<Vec<_>, _>>()?,
+            Action::Exec(words) => {
+                let mut words = words.iter().chain(&self.arguments).map(OsString::from);
+                let mut command = Command::new(words.next().unwrap_or_default(), self.dir(&context.root));
+                command.args = words.collect();
+                command.env = self.environment(context)?;
+                vec![command]
+            }
+            Action::Group { .. } => vec![],
+        };
+        if self.facts.interactive {
+            commands.iter_mut().for_each(|command| command.stdio = Stdio::Inherit);
+        }
+        Ok(commands)
+    }
+
+    async fn once(
+        &self,
+        context: &Context,
+        deadline: (Instant, Duration),
+        output: &mut dyn Output,
+    ) -> Result<Ended, ProcessError> {
+        let commands = match self.commands(context) {
+            Ok(commands) => commands,
+            Err(reason) => return Ok(Err(reason)),
+        };
+        for command in commands {
+            if let Err(reason) = execute(context, command, deadline, output).await? {
+                return Ok(Err(reason));
+            }
+        }
+        Ok(Ok(()))
+    }
+
+    async fn poll(&self, context: &Context, poll: Poll, output: &mut dyn Output) -> Result<Ended, ProcessError> {
+        let mut cancel = context.cancel.clone();
+        let deadline = (Instant::now() + poll.timeout, poll.timeout);
+        loop {
+            let failed = match self.once(context, deadline, output).await? {
+                Ok(()) => return Ok(Ok(())),
+                Err(reason) => reason,
+            };
+            let give_up = matches!(failed, FailReason::Interrupted | FailReason::Timeout { .. } | FailReason::Start { .. });
+            if give_up || Instant::now() + poll.every > deadline.0 {
+                return Ok(Err(match failed {
+                    FailReason::Interrupted | FailReason::Start { .. } => failed,
+                    _ => FailReason::Timeout { after_ms: u64::try_from(poll.timeout.as_millis()).unwrap_or(u64::MAX) },
+                }));
+            }
+            if tokio::time::timeout(poll.every, cancel.wait_for(|now| *now != Cancel::No)).await.is_ok() {
+                return Ok(Err(FailReason::Interrupted));
+            }
+        }
+    }
+
+    /// Tells of variables that the command names, that are set outside, and that it does not see.
+    fn tell_hidden(&self, context: &Context, output: &mut dyn Output) {
+        let Action::Shell(texts) = &self.task.action else { return };
+        let named: BTreeSet<String> = texts.iter().flat_map(|text| variables(text)).collect();
+        for name in named {
+            if context.outside.vars.contains_key(&name) && !self.environment.sees(&context.root, &name) {
+                output.notice(Notice {
+                    code: "hidden-variable".into(),
+                    message: format!("`{name}` is set outside, but this task does not declare it and does not see it"),
+                    help: Some(format!(
+                        "add `env_inputs = [\"{name}\"]` to have it in the key, or `pass_through = [\"{name}\"]`"
+                    )),
+                });
+            }
+        }
+    }
+
+    async fn identity(&self, context: &Context, name: &str) -> Result<String, FailReason> {
+        let env = self.environment(context)?;
+        let dir = self.dir(&context.root);
+        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        let program = find_program(name, path.as_deref(), &dir).ok_or_else(|| FailReason::Inputs {
+            message: format!("required program `{name}` is not found"),
+            help: Some("install it, or put its folder on PATH".into()),
+        })?;
+        let known_as = (program.clone(), dir.clone());
+        let lock = || context.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if let Some(known) = lock().get(&known_as) {
+            return Ok(known.clone());
+        }
+        let digest = digest_file(&program).map_err(|error| FailReason::Inputs {
+            message: format!("failed to read required program `{}`: {error}", program.display()),
+            help: None,
+        })?;
+        let mut command = Command::new(program, dir);
+        command.args = vec!["--version".into()];
+        command.env = env;
+        let version = match capture(&context.guard, command, VERSION_TIMEOUT, 4096).await {
+            Ok(captured) if captured.exit.success() && !captured.timed_out => {
+                String::from_utf8_lossy(&captured.output).trim().to_owned()
+            }
+            _ => "(tells no version)".to_owned(),
+        };
+        let identity = format!("{version} {}", digest.digest);
+        lock().insert(known_as, identity.clone());
+        Ok(identity)
+    }
+
+    /// The output of a probe or state command.
+    async fn ask(&self, context: &Context, text: &str) -> Result<Vec<u8>, FailReason> {
+        let fail = |message: String| FailReason::Probe { command: text.to_owned(), message };
+        let command = self.shell(context, text, &self.arguments)?;
+        let Captured { exit, output, timed_out, .. } = capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT)
+            .await
+            .map_err(|error| fail(error.to_string()))?;
+        if timed_out {
+            return Err(fail(format!("it took longer than {}", format_duration(PROBE_TIMEOUT))));
+        }
+        if exit.success() {
+            return Ok(output);
+        }
+        let said = String::from_utf8_lossy(&output);
+        let last = said.lines().last().unwrap_or("no output");
+        Err(fail(match exit {
+            crate::process::Exit::Code(code) => format!("exit status {code} ({last})"),
+            crate::process::Exit::Signal(name) => format!("ended by {name}"),
+        }))
+    }
+}
+
+fn why_always(task: &Task) -> Option<Reason> {
+    if task.reset.is_some() {
+        Some(Reason::Reset)
+    } else if task.interactive {
+        Some(Reason::Interactive)
+    } else if !task.writes.is_empty() {
+        Some(Reason::Writes)
+    } else if task.cache == CacheMode::Off {
+        Some(Reason::CacheOff)
+    } else if task.sources.is_none() {
+        Some(Reason::NoSources)
+    } else {
+        None
+    }
+}
+
+fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
+    which::which_in(name, path, dir).ok()
+}
+
+impl Node for CommandNode {
+    fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason> {
+        let task = &self.task;
+        let mut define = |name: &str, value: &str| sink.part(PartKind::Definition, name, KeyValue::Text(value));
+        match &task.action {
+            Action::Shell(texts) => {
+                for (index, text) in texts.iter().enumerate() {
+                    let name = if texts.len() == 1 { "run".to_owned() } else { format!("run[{index}]") };
+                    define(&name, text);
+                }
+                define("shell", &listed(&task.shell));
+            }
+            Action::Exec(words) => define("exec", &listed(words)),
+            Action::Group { .. } => {}
+        }
+        if !self.arguments.is_empty() {
+            define("arguments", &listed(&self.arguments));
+        }
+        define("dir", task.dir.value.as_str());
+        match &self.facts.effects {
+            Effects::Unknown => {}
+            Effects::Declared(patterns) => {
+                let full: Vec<String> = patterns.iter().map(Pattern::full).collect();
+                define("outputs", &listed(&full));
+            }
+        }
+        for (name, texts) in [("probes", &task.probes), ("state", &task.state.iter().cloned().collect())] {
+            if !texts.is_empty() {
+                define(name, &listed(texts));
+            }
+        }
+        self.environment.define(root, outside, sink)
+    }
+
+    fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
+        self.environment.secrets(root, outside)
+    }
+
+    fn obstacles(&self, root: &Path, outside: &Outside) -> Vec<Diagnostic> {
+        let task = &self.task;
+        let name = &self.facts.name;
+        let mut found = Vec::new();
+        for required in &task.env_required {
+            if outside.matching(&required.value).next().is_none() {
+                found.push(
+                    Diagnostic::error(
+                        "task::env-required",
+                        required.at,
+                        format!("`{name}` needs the variable `{}`, which is not set", required.value),
+                    )
+                    .help(format!("set it: `{}=… weir run …`", required.value)),
+                );
+            }
+        }
+        // What a dependency may still bring about is judged when its turn comes.
+        if !task.depends.is_empty() {
+            return found;
+        }
+        let dir = self.dir(root);
+        if !dir.is_dir() {
+            found.push(
+                Diagnostic::error(
+                    "task::dir",
+                    task.dir.at,
+                    format!("`{name}` runs in `{}`, which is no folder", task.dir.value),
+                )
+                .help("create it, or correct `dir`"),
+            );
+            return found;
+        }
+        for file in &task.env_file {
+            if !file.value.under(root).is_file() {
+                found.push(
+                    Diagnostic::error(
+                        "task::env-file",
+                        file.at,
+                        format!("`{name}` reads variables from `{}`, which is no file", file.value),
+                    )
+                    .help("create it, or remove it from `env_file`"),
+                );
+            }
+        }
+        let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
+        let env = self.environment.build(root, outside, own).unwrap_or_default();
+        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        let mut missing = |code, at, program: &str, what: &str| {
+            if find_program(program, path.as_deref(), &dir).is_none() {
+                found.push(
+                    Diagnostic::error(code, at, format!("`{name}` {what} `{program}`, which is not found"))
+                        .help("install it, or put its folder on PATH"),
+                );
+            }
+        };
+        for required in &task.requires {
+            missing("task::requires", required.at, &required.value, "requires");
+        }
+        match &task.action {
+            Action::Exec(words) => missing("task::program", task.at, words.first().map_or("", String::as_str), "runs"),
+            Action::Shell(_) => {
+                missing("task::program", task.at, task.shell.first().map_or("", String::as_str), "runs in the shell");
+            }
+            Action::Group { .. } => {}
+        }
+        found
+    }
+
+    fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {
+        Box::pin(async move {
+            let mut all = Vec::new();
+            for required in &self.task.requires {
+                let value = self.identity(context, &required.value).await?;
+                all.push(Observation { kind: PartKind::Program, name: required.value.clone(), value });
+            }
+            for probe in &self.task.probes {
+                let output = self.ask(context, probe).await?;
+                let value = match std::str::from_utf8(&output) {
+                    Ok(text) => text.to_owned(),
+                    Err(_) => Digest::of(&output).to_hex(),
+                };
+                all.push(Observation { kind: PartKind::Probe, name: probe.clone(), value });
+            }
+            Ok(all)
+        })
+    }
+
+    fn run<'a>(
+        &'a self,
+        context: &'a Context,
+        output: &'a mut dyn Output,
+    ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
+        Box::pin(async move {
+            self.tell_hidden(context, output);
+            match self.task.poll {
+                Some(poll) => self.poll(context, poll, output).await,
+                None => self.once(context, (Instant::now() + self.timeout, self.timeout), output).await,
+            }
+        })
+    }
+
+    fn state<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Digest, FailReason>> {
+        Box::pin(async move {
+            match &self.task.state {
+                Some(text) => Ok(Digest::of(&self.ask(context, text).await?)),
+                None => Ok(Digest::of(b"")),
+            }
+        })
+    }
+}
+
+/// A list as one text, without ambiguity.
+fn listed(words: &[String]) -> String {
+    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+    format!("[{}]", quoted.join(", "))
+}

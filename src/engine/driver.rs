@@ -1,0 +1,711 @@
+//! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
+
+use super::job::{Job, JobReport, log_name};
+use super::judge::{Ahead, Decision, Judge, Judgement, Upstream, look_ahead};
+use super::ledger::Ledger;
+use super::pool::Pool;
+use super::scheduler::{Done, Effect, Ending, Input, NodePlan, NodeState, Rules, Scheduler, Skip, Verdict};
+use super::services::Services;
+use crate::cache::{Last, RunFolder};
+use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
+use crate::fingerprint::Left;
+use crate::graph::Plan;
+use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
+use crate::node::Cancel;
+use crate::process::{Redactor, Signal, SignalWatch, on_signals};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::time::{Duration, Instant, SystemTime};
+use tokio::sync::watch;
+
+/// How a run is to go.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// How many tasks run at once.
+    pub jobs: u32,
+    /// `-k`.
+    pub keep_going: bool,
+    /// Output is shown as it comes, not only when a task has ended.
+    pub live_output: bool,
+    /// Profiles in force, for the record.
+    pub profiles: Vec<String>,
+    /// Targets as asked for, for the record.
+    pub targets: Vec<String>,
+    /// Warnings that came up before the run.
+    pub warnings: Vec<Notice>,
+}
+
+/// How a run ended.
+#[derive(Debug)]
+pub struct Finish {
+    /// 0, 1, 70, 130 or 143.
+    pub exit_code: u8,
+    /// What broke, if weir did.
+    pub broken: Option<String>,
+}
+
+/// What reaches the loop.
+#[derive(Debug)]
+pub enum Message {
+    /// A node was judged.
+    Judged(NodeId, Box<Judgement>),
+    /// A node was restored, or found fresh under its lock; or must run after all.
+    Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
+    /// An attempt ended.
+    Job(NodeId, Box<JobReport>),
+    /// A node waits for another process.
+    Waiting(NodeId, String),
+    /// A node printed something.
+    Output(NodeId, Vec<u8>),
+    /// Something to tell about a node.
+    Notice(NodeId, Notice),
+    /// A signal arrived.
+    Signal(Signal),
+    /// weir broke.
+    Broken(String),
+}
+
+/// Messages under way at once; a full channel holds tasks back, so that memory stays flat.
+const CHANNEL: usize = 256;
+const TICK: Duration = Duration::from_millis(100);
+
+struct Driver<'a> {
+    plan: Arc<Plan>,
+    services: Arc<Services>,
+    folder: &'a RunFolder,
+    options: &'a Options,
+    sink: &'a mut dyn Sink,
+    scheduler: Scheduler,
+    ledger: Ledger,
+    ahead: Vec<Option<Ahead>>,
+    /// Nothing has run or been restored yet: what was read ahead still holds.
+    untouched: bool,
+    judged: Vec<Option<Judgement>>,
+    names: Vec<TaskName>,
+    pool: Option<Pool>,
+    sender: SyncSender<Message>,
+    cancel: watch::Sender<Cancel>,
+    cleanup_cancel: watch::Sender<Cancel>,
+    redactor: Redactor,
+    started: Instant,
+    seq: u64,
+    interrupts: u32,
+    exit_signal: Option<Signal>,
+    broken: Option<String>,
+    complete: bool,
+}
+
+/// Runs a plan.
+pub fn run(
+    plan: Plan,
+    services: Arc<Services>,
+    folder: &RunFolder,
+    options: &Options,
+    sink: &mut dyn Sink,
+) -> Finish {
+    let started = Instant::now();
+    let plan = Arc::new(plan);
+    let (sender, inbox) = sync_channel(CHANNEL);
+    let signals = watch_signals(&sender);
+    let secrets: Vec<String> =
+        plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)).collect();
+    let ahead = read_ahead(&plan, &services);
+    let mut driver = Driver {
+        scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
+        ledger: Ledger::new(plan.nodes.len()),
+        judged: plan.nodes.iter().map(|_| None).collect(),
+        names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
+        ahead,
+        untouched: true,
+        pool: None,
+        sender,
+        cancel: watch::Sender::new(Cancel::No),
+        cleanup_cancel: watch::Sender::new(Cancel::No),
+        redactor: Redactor::new(secrets),
+        started,
+        seq: 0,
+        interrupts: 0,
+        exit_signal: None,
+        broken: None,
+        complete: false,
+        plan,
+        services,
+        folder,
+        options,
+        sink,
+    };
+    driver.announce();
+    if let Err(error) = &signals {
+        driver.emit(Event::Warned(Notice {
+            code: "signals".into(),
+            message: format!("failed to watch for signals: {error}"),
+            help: None,
+        }));
+    }
+    driver.go(&inbox);
+    drop(signals);
+    driver.close()
+}
+
+fn watch_signals(sender: &SyncSender<Message>) -> Result<SignalWatch, crate::process::ProcessError> {
+    let sender = sender.clone();
+    on_signals(move |signal| {
+        let _ = sender.send(Message::Signal(signal));
+    })
+}
+
+fn rules(options: &Options) -> Rules {
+    Rules { jobs: options.jobs.max(1) as usize, keep_going: options.keep_going }
+}
+
+/// What the scheduler needs to know, longest paths first by what tasks took last time.
+fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
+    let state = services.lock_state();
+    let mut plans: Vec<NodePlan> = plan
+        .nodes
+        .iter()
+        .map(|node| {
+            let facts = node.node.facts();
+            let took = match state.last(facts.name.as_str()) {
+                Some(Last::Good(recorded)) => recorded.duration_ms,
+                _ => 1000,
+            };
+            NodePlan {
+                hard: node.data.iter().chain(&node.order).copied().collect(),
+                soft: node.soft.clone(),
+                triggers: node.triggers.clone(),
+                locks: facts.locks.clone(),
+                exclusive: facts.interactive,
+                attempts: facts.retry.attempts.max(1),
+                priority: if facts.acts { took } else { 0 },
+                transparent: !facts.acts,
+            }
+        })
+        .collect();
+    drop(state);
+    // Each node stands after all it waits for, so that going backwards meets dependents first.
+    let own: Vec<u64> = plans.iter().map(|plan| plan.priority).collect();
+    for index in (0..plans.len()).rev() {
+        let below = plans[index].priority;
+        let befores: Vec<NodeId> = plans[index].hard.iter().chain(&plans[index].soft).copied().collect();
+        for before in befores {
+            let path = own[before.index()].saturating_add(below);
+            let known = &mut plans[before.index()].priority;
+            *known = path.max(*known);
+        }
+    }
+    plans
+}
+
+/// Reads sources and outputs of all cacheable nodes, on all cores.
+fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
+    let state = services.lock_state();
+    let count = plan.nodes.len();
+    let look = |index: usize| {
+        let node = &plan.nodes[index];
+        look_ahead(services, node, state.last(node.name().as_str()))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
+    if threads < 2 {
+        return (0..count).map(look).collect();
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let mut all: Vec<Option<Ahead>> = (0..count).map(|_| None).collect();
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let from = next.fetch_add(16, std::sync::atomic::Ordering::Relaxed);
+            if from >= count {
+                return done;
+            }
+            done.extend((from..(from + 16).min(count)).map(|index| (index, look(index))));
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_default());
+        }
+        for (index, ahead) in found {
+            all[index] = ahead;
+        }
+    });
+    all
+}
+
+impl Driver<'_> {
+    fn emit(&mut self, event: Event) {
+        let record = Record {
+            v: VERSION,
+            seq: self.seq,
+            at: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
+            elapsed_ms: millis(self.started.elapsed()),
+            event,
+        };
+        self.seq += 1;
+        self.sink.record(&record);
+    }
+
+    fn announce(&mut self) {
+        let tasks = self.plan.nodes.iter().map(planned(&self.names)).collect();
+        self.emit(Event::RunStarted {
+            run: self.folder.id.clone(),
+            weir: env!("CARGO_PKG_VERSION").into(),
+            targets: self.options.targets.clone(),
+            profiles: self.options.profiles.clone(),
+            jobs: self.options.jobs,
+            dry_run: false,
+            tasks,
+        });
+        for warning in &self.options.warnings {
+            self.emit(Event::Warned(warning.clone()));
+        }
+    }
+
+    fn go(&mut self, inbox: &Receiver<Message>) {
+        let mut inputs = VecDeque::from([Input::Start]);
+        loop {
+            while let Some(input) = inputs.pop_front() {
+                for effect in self.scheduler.step(input) {
+                    self.carry_out(effect, &mut inputs);
+                }
+            }
+            if self.complete {
+                return;
+            }
+            match inbox.recv_timeout(TICK) {
+                Ok(message) => self.receive(message, &mut inputs),
+                Err(RecvTimeoutError::Timeout) => self.sink.tick(),
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
+    fn carry_out(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) {
+        match effect {
+            Effect::Check(node) => self.check(node, inputs),
+            Effect::Run { node, attempt } => self.start(node, attempt, inputs),
+            Effect::Finished(node) => self.finished(node),
+            Effect::Complete => self.complete = true,
+        }
+    }
+
+    fn check(&mut self, id: NodeId, inputs: &mut VecDeque<Input>) {
+        let plan = Arc::clone(&self.plan);
+        let node = &plan.nodes[id.index()];
+        let facts = node.node.facts();
+        let upstream = self.upstream(id);
+        if !facts.acts {
+            // A group is transparent: it leaves what its members left.
+            self.ledger.page(id).left = Some(group_left(upstream));
+            inputs.push_back(Input::Checked(id, Verdict::Fresh));
+            return;
+        }
+        let ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
+        let quick = facts.always.is_some() || (ahead.is_some() && !facts.observes && !facts.reports_state);
+        if quick {
+            let cancel = self.cancel_of(id);
+            let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
+            let judgement = judge.judge(node, upstream, ahead);
+            return self.judged(id, judgement, inputs);
+        }
+        let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
+        let plan = Arc::clone(&self.plan);
+        self.spawn(inputs, id, move |sender| {
+            let judge = Judge { services: &services, run_id: &run_id, cancel: &cancel };
+            let judgement = judge.judge(&plan.nodes[id.index()], upstream, ahead);
+            let _ = sender.send(Message::Judged(id, Box::new(judgement)));
+        });
+    }
+
+    fn upstream(&self, id: NodeId) -> Upstream {
+        let data = &self.plan.nodes[id.index()].data;
+        Upstream::of(data.iter().filter_map(|before| {
+            let left = self.ledger.pages[before.index()].left.clone()?;
+            Some((self.names[before.index()].clone(), left))
+        }))
+    }
+
+    fn cancel_of(&self, id: NodeId) -> watch::Receiver<Cancel> {
+        if self.plan.nodes[id.index()].is_cleanup() { &self.cleanup_cancel } else { &self.cancel }.subscribe()
+    }
+
+    /// Has work done on a thread that may block.
+    fn spawn(&mut self, inputs: &mut VecDeque<Input>, id: NodeId, work: impl FnOnce(&SyncSender<Message>) + Send + 'static) {
+        let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
+        let pool = self.pool.get_or_insert_with(|| Pool::new(most));
+        let sender = self.sender.clone();
+        if let Err(error) = pool.spawn(move || work(&sender)) {
+            self.broken.get_or_insert(format!("failed to start a thread: {error}"));
+            let reason = FailReason::Start { message: error.to_string() };
+            inputs.push_back(match self.scheduler.state(id) {
+                NodeState::Running { .. } => {
+                    Input::Ended(id, Ending::Failed { reason, warn: false, retry: false })
+                }
+                _ => Input::Checked(id, Verdict::Failed { reason, warn: false }),
+            });
+        }
+    }
+
+    fn judged(&mut self, id: NodeId, mut judgement: Judgement, inputs: &mut VecDeque<Input>) {
+        for notice in std::mem::take(&mut judgement.notices) {
+            self.emit(Event::Warned(notice));
+        }
+        let page = self.ledger.page(id);
+        page.key = judgement.key;
+        match &judgement.decision {
+            Decision::Fresh(recorded) => {
+                let recorded = recorded.clone();
+                let known = {
+                    let state = self.services.lock_state();
+                    matches!(state.last(self.names[id.index()].as_str()), Some(Last::Good(last)) if *last == recorded)
+                };
+                if known {
+                    self.take_over(id, recorded);
+                    inputs.push_back(Input::Checked(id, Verdict::Fresh));
+                } else {
+                    // Of another run or checkout: it becomes this workspace's last result.
+                    self.bring_back(id, judgement, inputs);
+                }
+            }
+            Decision::Restore(..) => self.bring_back(id, judgement, inputs),
+            Decision::Run => {
+                self.judged[id.index()] = Some(judgement);
+                inputs.push_back(Input::Checked(id, Verdict::Run));
+            }
+            Decision::Fail(reason) => {
+                let warn = self.plan.nodes[id.index()].node.facts().warn_on_fail;
+                inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
+            }
+        }
+    }
+
+    fn bring_back(&mut self, id: NodeId, judgement: Judgement, inputs: &mut VecDeque<Input>) {
+        self.untouched = false;
+        let work = self.job_parts(id);
+        self.spawn(inputs, id, move |sender| {
+            let done = work.job(sender).bring_back(judgement);
+            let _ = sender.send(Message::Restored(id, done));
+        });
+    }
+
+    fn take_over(&mut self, id: NodeId, recorded: crate::cache::Recorded) {
+        let page = self.ledger.page(id);
+        page.left = Some(Left::Digest(recorded.left));
+        page.key = Some(recorded.key);
+        page.recorded = Some(recorded);
+    }
+
+    fn job_parts(&self, id: NodeId) -> Work {
+        Work {
+            services: Arc::clone(&self.services),
+            plan: Arc::clone(&self.plan),
+            id,
+            run_id: self.folder.id.clone(),
+            run_dir: self.folder.path.clone(),
+            cancel: self.cancel_of(id),
+            redactor: self.redactor.clone(),
+            live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
+        }
+    }
+
+    fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
+        self.untouched = false;
+        let Some(mut judgement) = self.judged[id.index()].take() else {
+            unreachable!("node {} runs without having been judged", id.0)
+        };
+        let retry = self.plan.nodes[id.index()].node.facts().retry;
+        self.ledger.page(id).attempts = attempt;
+        if attempt > 1 {
+            judgement.at = Instant::now();
+        }
+        let reasons = judgement.reasons.clone();
+        self.emit(Event::TaskStarted { task: self.names[id.index()].clone(), attempt, reasons });
+        let work = self.job_parts(id);
+        let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
+        self.spawn(inputs, id, move |sender| {
+            let report = work.job(sender).run_after(backoff, judgement);
+            let _ = sender.send(Message::Job(id, Box::new(report)));
+        });
+    }
+
+    fn receive(&mut self, message: Message, inputs: &mut VecDeque<Input>) {
+        match message {
+            Message::Judged(id, judgement) => self.judged(id, *judgement, inputs),
+            Message::Restored(id, Ok((done, recorded))) => {
+                self.take_over(id, recorded);
+                let verdict = if done == Done::Hit { Verdict::Hit } else { Verdict::Fresh };
+                inputs.push_back(Input::Checked(id, verdict));
+            }
+            Message::Restored(id, Err(judgement)) => match &judgement.decision {
+                Decision::Fail(reason) => {
+                    let warn = self.plan.nodes[id.index()].node.facts().warn_on_fail;
+                    inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
+                }
+                _ => {
+                    self.judged[id.index()] = Some(*judgement);
+                    inputs.push_back(Input::Checked(id, Verdict::Run));
+                }
+            },
+            Message::Job(id, report) => self.job_ended(id, *report, inputs),
+            Message::Waiting(id, on) => self.emit(Event::TaskWaiting { task: self.names[id.index()].clone(), on }),
+            Message::Output(id, bytes) => self.sink.output(&self.names[id.index()], &bytes),
+            Message::Notice(id, notice) => {
+                self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
+            }
+            Message::Signal(signal) => self.signalled(signal, inputs),
+            Message::Broken(why) => {
+                self.broken.get_or_insert(why);
+            }
+        }
+    }
+
+    fn job_ended(&mut self, id: NodeId, report: JobReport, inputs: &mut VecDeque<Input>) {
+        self.services.surveyor.rules().forget();
+        let attempts = self.plan.nodes[id.index()].node.facts().retry.attempts;
+        let page = self.ledger.page(id);
+        page.took += report.took;
+        page.key = report.key.or(page.key);
+        page.parts = report.parts;
+        page.log_bytes += report.log_bytes;
+        page.left = report.left;
+        let attempt = page.attempts;
+        if let Some(recorded) = report.found {
+            page.attempts = 0;
+            self.take_over(id, recorded);
+        }
+        if let Ending::Failed { reason, warn, retry } = &report.ending {
+            if *warn {
+                // Its dependents go on, and nobody knows what it left.
+                self.ledger.page(id).left = Some(Left::Unknown(self.names[id.index()].clone()));
+            }
+            if *retry && attempt < attempts && self.interrupts == 0 {
+                let message = reason.describe();
+                let base = self.plan.nodes[id.index()].node.facts().retry.backoff;
+                let backoff_ms = millis(backoff(base, attempt + 1));
+                let task = self.names[id.index()].clone();
+                self.emit(Event::TaskRetried { task, attempt, message, backoff_ms });
+                let cancel = self.cancel_of(id);
+                let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
+                let node = &self.plan.nodes[id.index()];
+                let mut again = judge.judge(node, self.upstream(id), None);
+                again.decision = Decision::Run;
+                self.judged[id.index()] = Some(again);
+            }
+        }
+        inputs.push_back(Input::Ended(id, report.ending));
+    }
+
+    fn signalled(&mut self, signal: Signal, inputs: &mut VecDeque<Input>) {
+        self.interrupts += 1;
+        self.exit_signal.get_or_insert(signal);
+        let stage = self.interrupts.min(2);
+        self.emit(Event::Interrupted { signal: signal.name().into(), stage });
+        if stage == 1 {
+            self.cancel.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
+            inputs.push_back(Input::Interrupt);
+        } else {
+            self.cancel.send_replace(Cancel::Kill);
+            self.cleanup_cancel.send_replace(Cancel::Kill);
+            self.services.kill_all();
+            inputs.push_back(Input::Kill);
+        }
+    }
+
+    fn finished(&mut self, id: NodeId) {
+        let plan = Arc::clone(&self.plan);
+        let node = &plan.nodes[id.index()];
+        let facts = node.node.facts();
+        if !facts.acts {
+            return;
+        }
+        let outcome = self.outcome(id);
+        let name = self.names[id.index()].clone();
+        let (log, log_bytes) = self.log_of(id, &outcome);
+        self.ledger.count(id, &name, &outcome);
+        let page = self.ledger.page(id);
+        let help = match &outcome {
+            Outcome::Failed { reason: FailReason::Inputs { help, .. }, .. } => {
+                facts.help.clone().or_else(|| help.clone())
+            }
+            Outcome::Failed { .. } => facts.help.clone(),
+            _ => None,
+        };
+        let saved = match &outcome {
+            Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
+            _ => 0,
+        };
+        let finished = TaskFinished {
+            task: name,
+            flaky: outcome == Outcome::Ran && page.attempts > 1,
+            outcome,
+            duration_ms: millis(page.took),
+            saved_ms: saved,
+            attempts: page.attempts,
+            key: page.key,
+            log,
+            log_bytes,
+            help,
+            parts: std::mem::take(&mut page.parts),
+        };
+        self.emit(Event::TaskFinished(Box::new(finished)));
+    }
+
+    fn outcome(&self, id: NodeId) -> Outcome {
+        match self.scheduler.state(id) {
+            NodeState::Done(Done::Fresh) => Outcome::Fresh,
+            NodeState::Done(Done::Hit) => Outcome::Hit,
+            NodeState::Done(Done::Ran) => Outcome::Ran,
+            NodeState::Failed { reason, warn } => Outcome::Failed { reason: reason.clone(), warn: *warn },
+            NodeState::Skipped(skip) => {
+                Outcome::Skipped { reason: Skip::reason(*skip, |id| self.names[id.index()].clone()) }
+            }
+            other => unreachable!("node {} finished as {other:?}", id.0),
+        }
+    }
+
+    /// The log to show, in the run's folder; a replayed one is put there.
+    fn log_of(&mut self, id: NodeId, outcome: &Outcome) -> (Option<String>, u64) {
+        let plan = Arc::clone(&self.plan);
+        let node = &plan.nodes[id.index()];
+        let page = &self.ledger.pages[id.index()];
+        let name = log_name(node);
+        match (outcome, &page.recorded) {
+            (Outcome::Fresh | Outcome::Hit, Some(recorded)) => {
+                let (Some((digest, length)), Some(store)) = (&recorded.log, &self.services.store) else {
+                    return (None, 0);
+                };
+                match store.lend_blob(digest, &self.folder.path.join(&name)) {
+                    Ok(()) => (Some(name), *length),
+                    Err(_) => (None, 0),
+                }
+            }
+            _ if page.log_bytes > 0 => (Some(name), page.log_bytes),
+            _ => (None, 0),
+        }
+    }
+
+    fn close(mut self) -> Finish {
+        // Threads first: nothing must still be recording.
+        drop(self.pool.take());
+        let strays = self.services.finish();
+        if !strays.is_empty() {
+            self.emit(Event::Warned(Notice {
+                code: "left-behind".into(),
+                message: format!("ended what tasks had left running: {}", strays.join(", ")),
+                help: None,
+            }));
+        }
+        let kept = self.services.lock_state().keep_memo(&self.services.surveyor.memo);
+        if let Err(error) = kept {
+            self.emit(Event::Warned(Notice {
+                code: "not-recorded".into(),
+                message: format!("failed to keep what was learnt of files: {error}; the next run reads them again"),
+                help: None,
+            }));
+        }
+        let stuck = self.scheduler.stuck();
+        if !stuck.is_empty() && self.broken.is_none() {
+            let names: Vec<&str> = stuck.iter().map(|id| self.names[id.index()].as_str()).collect();
+            self.broken = Some(format!("the run ended before `{}`", names.join("`, `")));
+        }
+        let exit_code = match (&self.broken, self.exit_signal, self.scheduler.first_failure()) {
+            (Some(_), ..) => 70,
+            (None, Some(Signal::Int), _) => 130,
+            (None, Some(_), _) => 143,
+            (None, None, Some(_)) => 1,
+            (None, None, None) => 0,
+        };
+        let (critical, chain) = self.ledger.critical_path(&self.plan);
+        let first_failure = self.scheduler.first_failure().map(|id| self.names[id.index()].clone());
+        let finished = RunFinished {
+            exit_code,
+            wall_ms: millis(self.started.elapsed()),
+            saved_ms: millis(self.ledger.saved),
+            critical_path_ms: millis(critical),
+            critical_path: chain,
+            totals: self.ledger.totals.clone(),
+            first_failure,
+            blocked: std::mem::take(&mut self.ledger.blocked),
+            warnings: std::mem::take(&mut self.ledger.warnings),
+        };
+        self.emit(Event::RunFinished(Box::new(finished)));
+        Finish { exit_code, broken: self.broken }
+    }
+}
+
+/// What a job is made of, to be carried to its thread.
+struct Work {
+    services: Arc<Services>,
+    plan: Arc<Plan>,
+    id: NodeId,
+    run_id: String,
+    run_dir: std::path::PathBuf,
+    cancel: watch::Receiver<Cancel>,
+    redactor: Redactor,
+    live: bool,
+}
+
+impl Work {
+    fn job<'w>(&'w self, sender: &SyncSender<Message>) -> Job<'w> {
+        Job {
+            services: &self.services,
+            node: &self.plan.nodes[self.id.index()],
+            id: self.id,
+            run_id: &self.run_id,
+            run_dir: self.run_dir.clone(),
+            cancel: self.cancel.clone(),
+            redactor: self.redactor.clone(),
+            messages: sender.clone(),
+            live: self.live,
+        }
+    }
+}
+
+/// A node of the plan, as events name it.
+pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> PlannedTask + '_ {
+    |node| {
+        let facts = node.node.facts();
+        let triggers = node.triggers.iter().map(|(id, _)| id);
+        PlannedTask {
+            task: facts.name.clone(),
+            group: !facts.acts,
+            quiet: facts.quiet,
+            interactive: facts.interactive,
+            cleanup: node.is_cleanup(),
+            after: node
+                .data
+                .iter()
+                .chain(&node.order)
+                .chain(&node.soft)
+                .chain(triggers)
+                .map(|id| names[id.index()].clone())
+                .collect(),
+        }
+    }
+}
+
+/// What a group leaves for dependents: all that its members left, or the taint of one of them.
+pub fn group_left(upstream: Upstream) -> Left {
+    if let Some(by) = upstream.tainted_by {
+        return Left::Unknown(by);
+    }
+    let mut hasher = Hasher::new();
+    for (name, left) in &upstream.left {
+        hasher.field(name.as_str().as_bytes());
+        hasher.update(left.as_bytes());
+    }
+    let digest: Digest = hasher.finish();
+    Left::Digest(digest)
+}
+
+/// Before attempt 2 the declared backoff, then twice as long each time.
+fn backoff(base: Duration, attempt: u32) -> Duration {
+    base.saturating_mul(1 << attempt.saturating_sub(2).min(16))
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,422 @@
+//! One attempt at a node, on a thread of its own: lock, look again, invalidate, run, check,
+//! *then* record.
+
+use super::driver::Message;
+use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
+use super::printer::Printer;
+use super::scheduler::{Done, Ending};
+use super::services::Services;
+use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
+use crate::fingerprint::{Left, changes};
+use crate::graph::PlanNode;
+use crate::journal::{Lock, LockKind};
+use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
+use crate::node::{Cancel, Effects};
+use crate::process::Redactor;
+use std::io;
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
+
+/// A judgement older than this is made again before it is acted on.
+const STALE: Duration = Duration::from_secs(1);
+
+/// What a job needs.
+pub struct Job<'a> {
+    /// What it works with.
+    pub services: &'a Services,
+    /// The node.
+    pub node: &'a PlanNode,
+    /// Its id.
+    pub id: NodeId,
+    /// The run's id.
+    pub run_id: &'a str,
+    /// The run's folder.
+    pub run_dir: PathBuf,
+    /// Whether this node is being cut short.
+    pub cancel: watch::Receiver<Cancel>,
+    /// For masking.
+    pub redactor: Redactor,
+    /// To the driver.
+    pub messages: SyncSender<Message>,
+    /// Whether output is passed on as it comes.
+    pub live: bool,
+}
+
+/// How a job ended.
+#[derive(Debug)]
+pub struct JobReport {
+    /// For the scheduler.
+    pub ending: Ending,
+    /// What it left, where it ended well.
+    pub left: Option<Left>,
+    /// Its key.
+    pub key: Option<Digest>,
+    /// The parts of the key, where it was recorded.
+    pub parts: Vec<KeyPart>,
+    /// How long the command took.
+    pub took: Duration,
+    /// Bytes of its log.
+    pub log_bytes: u64,
+    /// What another process's result saved, and its log.
+    pub found: Option<Recorded>,
+}
+
+impl JobReport {
+    fn failed(reason: FailReason, warn: bool) -> Self {
+        Self {
+            ending: Ending::Failed { reason, warn, retry: false },
+            left: None,
+            key: None,
+            parts: vec![],
+            took: Duration::ZERO,
+            log_bytes: 0,
+            found: None,
+        }
+    }
+}
+
+/// The log of a node, relative to the run's folder.
+pub fn log_name(node: &PlanNode) -> String {
+    format!("logs/{}.log", file_name(node.name().as_str()))
+}
+
+impl Job<'_> {
+    /// Restores what a judgement found, under the node's lock. `Err`: it must run after all.
+    pub fn bring_back(&self, judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
+        let held = match self.lock() {
+            Ok(Some(held)) => held,
+            _ => return Err(Box::new(judgement)),
+        };
+        let judgement = if held.waited { self.judge_again(judgement) } else { judgement };
+        self.put_back(judgement)
+    }
+
+    fn put_back(&self, mut judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
+        let (recorded, survey) = match &judgement.decision {
+            Decision::Fresh(recorded) => {
+                self.remember(recorded);
+                return Ok((Done::Fresh, recorded.clone()));
+            }
+            Decision::Restore(recorded, survey) => (recorded.clone(), survey.clone()),
+            Decision::Run | Decision::Fail(_) => return Err(Box::new(judgement)),
+        };
+        let Some(store) = &self.services.store else { return Err(Box::new(judgement)) };
+        match restore(&self.services.root, store, &survey) {
+            Ok(_) => {
+                self.remember(&recorded);
+                Ok((Done::Hit, recorded))
+            }
+            Err(error) => {
+                if let RestoreError::Outside(_) | RestoreError::Write(..) = error {
+                    self.warn("restore", error.to_string(), None);
+                }
+                judgement.reasons.push(Reason::Outputs { what: vec![error.to_string()] });
+                judgement.decision = Decision::Run;
+                Err(Box::new(judgement))
+            }
+        }
+    }
+
+    fn remember(&self, recorded: &Recorded) {
+        let name = self.node.name().as_str();
+        if let Err(error) = self.services.lock_state().record(name, recorded.clone()) {
+            self.warn("not-recorded", format!("failed to record the result: {error}"), None);
+        }
+    }
+
+    fn judge_again(&self, judgement: Judgement) -> Judgement {
+        let _ = self.services.lock_state().refresh();
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        let upstream = Upstream { ..judgement.upstream };
+        judge.judge(self.node, upstream, None)
+    }
+
+    /// Runs the node once, after a pause that an interrupt ends.
+    pub fn run_after(&self, pause: Duration, judgement: Judgement) -> JobReport {
+        if !pause.is_zero() {
+            let mut cancel = self.cancel.clone();
+            let interrupted = match self.services.context(self.run_id, cancel.clone()) {
+                Ok((_, runtime)) => runtime.block_on(async {
+                    tokio::time::timeout(pause, cancel.wait_for(|now| *now != Cancel::No)).await.is_ok()
+                }),
+                Err(_) => false,
+            };
+            if interrupted {
+                return JobReport::failed(FailReason::Interrupted, false);
+            }
+        }
+        self.run(judgement)
+    }
+
+    /// Runs the node once.
+    fn run(&self, mut judgement: Judgement) -> JobReport {
+        let facts = self.node.node.facts();
+        let held = match self.lock() {
+            Ok(Some(held)) => held,
+            Ok(None) => return JobReport::failed(FailReason::Interrupted, false),
+            Err(error) => {
+                let message = format!("failed to lock it against other processes: {error}");
+                return JobReport::failed(FailReason::Start { message }, facts.warn_on_fail);
+            }
+        };
+        if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
+            judgement = self.judge_again(judgement);
+            if let Decision::Fail(reason) = judgement.decision {
+                return JobReport::failed(reason, facts.warn_on_fail);
+            }
+            match self.put_back(judgement) {
+                Ok((done, recorded)) => {
+                    return JobReport {
+                        ending: Ending::Found(done),
+                        left: Some(Left::Digest(recorded.left)),
+                        key: Some(recorded.key),
+                        parts: vec![],
+                        took: Duration::ZERO,
+                        log_bytes: 0,
+                        found: Some(recorded),
+                    };
+                }
+                Err(again) => judgement = *again,
+            }
+        }
+        match self.prepare(&judgement) {
+            Ok(records) => self.act(&judgement, records),
+            Err(reason) => JobReport::failed(reason, facts.warn_on_fail),
+        }
+    }
+
+    /// What must be on disk before the first act. Says whether a success may be recorded.
+    fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
+        let facts = self.node.node.facts();
+        let name = facts.name.as_str();
+        if facts.reset {
+            let written = self.services.lock_state().reincarnate(name);
+            if let Err(error) = written {
+                let message = format!("failed to write the new incarnation that every later task must see: {error}");
+                return Err(FailReason::Start { message });
+            }
+        }
+        let (Some(store), Some(key)) = (&self.services.store, &judgement.key) else { return Ok(false) };
+        let invalidated = store.remove_result(key).and_then(|()| {
+            let mut state = self.services.lock_state();
+            state.invalidate(name).or_else(|error| {
+                // No space for the invalidation: then nothing that it contradicts may stay.
+                state.forget()?;
+                Err(error)
+            })
+        });
+        match invalidated {
+            Ok(()) => Ok(judgement.upstream.tainted_by.is_none()),
+            Err(error) => {
+                self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
+                Ok(false)
+            }
+        }
+    }
+
+    fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
+        let facts = self.node.node.facts();
+        let mut printer = Printer::new(
+            self.id,
+            self.redactor.clone(),
+            self.run_dir.join(log_name(self.node)),
+            self.messages.clone(),
+            self.live,
+        );
+        let started = Instant::now();
+        let ended = match self.services.context(self.run_id, self.cancel.clone()) {
+            Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
+                Ok(ended) => ended.and_then(|()| {
+                    // State is looked at while the node still counts as running.
+                    match facts.reports_state {
+                        true => runtime.block_on(self.node.node.state(&context)).map(Some),
+                        false => Ok(None),
+                    }
+                }),
+                Err(broken) => {
+                    let _ = self.messages.send(Message::Broken(broken.to_string()));
+                    Err(FailReason::Start { message: broken.to_string() })
+                }
+            },
+            Err(broken) => {
+                let _ = self.messages.send(Message::Broken(broken.to_string()));
+                Err(FailReason::Start { message: broken.to_string() })
+            }
+        };
+        let took = started.elapsed();
+        let (log_bytes, log_trouble) = printer.finish();
+        if let Some(error) = &log_trouble {
+            self.warn("log", format!("failed to write the log: {error}"), space_help(error));
+        }
+        let fail = |reason: FailReason| JobReport {
+            took,
+            log_bytes,
+            ending: Ending::Failed { retry: reason != FailReason::Interrupted, reason, warn: facts.warn_on_fail },
+            left: None,
+            key: judgement.key,
+            parts: vec![],
+            found: None,
+        };
+        let state = match ended {
+            Ok(state) => state,
+            Err(reason) => return fail(reason),
+        };
+        let outputs = match self.outputs() {
+            Ok(outputs) => outputs,
+            Err(reason) => return fail(reason),
+        };
+        let held_still = self.inputs_held_still(judgement);
+        let left = if held_still {
+            self.left(judgement, &outputs, state)
+        } else {
+            Left::Unknown(facts.name.clone())
+        };
+        let mut parts = vec![];
+        if let (true, true, None, Some(key), Left::Digest(digest)) =
+            (records, held_still, &log_trouble, judgement.key, &left)
+        {
+            let recorded = Recorded {
+                key,
+                left: *digest,
+                outputs,
+                log: None,
+                duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+                state,
+            };
+            let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+            parts = judge.parts(self.node, judgement).unwrap_or_default();
+            if let Err(error) = self.record(recorded, parts.clone(), log_bytes) {
+                self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
+            }
+        }
+        JobReport { ending: Ending::Ran, left: Some(left), key: judgement.key, parts, took, log_bytes, found: None }
+    }
+
+    fn outputs(&self) -> Result<Manifest, FailReason> {
+        let patterns = self.node.node.facts().effects.patterns();
+        if patterns.is_empty() {
+            return Ok(Manifest::default());
+        }
+        let (manifest, missing) =
+            capture(&self.services.surveyor, patterns).map_err(|error| input_failure(&error))?;
+        if missing.is_empty() { Ok(manifest) } else { Err(FailReason::MissingOutputs { patterns: missing }) }
+    }
+
+    /// Whether the inputs are what they were when they were read; if not, says which are not.
+    fn inputs_held_still(&self, judgement: &Judgement) -> bool {
+        let facts = self.node.node.facts();
+        if facts.always.is_some() || facts.sources.is_empty() {
+            return true;
+        }
+        self.services.surveyor.rules().forget();
+        let what = match self.services.surveyor.sources(&facts.sources) {
+            Ok(after) => changes(&judgement.sources, &after),
+            Err(error) => vec![error.to_string()],
+        };
+        if what.is_empty() {
+            return true;
+        }
+        let shown = what.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
+        let more = if what.len() > 5 { format!(" and {} more", what.len() - 5) } else { String::new() };
+        self.warn(
+            "inputs-changed",
+            format!("{shown}{more} while it ran; its result is not recorded"),
+            Some("run it again; if it changes its own sources, leave them out or declare them as `writes`".into()),
+        );
+        false
+    }
+
+    /// What the node leaves for its dependents' keys.
+    fn left(&self, judgement: &Judgement, outputs: &Manifest, state: Option<Digest>) -> Left {
+        let facts = self.node.node.facts();
+        if let Some(state) = state {
+            return Left::Digest(combine(outputs, Some(state)));
+        }
+        match &facts.effects {
+            Effects::Declared(_) => Left::Digest(combine(outputs, None)),
+            Effects::Unknown if facts.reset => {
+                let incarnation = self.services.lock_state().incarnation(facts.name.as_str());
+                Left::Digest(Digest::of(incarnation.as_bytes()))
+            }
+            Effects::Unknown => match (judgement.key, &judgement.upstream.tainted_by) {
+                (Some(key), None) => Left::Digest(key),
+                (_, Some(by)) => Left::Unknown(by.clone()),
+                (None, None) => Left::Unknown(facts.name.clone()),
+            },
+        }
+    }
+
+    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64) -> io::Result<()> {
+        let Some(store) = &self.services.store else { return Ok(()) };
+        let facts = self.node.node.facts();
+        for entry in &recorded.outputs.0 {
+            if let EntryKind::File { digest, .. } = &entry.kind
+                && !store.put_file(&entry.path.under(&self.services.root), digest)?
+            {
+                return Err(io::Error::other(format!("output `{}` changed while it was stored", entry.path)));
+            }
+        }
+        if log_bytes > 0 {
+            let path = self.run_dir.join(log_name(self.node));
+            recorded.log = Some((store.put_log(&path)?, log_bytes));
+        }
+        let unknown = facts.effects == Effects::Unknown && !facts.reports_state;
+        let key = recorded.key;
+        let result = StoredResult {
+            task: facts.name.as_str().to_owned(),
+            recorded: recorded.clone(),
+            run: self.run_id.to_owned(),
+            parts,
+        };
+        store.put_result(&key, &result, facts.shareable && !unknown)?;
+        self.services.lock_state().record(facts.name.as_str(), recorded)
+    }
+
+    fn warn(&self, code: &str, message: String, help: Option<String>) {
+        let notice = Notice { code: code.into(), message, help };
+        let _ = self.messages.send(Message::Notice(self.id, notice));
+    }
+
+    /// Takes the task's lock and the declared ones. None: interrupted while waiting.
+    fn lock(&self) -> io::Result<Option<Held>> {
+        let mut held = Held { waited: false, _locks: vec![] };
+        let Some(place) = &self.services.place else { return Ok(Some(held)) };
+        let facts = self.node.node.facts();
+        let mut names = facts.locks.clone();
+        // One order for all, so that two processes never wait for each other.
+        names.sort_unstable();
+        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.name)]);
+        for path in paths {
+            let waiting = |holder: &crate::journal::Holder| {
+                held.waited = true;
+                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+            };
+            let give_up = || *self.cancel.borrow() != Cancel::No;
+            match Lock::take(&path, LockKind::Exclusive, &self.services.me, waiting, give_up)? {
+                Some(lock) => held._locks.push(lock),
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(held))
+    }
+}
+
+struct Held {
+    waited: bool,
+    _locks: Vec<Lock>,
+}
+
+fn combine(outputs: &Manifest, state: Option<Digest>) -> Digest {
+    let mut hasher = crate::model::Hasher::new();
+    hasher.field(outputs.digest().as_bytes());
+    if let Some(state) = state {
+        hasher.field(state.as_bytes());
+    }
+    hasher.finish()
+}
+
+fn space_help(error: &io::Error) -> Option<String> {
+    (error.kind() == io::ErrorKind::StorageFull).then(|| "make room on the disk; `weir cache prune` frees some".into())
+}

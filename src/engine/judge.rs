@@ -1,0 +1,299 @@
+//! Whether a node's recorded result counts: its key made, looked up, and what it left looked over.
+
+use super::services::Services;
+use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
+use crate::fingerprint::{InputError, KeyInputs, Left, Sources, compare, explain, key_of};
+use crate::graph::PlanNode;
+use crate::model::{Digest, FailReason, KeyPart, Notice, Reason, TaskName};
+use crate::node::{Cancel, Effects, Observation};
+use std::time::Instant;
+use tokio::sync::watch;
+
+/// What the data dependencies of a node left behind.
+#[derive(Debug, Clone, Default)]
+pub struct Upstream {
+    /// Sorted by name.
+    pub left: Vec<(TaskName, Digest)>,
+    /// A task whose effects nobody knows.
+    pub tainted_by: Option<TaskName>,
+}
+
+impl Upstream {
+    /// From what each dependency left.
+    pub fn of(dependencies: impl Iterator<Item = (TaskName, Left)>) -> Self {
+        let mut upstream = Self::default();
+        for (name, left) in dependencies {
+            match left {
+                Left::Digest(digest) => upstream.left.push((name, digest)),
+                Left::Unknown(by) => upstream.tainted_by = Some(by),
+            }
+        }
+        upstream.left.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        upstream
+    }
+}
+
+/// What was read ahead of a node's turn; worth something as long as nothing has run.
+#[derive(Debug)]
+pub struct Ahead {
+    /// Its sources.
+    pub sources: Result<Sources, InputError>,
+    /// Its outputs against its last result's.
+    pub outputs: Option<Result<Survey, InputError>>,
+}
+
+/// What is to be done with a node.
+#[derive(Debug)]
+pub enum Decision {
+    /// Nothing.
+    Fresh(Recorded),
+    /// Restore this.
+    Restore(Recorded, Survey),
+    /// Run it.
+    Run,
+    /// Its inputs can't be read.
+    Fail(FailReason),
+}
+
+/// A judged node.
+#[derive(Debug)]
+pub struct Judgement {
+    /// What is to be done.
+    pub decision: Decision,
+    /// Why, where it runs.
+    pub reasons: Vec<Reason>,
+    /// Its key; none where it always runs.
+    pub key: Option<Digest>,
+    /// What was read.
+    pub sources: Sources,
+    /// What was observed.
+    pub observations: Vec<Observation>,
+    /// What it depends on.
+    pub upstream: Upstream,
+    /// Things to tell.
+    pub notices: Vec<Notice>,
+    /// When.
+    pub at: Instant,
+}
+
+/// A judge of nodes.
+pub struct Judge<'a> {
+    /// What it works with.
+    pub services: &'a Services,
+    /// The run's id.
+    pub run_id: &'a str,
+    /// Whether the run is being cut short.
+    pub cancel: &'a watch::Receiver<Cancel>,
+}
+
+impl Judge<'_> {
+    /// Judges `node`.
+    pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
+        let mut judgement = Judgement {
+            decision: Decision::Run,
+            reasons: vec![],
+            key: None,
+            sources: Sources::default(),
+            observations: vec![],
+            upstream,
+            notices: vec![],
+            at: Instant::now(),
+        };
+        let facts = node.node.facts();
+        if let Some(always) = &facts.always {
+            judgement.reasons.push(always.clone());
+            return judgement;
+        }
+        match self.look(node, &mut judgement, ahead) {
+            Ok(decision) => judgement.decision = decision,
+            Err(reason) => judgement.decision = Decision::Fail(reason),
+        }
+        judgement
+    }
+
+    fn look(&self, node: &PlanNode, judgement: &mut Judgement, ahead: Option<Ahead>) -> Result<Decision, FailReason> {
+        let facts = node.node.facts();
+        let (sources, outputs) = match ahead {
+            Some(ahead) => (ahead.sources, ahead.outputs),
+            None => (self.services.surveyor.sources(&facts.sources), None),
+        };
+        judgement.sources = sources.map_err(|error| input_failure(&error))?;
+        if facts.observes {
+            let (context, runtime) = self.context()?;
+            judgement.observations = runtime.block_on(node.node.observe(&context))?;
+        }
+        let key = self.with_inputs(node, judgement, key_of)?;
+        judgement.key = Some(key);
+        if self.services.store.is_none() {
+            judgement.reasons.push(Reason::NoStore);
+            return Ok(Decision::Run);
+        }
+        if let Some(by) = &judgement.upstream.tainted_by {
+            judgement.reasons.push(Reason::Tainted { by: by.clone() });
+        }
+        if node.forced {
+            judgement.reasons.push(Reason::Forced);
+        }
+        if !judgement.reasons.is_empty() {
+            return Ok(Decision::Run);
+        }
+        self.look_up(node, key, judgement, outputs)
+    }
+
+    fn context(&self) -> Result<(crate::node::Context, tokio::runtime::Handle), FailReason> {
+        self.services
+            .context(self.run_id, self.cancel.clone())
+            .map_err(|error| FailReason::Start { message: error.to_string() })
+    }
+
+    /// Calls `make` with everything that enters the node's key.
+    fn with_inputs<T>(
+        &self,
+        node: &PlanNode,
+        judgement: &Judgement,
+        make: impl FnOnce(&KeyInputs<'_>) -> Result<T, FailReason>,
+    ) -> Result<T, FailReason> {
+        let incarnations: Vec<(&TaskName, String)> = if node.resets.is_empty() {
+            vec![]
+        } else {
+            let state = self.services.lock_state();
+            node.resets.iter().map(|reset| (reset, state.incarnation(reset.as_str()))).collect()
+        };
+        let dependencies: Vec<(&TaskName, Digest)> =
+            judgement.upstream.left.iter().map(|(name, left)| (name, *left)).collect();
+        make(&KeyInputs {
+            node: &*node.node,
+            root: &self.services.root,
+            outside: &self.services.outside,
+            sources: &judgement.sources,
+            observations: &judgement.observations,
+            dependencies: &dependencies,
+            incarnations: &incarnations,
+        })
+    }
+
+    /// The parts of a judged node's key.
+    ///
+    /// # Errors
+    /// An input of the definition can't be read.
+    pub fn parts(&self, node: &PlanNode, judgement: &Judgement) -> Result<Vec<KeyPart>, FailReason> {
+        self.with_inputs(node, judgement, explain)
+    }
+
+    fn look_up(
+        &self,
+        node: &PlanNode,
+        key: Digest,
+        judgement: &mut Judgement,
+        outputs: Option<Result<Survey, InputError>>,
+    ) -> Result<Decision, FailReason> {
+        let facts = node.node.facts();
+        let name = facts.name.as_str();
+        let (last, trusts_shared) = {
+            let state = self.services.lock_state();
+            (state.last(name).cloned(), state.trusts_shared(name))
+        };
+        let empty = Manifest::default();
+        let (candidate, earlier, outputs) = match &last {
+            Some(Last::Good(recorded)) if recorded.key == key => {
+                (Some(recorded.clone()), &recorded.outputs, outputs)
+            }
+            other => {
+                let earlier = match other {
+                    Some(Last::Good(recorded)) => &recorded.outputs,
+                    Some(Last::Dirty { owned }) => owned,
+                    None => &empty,
+                };
+                // A result of unknown effects counts only as the last one.
+                let counts = facts.effects != Effects::Unknown || facts.reports_state;
+                let found = counts.then(|| self.stored(&key, trusts_shared && facts.shareable, judgement)).flatten();
+                (found.map(|result| result.recorded), earlier, None)
+            }
+        };
+        let Some(candidate) = candidate.filter(|recorded| recorded.key == key && self.can_replay(recorded)) else {
+            let why = self.why_not(node, last.as_ref(), judgement);
+            judgement.reasons.push(why);
+            return Ok(Decision::Run);
+        };
+        let patterns = facts.effects.patterns();
+        let found = outputs
+            .unwrap_or_else(|| survey(&self.services.surveyor, patterns, &candidate.outputs, earlier))
+            .map_err(|error| input_failure(&error))?;
+        if !found.foreign.is_empty() {
+            judgement.reasons.push(Reason::Outputs { what: found.lines });
+            return Ok(Decision::Run);
+        }
+        if facts.reports_state {
+            let (context, runtime) = self.context()?;
+            // A state that can't be told is not the state that was left.
+            if runtime.block_on(node.node.state(&context)).ok() != candidate.state {
+                judgement.reasons.push(Reason::State);
+                return Ok(Decision::Run);
+            }
+        }
+        if found.is_clean() {
+            return Ok(Decision::Fresh(candidate));
+        }
+        judgement.reasons.push(Reason::Outputs { what: found.lines.clone() });
+        Ok(Decision::Restore(candidate, found))
+    }
+
+    fn can_replay(&self, recorded: &Recorded) -> bool {
+        match (&recorded.log, &self.services.store) {
+            (Some((digest, _)), Some(store)) => store.has_blob(digest),
+            _ => true,
+        }
+    }
+
+    fn stored(&self, key: &Digest, ask_shared: bool, judgement: &mut Judgement) -> Option<StoredResult> {
+        match self.services.store.as_ref()?.result(key, ask_shared) {
+            Found::Yes(result) => Some(result),
+            Found::No => None,
+            Found::Bad(problem) => {
+                judgement.notices.push(Notice { code: "damaged-result".into(), message: problem.0, help: None });
+                None
+            }
+        }
+    }
+
+    fn why_not(&self, node: &PlanNode, last: Option<&Last>, judgement: &mut Judgement) -> Reason {
+        let Some(Last::Good(recorded)) = last else {
+            return if last.is_some() { Reason::LastRunFailed } else { Reason::NeverRan };
+        };
+        if Some(recorded.key) == judgement.key {
+            return Reason::Outputs { what: vec!["its log is no longer in the cache".into()] };
+        }
+        let old = self.stored(&recorded.key, false, judgement);
+        let what = match (old, self.parts(node, judgement)) {
+            (Some(old), Ok(parts)) => compare(&old.parts, &parts),
+            _ => vec![],
+        };
+        if what.is_empty() {
+            return Reason::Changed { what: vec!["its key changed (what it was made of is no longer on record)".into()] };
+        }
+        Reason::Changed { what }
+    }
+}
+
+/// An input that can't be read, as a failure of the task.
+pub fn input_failure(error: &InputError) -> FailReason {
+    FailReason::Inputs { message: error.to_string(), help: Some(error.help()) }
+}
+
+/// Reads ahead what a node's judgement will need, if it is cacheable.
+pub fn look_ahead(services: &Services, node: &PlanNode, last: Option<&Last>) -> Option<Ahead> {
+    let facts = node.node.facts();
+    if facts.always.is_some() || !facts.acts {
+        return None;
+    }
+    let outputs = match last {
+        Some(Last::Good(recorded)) => Some(survey(
+            &services.surveyor,
+            facts.effects.patterns(),
+            &recorded.outputs,
+            &recorded.outputs,
+        )),
+        _ => None,
+    };
+    Some(Ahead { sources: services.surveyor.sources(&facts.sources), outputs })
+}

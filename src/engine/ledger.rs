@@ -1,0 +1,129 @@
+//! What is known of each node in the course of a run: what it left, how long it took.
+
+use crate::cache::Recorded;
+use crate::event::{Blocked, Totals};
+use crate::fingerprint::Left;
+use crate::graph::Plan;
+use crate::model::{Digest, KeyPart, NodeId, Outcome, SkipReason, TaskName};
+use std::time::Duration;
+
+/// One node's page.
+#[derive(Debug, Default)]
+pub struct Page {
+    /// What it left, once it ended well.
+    pub left: Option<Left>,
+    /// Its key.
+    pub key: Option<Digest>,
+    /// The parts of its key, where it was recorded in this run.
+    pub parts: Vec<KeyPart>,
+    /// How long its commands took, all attempts together.
+    pub took: Duration,
+    /// The recorded result that counted.
+    pub recorded: Option<Recorded>,
+    /// Attempts made.
+    pub attempts: u32,
+    /// Bytes of its log.
+    pub log_bytes: u64,
+}
+
+/// All pages.
+#[derive(Debug)]
+pub struct Ledger {
+    /// By node.
+    pub pages: Vec<Page>,
+    /// Totals so far.
+    pub totals: Totals,
+    /// What the recorded results saved.
+    pub saved: Duration,
+    /// What did not run because of a failure.
+    pub blocked: Vec<Blocked>,
+    /// What failed as a warning.
+    pub warnings: Vec<TaskName>,
+}
+
+impl Ledger {
+    /// Empty, for a plan of `count` nodes.
+    pub fn new(count: usize) -> Self {
+        Self {
+            pages: (0..count).map(|_| Page::default()).collect(),
+            totals: Totals::default(),
+            saved: Duration::ZERO,
+            blocked: vec![],
+            warnings: vec![],
+        }
+    }
+
+    /// The page of a node.
+    pub fn page(&mut self, node: NodeId) -> &mut Page {
+        &mut self.pages[node.index()]
+    }
+
+    /// Counts a node that has ended.
+    pub fn count(&mut self, node: NodeId, name: &TaskName, outcome: &Outcome) {
+        let page = &self.pages[node.index()];
+        match outcome {
+            Outcome::Fresh => self.totals.fresh += 1,
+            Outcome::Hit => self.totals.hit += 1,
+            Outcome::Ran => {
+                self.totals.ran += 1;
+                self.totals.flaky += u32::from(page.attempts > 1);
+            }
+            Outcome::Failed { warn: true, .. } => {
+                self.totals.warned += 1;
+                self.warnings.push(name.clone());
+            }
+            Outcome::Failed { .. } => self.totals.failed += 1,
+            Outcome::Skipped { reason } => {
+                let by = match reason {
+                    SkipReason::Blocked { by } => Some(by.clone()),
+                    SkipReason::Stopped => None,
+                    SkipReason::Interrupted | SkipReason::NotNeeded => {
+                        self.totals.skipped += 1;
+                        return;
+                    }
+                };
+                self.totals.blocked += 1;
+                self.blocked.push(Blocked { task: name.clone(), by });
+            }
+        }
+        if matches!(outcome, Outcome::Fresh | Outcome::Hit)
+            && let Some(recorded) = &page.recorded
+        {
+            self.saved += Duration::from_millis(recorded.duration_ms);
+        }
+    }
+
+    /// The chain of nodes that took longest, and how long.
+    pub fn critical_path(&self, plan: &Plan) -> (Duration, Vec<TaskName>) {
+        let mut best: Vec<(Duration, Option<usize>)> = Vec::with_capacity(plan.nodes.len());
+        for (index, node) in plan.nodes.iter().enumerate() {
+            let triggers = node.triggers.iter().map(|(id, _)| id);
+            let before = node
+                .data
+                .iter()
+                .chain(&node.order)
+                .chain(&node.soft)
+                .chain(triggers)
+                .map(|id| (best[id.index()].0, Some(id.index())))
+                .max_by_key(|(took, _)| *took)
+                .unwrap_or_default();
+            best.push((before.0 + self.pages[index].took, before.1));
+        }
+        let Some(mut at) = (0..best.len()).max_by_key(|index| best[*index].0) else {
+            return (Duration::ZERO, vec![]);
+        };
+        let total = best[at].0;
+        let mut chain = Vec::new();
+        loop {
+            if !self.pages[at].took.is_zero() {
+                chain.push(plan.nodes[at].name().clone());
+            }
+            match best[at].1 {
+                Some(before) => at = before,
+                None => break,
+            }
+        }
+        chain.reverse();
+        (total, chain)
+    }
+}

@@ -1,0 +1,86 @@
+//! Threads for work that blocks: started as they are needed, up to a bound.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
+
+type Work = Box<dyn FnOnce() + Send>;
+
+#[derive(Default)]
+struct Queue {
+    work: VecDeque<Work>,
+    idle: usize,
+    threads: usize,
+    closed: bool,
+}
+
+/// A pool of threads.
+pub struct Pool {
+    shared: Arc<(Mutex<Queue>, Condvar)>,
+    most: usize,
+    threads: Mutex<Vec<std::thread::JoinHandle<()>>>,
+}
+
+impl Pool {
+    /// With at most `most` threads; none is started yet.
+    pub fn new(most: usize) -> Self {
+        Self { shared: Arc::default(), most: most.max(1), threads: Mutex::default() }
+    }
+
+    /// Has `work` done.
+    ///
+    /// # Errors
+    /// No thread could be started and none is there; the work was not taken.
+    pub fn spawn(&self, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+        let (queue, wake) = &*self.shared;
+        let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        guard.work.push_back(Box::new(work));
+        if guard.idle < guard.work.len() && guard.threads < self.most {
+            let shared = Arc::clone(&self.shared);
+            match std::thread::Builder::new().name("weir-work".into()).spawn(move || serve(&shared)) {
+                Ok(thread) => {
+                    guard.threads += 1;
+                    drop(guard);
+                    self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
+                    return Ok(());
+                }
+                Err(error) if guard.threads == 0 => {
+                    guard.work.pop_back();
+                    return Err(error);
+                }
+                Err(_) => {}
+            }
+        }
+        drop(guard);
+        wake.notify_one();
+        Ok(())
+    }
+}
+
+impl Drop for Pool {
+    fn drop(&mut self) {
+        let (queue, wake) = &*self.shared;
+        queue.lock().unwrap_or_else(PoisonError::into_inner).closed = true;
+        wake.notify_all();
+        for thread in self.threads.get_mut().unwrap_or_else(PoisonError::into_inner).drain(..) {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn serve(shared: &(Mutex<Queue>, Condvar)) {
+    let (queue, wake) = shared;
+    let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
+    loop {
+        if let Some(work) = guard.work.pop_front() {
+            drop(guard);
+            work();
+            guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
+        } else if guard.closed {
+            return;
+        } else {
+            guard.idle += 1;
+            guard = wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
+            guard.idle -= 1;
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! What a task prints on its way: secrets masked, into its log, and to whoever watches.
+
+use super::driver::Message;
+use crate::model::{NodeId, Notice};
+use crate::node::Output;
+use crate::process::Redactor;
+use std::fs::File;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::sync::mpsc::SyncSender;
+
+/// Writes a task's log.
+pub struct Printer {
+    node: NodeId,
+    redactor: Redactor,
+    path: PathBuf,
+    file: Option<File>,
+    length: u64,
+    /// The first error of writing the log; what follows is shown but not kept.
+    trouble: Option<io::Error>,
+    live: Option<SyncSender<Message>>,
+    messages: SyncSender<Message>,
+    buffer: Vec<u8>,
+}
+
+impl Printer {
+    /// For the log at `path`, created with the first byte. `live`: bytes are passed on too.
+    pub fn new(node: NodeId, redactor: Redactor, path: PathBuf, messages: SyncSender<Message>, live: bool) -> Self {
+        Self {
+            node,
+            redactor,
+            path,
+            file: None,
+            length: 0,
+            trouble: None,
+            live: live.then(|| messages.clone()),
+            messages,
+            buffer: Vec::new(),
+        }
+    }
+
+    /// Ends the log; its length in bytes, and what went wrong.
+    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+        let mut rest = std::mem::take(&mut self.buffer);
+        rest.clear();
+        self.redactor.finish(&mut rest);
+        self.write(&rest);
+        (self.length, self.trouble)
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        if bytes.is_empty() {
+            return;
+        }
+        if let Some(live) = &self.live {
+            let _ = live.send(Message::Output(self.node, bytes.to_vec()));
+        }
+        if self.trouble.is_some() {
+            return;
+        }
+        let written = match &mut self.file {
+            Some(file) => file.write_all(bytes),
+            None => File::options().create(true).append(true).open(&self.path).and_then(|mut file| {
+                file.write_all(bytes)?;
+                self.file = Some(file);
+                Ok(())
+            }),
+        };
+        match written {
+            Ok(()) => self.length += bytes.len() as u64,
+            Err(error) => self.trouble = Some(error),
+        }
+    }
+}
+
+impl Output for Printer {
+    fn bytes(&mut self, bytes: &[u8]) {
+        if self.redactor.is_empty() {
+            return self.write(bytes);
+        }
+        let mut masked = std::mem::take(&mut self.buffer);
+        masked.clear();
+        self.redactor.push(bytes, &mut masked);
+        self.write(&masked);
+        self.buffer = masked;
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        let _ = self.messages.send(Message::Notice(self.node, notice));
+    }
+}

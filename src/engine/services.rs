@@ -1,0 +1,251 @@
+//! What a run works with: the workspace's memory, its store, its environment, and the machinery for
+//! processes, started when the first of them is needed.
+
+use crate::cache::{Place, PlaceError, State, Store};
+use crate::fingerprint::{Memo, Surveyor};
+use crate::journal::{Holder, Lock, LockKind, Trouble};
+use crate::model::Notice;
+use crate::node::{Cancel, Context, Outside, Programs};
+use crate::process::{Guard, ProcessError};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use tokio::sync::watch;
+
+/// Something about the workspace that a person should know, for one warning each.
+pub type WorkspaceTrouble = Notice;
+
+/// What a run works with.
+pub struct Services {
+    /// The workspace root.
+    pub root: PathBuf,
+    /// The environment weir was started with.
+    pub outside: Arc<Outside>,
+    /// Reads inputs and outputs.
+    pub surveyor: Surveyor,
+    /// Blobs and results; none where nothing can be stored.
+    pub store: Option<Store>,
+    /// `.weir`; none where it can't be written.
+    pub place: Option<Place>,
+    /// This process, as others see it.
+    pub me: Holder,
+    state: Mutex<State>,
+    machinery: OnceLock<Machinery>,
+    programs: Programs,
+    _in_use: Option<Lock>,
+}
+
+/// The runtime for processes, and their guard.
+struct Machinery {
+    runtime: tokio::runtime::Handle,
+    guard: Guard,
+    stop: Option<tokio::sync::oneshot::Sender<()>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+/// Why there are no services.
+#[derive(Debug)]
+pub enum ServicesError {
+    /// The state can't be read.
+    State(io::Error),
+}
+
+impl std::fmt::Display for ServicesError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::State(error) => write!(f, "failed to read the workspace's state: {error}"),
+        }
+    }
+}
+
+impl std::error::Error for ServicesError {}
+
+impl Services {
+    /// For a run that records. A workspace that can't be written gives a warning, and services
+    /// that remember nothing.
+    pub fn open(
+        root: &Path,
+        outside: Arc<Outside>,
+        shared: Option<&Path>,
+        me: Holder,
+    ) -> (Self, Vec<WorkspaceTrouble>) {
+        let mut troubles = Vec::new();
+        let mut services = Self::forgetful(root, outside, me);
+        let place = match Place::open(root) {
+            Ok(place) => place,
+            Err(error) => {
+                troubles.push(cannot_write(&error));
+                return (services, troubles);
+            }
+        };
+        match Store::open(place.weir(), shared) {
+            Ok(store) => services.store = Some(store),
+            Err(error) => troubles.push(Notice {
+                code: "no-store".into(),
+                message: format!("failed to open the cache: {error}; results are not recorded"),
+                help: shared.map(|shared| format!("is `{}`, named by WEIR_CACHE_DIR, writable?", shared.display())),
+            }),
+        }
+        match State::open(&place.state()) {
+            Ok((state, memo, trouble)) => {
+                troubles.extend(trouble.as_ref().map(state_trouble));
+                services.state = Mutex::new(state);
+                services.surveyor = Surveyor::new(root, memo);
+            }
+            Err(error) => troubles.push(Notice {
+                code: "no-state".into(),
+                message: format!("failed to open `.weir/state`: {error}; nothing is remembered"),
+                help: Some("make it writable, or remove `.weir`".into()),
+            }),
+        }
+        if !services.lock_state().can_write() {
+            // Without a memory of what was invalidated, no result may count.
+            services.store = None;
+        }
+        // `weir cache prune` waits until nobody works with the store.
+        services._in_use = Lock::take(&place.store_lock(), LockKind::Shared, &services.me, |_| (), || false)
+            .ok()
+            .flatten();
+        services.place = Some(place);
+        (services, troubles)
+    }
+
+    /// For looking only: reads what there is, and writes nothing.
+    ///
+    /// # Errors
+    /// The state can't be read.
+    pub fn look(
+        root: &Path,
+        outside: Arc<Outside>,
+        shared: Option<&Path>,
+        me: Holder,
+    ) -> Result<(Self, Vec<WorkspaceTrouble>), ServicesError> {
+        let mut services = Self::forgetful(root, outside, me);
+        let Some(place) = Place::existing(root) else { return Ok((services, vec![])) };
+        let (state, memo, trouble) = State::read(&place.state()).map_err(ServicesError::State)?;
+        services.state = Mutex::new(state);
+        services.surveyor = Surveyor::new(root, memo);
+        services.store = Some(Store::at(place.weir(), shared));
+        Ok((services, trouble.as_ref().map(state_trouble).into_iter().collect()))
+    }
+
+    fn forgetful(root: &Path, outside: Arc<Outside>, me: Holder) -> Self {
+        Self {
+            root: root.to_path_buf(),
+            outside,
+            surveyor: Surveyor::new(root, Memo::default()),
+            store: None,
+            place: None,
+            me,
+            state: Mutex::new(State::forgetful()),
+            machinery: OnceLock::new(),
+            programs: Programs::default(),
+            _in_use: None,
+        }
+    }
+
+    /// The workspace's memory, for this thread alone.
+    pub fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The runtime and the guard; started now if this is the first call.
+    fn machinery(&self) -> Result<&Machinery, ProcessError> {
+        if let Some(machinery) = self.machinery.get() {
+            return Ok(machinery);
+        }
+        let started = Machinery::start()?;
+        if let Err(surplus) = self.machinery.set(started) {
+            surplus.stop();
+        }
+        self.machinery.get().ok_or(ProcessError::Ended)
+    }
+
+    /// What nodes are given, and where to wait for them.
+    ///
+    /// # Errors
+    /// The guard can't be started.
+    pub fn context(
+        &self,
+        run_id: &str,
+        cancel: watch::Receiver<Cancel>,
+    ) -> Result<(Context, tokio::runtime::Handle), ProcessError> {
+        // Two threads must not start two guards.
+        let _one = self.programs.lock().unwrap_or_else(PoisonError::into_inner);
+        let machinery = self.machinery()?;
+        let context = Context {
+            root: self.root.clone(),
+            outside: Arc::clone(&self.outside),
+            run_id: run_id.to_owned(),
+            guard: machinery.guard.clone(),
+            cancel,
+            programs: Arc::clone(&self.programs),
+        };
+        Ok((context, machinery.runtime.clone()))
+    }
+
+    /// Kills everything that runs, at once.
+    pub fn kill_all(&self) {
+        if let Some(machinery) = self.machinery.get() {
+            machinery.guard.kill_all();
+        }
+    }
+
+    /// Ends what tasks left running; says what that was.
+    pub fn finish(&self) -> Vec<String> {
+        let Some(machinery) = self.machinery.get() else { return vec![] };
+        let report = machinery.runtime.block_on(machinery.guard.finish());
+        report.strays.iter().map(|stray| format!("{} (pid {})", stray.name, stray.pid)).collect()
+    }
+}
+
+impl Machinery {
+    fn start() -> Result<Self, ProcessError> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| ProcessError::io("start the runtime", &error))?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let thread = std::thread::Builder::new()
+            .name("weir-io".into())
+            .spawn(move || {
+                let _ = runtime.block_on(stopped);
+            })
+            .map_err(|error| ProcessError::io("start a thread", &error))?;
+        let guard = Guard::start(&handle)?;
+        Ok(Self { runtime: handle, guard, stop: Some(stop), thread: Some(thread) })
+    }
+
+    fn stop(mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn cannot_write(error: &PlaceError) -> Notice {
+    Notice {
+        code: "no-state".into(),
+        message: format!("{error}; tasks run, but nothing is recorded"),
+        help: Some("make the workspace writable, to have results recorded".into()),
+    }
+}
+
+fn state_trouble(trouble: &Trouble) -> Notice {
+    match trouble {
+        Trouble::Damaged => Notice {
+            code: "damaged-state".into(),
+            message: "`.weir/state` was damaged; what it remembered of tasks is forgotten".into(),
+            help: None,
+        },
+        Trouble::Newer { format, .. } => Notice {
+            code: "newer-state".into(),
+            message: format!(
+                "`.weir/state` was written by a newer version of weir (format {format}); nothing is recorded"
+            ),
+            help: Some("use that version, or remove `.weir`".into()),
+        },
+    }
+}
