@@ -38,7 +38,7 @@ pub struct RunFolder {
     pub id: String,
     /// The folder.
     pub path: PathBuf,
-    _lock: Option<Lock>,
+    lock: Option<Lock>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -127,10 +127,23 @@ impl Place {
                 Ok(()) => {
                     let lock = Lock::try_take(&path.join("lock"), LockKind::Exclusive, me)?.ok();
                     self.remove_old_runs(me);
-                    return Ok(RunFolder { id, path, _lock: lock, _temporary: None });
+                    return Ok(RunFolder { id, path, lock, _temporary: None });
                 }
             }
         }
+    }
+
+    /// A run whose weir is gone and whose guard is still ending what it left: the lock that the
+    /// guard holds, and who took it.
+    pub fn dying_run(&self, me: &Holder) -> Option<(PathBuf, Holder)> {
+        self.run_ids().into_iter().find_map(|id| {
+            let path = self.runs().join(id).join("lock");
+            // Shared: looking must not change who is named as holder.
+            let holder = path.is_file().then(|| Lock::try_take(&path, LockKind::Shared, me).ok()?.err()).flatten()?;
+            let pid = i32::try_from(holder.pid).ok().filter(|pid| *pid > 0)?;
+            let gone = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
+            gone.then_some((path, holder))
+        })
     }
 
     /// The ids of recorded runs, newest first.
@@ -160,13 +173,18 @@ impl Place {
 }
 
 impl RunFolder {
+    /// A handle that keeps the run's lock held.
+    pub fn hold(&self) -> Option<std::fs::File> {
+        self.lock.as_ref()?.share().ok()
+    }
+
     /// A folder for a run that leaves no record.
     ///
     /// # Errors
     /// There is no room for temporary files either.
     pub fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
-        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, _temporary: Some(folder) })
+        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), lock: None, _temporary: Some(folder) })
     }
 }
 

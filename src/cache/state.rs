@@ -41,6 +41,9 @@ pub enum Last {
     Dirty {
         /// What earlier results left, so that it can be told from what somebody else put there.
         owned: Manifest,
+        /// It was started without a key (`cache = false`), so that nobody knows which results on
+        /// record it may have contradicted: none counts.
+        keyless: bool,
     },
 }
 
@@ -186,12 +189,12 @@ impl State {
         }
     }
 
-    /// Takes in what other processes recorded meanwhile.
+    /// Takes in what other processes recorded meanwhile, if anything was.
     ///
     /// # Errors
     /// The log can't be read.
     pub fn refresh(&mut self) -> io::Result<()> {
-        if let Some(log) = &mut self.log {
+        if let Some(log) = self.log.as_mut().filter(|log| log.has_news()) {
             let (writer, news) = log.lock()?;
             drop(writer);
             self.take_in(news);
@@ -213,17 +216,21 @@ impl State {
         }
     }
 
-    /// Before `node` runs: its last result no longer counts, come what may.
+    /// Before `node` runs: its last result no longer counts, come what may. `keyless`: it runs
+    /// without a key.
     ///
     /// # Errors
     /// It can't be written; then `node` must not be recorded either.
-    pub fn invalidate(&mut self, node: &str) -> io::Result<()> {
-        let owned = match self.last.get(node) {
-            Some(Last::Dirty { .. }) => return Ok(()),
-            Some(Last::Good(recorded)) => recorded.outputs.clone(),
-            None => Manifest::default(),
+    pub fn invalidate(&mut self, node: &str, keyless: bool) -> io::Result<()> {
+        let (owned, keyless) = match self.last.get(node) {
+            Some(Last::Dirty { keyless: known, .. }) if *known || !keyless => return Ok(()),
+            Some(Last::Dirty { owned, .. }) => (owned.clone(), keyless),
+            Some(Last::Good(recorded)) => (recorded.outputs.clone(), keyless),
+            // What never was recorded has nothing to contradict.
+            None if keyless => return Ok(()),
+            None => (Manifest::default(), keyless),
         };
-        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned } })
+        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned, keyless } })
     }
 
     /// Forgets everything, on disk too: where an invalidation can't be written (no space), nothing

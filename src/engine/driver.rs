@@ -322,9 +322,11 @@ impl Driver<'_> {
 
     fn upstream(&self, id: NodeId) -> Upstream {
         let data = &self.plan.nodes[id.index()].data;
-        Upstream::of(data.iter().filter_map(|before| {
-            let left = self.ledger.pages[before.index()].left.clone()?;
-            Some((self.names[before.index()].clone(), left))
+        Upstream::of(data.iter().map(|before| {
+            let name = self.names[before.index()].clone();
+            // Of one that ended and left nothing on record, nobody knows what it did.
+            let left = self.ledger.pages[before.index()].left.clone();
+            (name.clone(), left.unwrap_or(Left::Unknown(name)))
         }))
     }
 
@@ -476,11 +478,7 @@ impl Driver<'_> {
             page.attempts = 0;
             self.take_over(id, recorded);
         }
-        if let Ending::Failed { reason, warn, retry } = &report.ending {
-            if *warn {
-                // Its dependents go on, and nobody knows what it left.
-                self.ledger.page(id).left = Some(Left::Unknown(self.names[id.index()].clone()));
-            }
+        if let Ending::Failed { reason, retry, .. } = &report.ending {
             if *retry && attempt < attempts && self.interrupts == 0 {
                 let message = reason.describe();
                 let base = self.plan.nodes[id.index()].node.facts().retry.backoff;

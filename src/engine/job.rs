@@ -7,7 +7,7 @@ use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
-use crate::fingerprint::{Left, changes};
+use crate::fingerprint::Left;
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
@@ -191,24 +191,27 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.name.as_str();
-        if facts.reset {
-            let written = self.services.lock_state().reincarnate(name);
+        if let Some(reset) = &facts.reset {
+            let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
                 let message = format!("failed to write the new incarnation that every later task must see: {error}");
                 return Err(FailReason::Start { message });
             }
         }
-        let (Some(store), Some(key)) = (&self.services.store, &judgement.key) else { return Ok(false) };
-        let invalidated = store.remove_result(key).and_then(|()| {
+        let removed = match (&self.services.store, &judgement.key) {
+            (Some(store), Some(key)) => store.remove_result(key),
+            _ => Ok(()),
+        };
+        let invalidated = removed.and_then(|()| {
             let mut state = self.services.lock_state();
-            state.invalidate(name).or_else(|error| {
+            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
                 // No space for the invalidation: then nothing that it contradicts may stay.
                 state.forget()?;
                 Err(error)
             })
         });
         match invalidated {
-            Ok(()) => Ok(judgement.upstream.tainted_by.is_none()),
+            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
             Err(error) => {
                 self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
                 Ok(false)
@@ -306,15 +309,8 @@ impl Job<'_> {
 
     /// Whether the inputs are what they were when they were read; if not, says which are not.
     fn inputs_held_still(&self, judgement: &Judgement) -> bool {
-        let facts = self.node.node.facts();
-        if facts.always.is_some() || facts.sources.is_empty() {
-            return true;
-        }
-        self.services.surveyor.rules().forget();
-        let what = match self.services.surveyor.sources(&facts.sources) {
-            Ok(after) => changes(&judgement.sources, &after),
-            Err(error) => vec![error.to_string()],
-        };
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        let what = judge.changes_since(self.node, judgement);
         if what.is_empty() {
             return true;
         }
@@ -336,11 +332,12 @@ impl Job<'_> {
         }
         match &facts.effects {
             Effects::Declared(_) => Left::Digest(combine(outputs, None)),
-            Effects::Unknown if facts.reset => {
-                let incarnation = self.services.lock_state().incarnation(facts.name.as_str());
-                Left::Digest(Digest::of(incarnation.as_bytes()))
-            }
             Effects::Unknown => match (judgement.key, &judgement.upstream.tainted_by) {
+                _ if facts.reset.is_some() => {
+                    let reset = facts.reset.as_ref().unwrap_or(&facts.name);
+                    let incarnation = self.services.lock_state().incarnation(reset.as_str());
+                    Left::Digest(Digest::of(incarnation.as_bytes()))
+                }
                 (Some(key), None) => Left::Digest(key),
                 (_, Some(by)) => Left::Unknown(by.clone()),
                 (None, None) => Left::Unknown(facts.name.clone()),
@@ -399,7 +396,11 @@ impl Job<'_> {
                 None => return Ok(None),
             }
         }
-        Ok(Some(held))
+        let waiting = |whom: String| {
+            let _ = self.messages.send(Message::Waiting(self.id, whom));
+        };
+        let give_up = || *self.cancel.borrow() != Cancel::No;
+        Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, KeyInputs, Left, Sources, compare, explain, key_of};
+use crate::fingerprint::{InputError, KeyInputs, Left, Sources, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Notice, Reason, TaskName};
 use crate::node::{Cancel, Effects, Observation};
@@ -115,7 +115,14 @@ impl Judge<'_> {
         let facts = node.node.facts();
         let (sources, outputs) = match ahead {
             Some(ahead) => (ahead.sources, ahead.outputs),
-            None => (self.services.surveyor.sources(&facts.sources), None),
+            None => {
+                // Other processes may have run or reset something since this one looked.
+                self.services.lock_state().refresh().map_err(|error| FailReason::Inputs {
+                    message: format!("failed to read `.weir/state`: {error}"),
+                    help: None,
+                })?;
+                (self.services.surveyor.sources(&facts.sources), None)
+            }
         };
         judgement.sources = sources.map_err(|error| input_failure(&error))?;
         if facts.observes {
@@ -144,6 +151,51 @@ impl Judge<'_> {
         self.services
             .context(self.run_id, self.cancel.clone())
             .map_err(|error| FailReason::Start { message: error.to_string() })
+    }
+
+    /// What differs by now from what was judged: sources, and anything else in the key.
+    pub fn changes_since(&self, node: &PlanNode, judgement: &Judgement) -> Vec<String> {
+        let facts = node.node.facts();
+        if facts.always.is_some() {
+            return vec![];
+        }
+        self.services.surveyor.rules().forget();
+        let _ = self.services.lock_state().refresh();
+        let mut now = Judgement {
+            decision: Decision::Run,
+            reasons: vec![],
+            key: None,
+            sources: Sources::default(),
+            observations: vec![],
+            upstream: judgement.upstream.clone(),
+            notices: vec![],
+            at: Instant::now(),
+        };
+        now.sources = match self.services.surveyor.sources(&facts.sources) {
+            Ok(sources) => sources,
+            Err(error) => return vec![error.to_string()],
+        };
+        let lines = changes(&judgement.sources, &now.sources);
+        if !lines.is_empty() {
+            return lines;
+        }
+        if facts.observes {
+            let observed = self
+                .context()
+                .and_then(|(context, runtime)| runtime.block_on(node.node.observe(&context)));
+            match observed {
+                Ok(observations) => now.observations = observations,
+                Err(reason) => return vec![reason.describe()],
+            }
+        }
+        match self.with_inputs(node, &now, key_of) {
+            Ok(key) if Some(key) == judgement.key => vec![],
+            Ok(_) => match (self.parts(node, judgement), self.parts(node, &now)) {
+                (Ok(before), Ok(after)) if before != after => compare(&before, &after),
+                _ => vec!["what its key is made of changed".into()],
+            },
+            Err(reason) => vec![reason.describe()],
+        }
     }
 
     /// Calls `make` with everything that enters the node's key.
@@ -201,11 +253,12 @@ impl Judge<'_> {
             other => {
                 let earlier = match other {
                     Some(Last::Good(recorded)) => &recorded.outputs,
-                    Some(Last::Dirty { owned }) => owned,
+                    Some(Last::Dirty { owned, .. }) => owned,
                     None => &empty,
                 };
                 // A result of unknown effects counts only as the last one.
-                let counts = facts.effects != Effects::Unknown || facts.reports_state;
+                let keyless = matches!(other, Some(Last::Dirty { keyless: true, .. }));
+                let counts = !keyless && (facts.effects != Effects::Unknown || facts.reports_state);
                 let found = counts.then(|| self.stored(&key, trusts_shared && facts.shareable, judgement)).flatten();
                 (found.map(|result| result.recorded), earlier, None)
             }

@@ -123,6 +123,15 @@ impl Log {
         Ok(parse(data, format).0)
     }
 
+    /// Whether the file is another one, or another length, than when it was last looked at. Costs
+    /// one `stat`.
+    pub fn has_news(&self) -> bool {
+        match (std::fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(open)) => there.ino() != open.ino() || there.len() != self.seen,
+            _ => true,
+        }
+    }
+
     /// Takes the exclusive lock, and returns the payloads that other processes appended since this
     /// one last looked. None of them: nothing happened.
     ///
