@@ -474,3 +474,6 @@ impl Scheduler {
         (0..self.states.len() as u32).map(NodeId).filter(|node| !self.state(*node).is_final()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
