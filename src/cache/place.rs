@@ -170,14 +170,14 @@ impl RunFolder {
     }
 }
 
-/// Time in UTC and four random digits: `20261121-071630-4f3a`; sorts by time.
+/// Time in UTC to the millisecond and four random digits, `20261121-071630-042-4f3a`: sorts by time.
 fn new_id() -> String {
-    let time = humantime::format_rfc3339_seconds(std::time::SystemTime::now()).to_string();
+    let time = humantime::format_rfc3339_millis(std::time::SystemTime::now()).to_string();
     let digits: String = time.chars().filter(char::is_ascii_digit).collect();
     let mut seed = Vec::from(std::process::id().to_le_bytes());
     seed.extend_from_slice(&crate::fingerprint::now().to_le_bytes());
     let random = &Digest::of(&seed).to_hex()[..4];
-    format!("{}-{}-{random}", &digits[..8], &digits[8..14])
+    format!("{}-{}-{}-{random}", &digits[..8], &digits[8..14], &digits[14..17])
 }
 
 /// A file name for any text: readable where it can be, unique always.

@@ -12,6 +12,17 @@ use crate::node::{Instance, Node, Outside};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// After these an edge may be missing that was meant.
+const LOSES_EDGES: [&str; 7] = [
+    "config::wrong-type",
+    "config::unknown-key",
+    "config::missing-key",
+    "config::conflict",
+    "config::bad-include",
+    "graph::unknown-task",
+    "graph::manual-dependency",
+];
+
 /// Where weir was called.
 #[derive(Debug)]
 pub struct Place {
@@ -98,12 +109,10 @@ impl Project {
         });
         if readable {
             let (graph, more) = Graph::new(&config);
-            let sound = more.is_empty();
             diagnostics.extend(more);
-            if sound {
-                let rules = IgnoreRules::new(&config.root);
-                diagnostics.extend(validate(&graph, &|path| ignored(&rules, path)));
-            }
+            let rules = IgnoreRules::new(&config.root);
+            let whole = !diagnostics.iter().any(|diagnostic| LOSES_EDGES.contains(&diagnostic.code));
+            diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {

@@ -176,7 +176,14 @@ fn find_targets(graph: &Graph<'_>, selection: &Selection) -> Result<Vec<TaskInde
     Ok(found)
 }
 
+/// The task's name with what makes this node differ from the plain task: arguments at the end
+/// that equal their defaults are left out.
 fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
+    let is_default = |(index, given): (usize, &String)| {
+        task.args.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given))
+    };
+    let plain = arguments.iter().enumerate().rev().take_while(|pair| is_default(*pair)).count();
+    let arguments = &arguments[..arguments.len() - plain];
     if arguments.is_empty() && env.is_empty() {
         return task.name.clone();
     }
