@@ -96,7 +96,7 @@ impl State {
         Self::load(Log::read(&folder.join("journal"), FORMAT)?)
     }
 
-    fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
+    pub(super) fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
         let mut memo = Memo::default();
         let mut state = Self {
             log: opened.log,
@@ -294,7 +294,7 @@ impl State {
         self.compact(memo)
     }
 
-    fn compact(&mut self, memo: &Memo) -> io::Result<()> {
+    pub(super) fn compact(&mut self, memo: &Memo) -> io::Result<()> {
         let mut payloads = Vec::new();
         let Some(log) = &mut self.log else { return Ok(()) };
         let (writer, news) = log.lock()?;
