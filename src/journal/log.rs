@@ -257,7 +257,7 @@ impl Writer<'_> {
         let length = data.len() as u64;
         data[32..HEADER].copy_from_slice(&committed(length));
         let folder = self.log.path.parent().ok_or_else(|| io::Error::other("a log needs a folder"))?;
-        let mut fresh = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+        let mut fresh = super::atomic::temporary(folder)?;
         fresh.write_all(&data)?;
         self.log.file = fresh.persist(&self.log.path).map_err(|error| error.error)?;
         self.log.seen = length;
@@ -315,7 +315,7 @@ fn parse(data: Vec<u8>, format: u16) -> (Opened, u64) {
 /// process may have been faster.
 fn create(path: &Path, format: u16) -> io::Result<()> {
     let folder = path.parent().ok_or_else(|| io::Error::other("a log needs a folder"))?;
-    let mut fresh = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+    let mut fresh = super::atomic::temporary(folder)?;
     fresh.write_all(&header(format, new_birth()))?;
     match fresh.persist_noclobber(path) {
         Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
