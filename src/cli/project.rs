@@ -99,6 +99,23 @@ impl Project {
     /// # Errors
     /// There is none, or it is wrong: every problem at once, those of the graph among them.
     pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
+        let project = Self::read(place, profiles)?;
+        if project.has_errors() {
+            return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
+        }
+        Ok(project)
+    }
+
+    /// Whether anything forbids to run.
+    pub fn has_errors(&self) -> bool {
+        self.remarks.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Reads the configuration, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
         let found = place.find()?;
         let loaded = config::load(&found.root_file, &place.profiles(profiles));
         let config = loaded.config;
@@ -115,9 +132,6 @@ impl Project {
             diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
-        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(CliError::Config { diagnostics, files: config.files });
-        }
         Ok(Self { found, config, remarks: diagnostics })
     }
 
