@@ -38,7 +38,9 @@ pub struct RunFolder {
     pub id: String,
     /// The folder.
     pub path: PathBuf,
-    lock: Option<Lock>,
+    _lock: Option<Lock>,
+    /// Taken before the first process, and handed to the guard.
+    ending: Option<Lock>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -126,8 +128,9 @@ impl Place {
                 Err(error) => return Err(error),
                 Ok(()) => {
                     let lock = Lock::try_take(&path.join("lock"), LockKind::Exclusive, me)?.ok();
+                    let ending = Lock::try_take(&path.join("ending"), LockKind::Exclusive, me)?.ok();
                     self.remove_old_runs(me);
-                    return Ok(RunFolder { id, path, lock, _temporary: None });
+                    return Ok(RunFolder { id, path, _lock: lock, ending, _temporary: None });
                 }
             }
         }
@@ -136,13 +139,16 @@ impl Place {
     /// A run whose weir is gone and whose guard is still ending what it left: the lock that the
     /// guard holds, and who took it.
     pub fn dying_run(&self, me: &Holder) -> Option<(PathBuf, Holder)> {
+        // Shared: looking must not change who is named as holder.
+        let held = |path: &Path| match path.is_file() {
+            true => Lock::try_take(path, LockKind::Shared, me).ok()?.err(),
+            false => None,
+        };
         self.run_ids().into_iter().find_map(|id| {
-            let path = self.runs().join(id).join("lock");
-            // Shared: looking must not change who is named as holder.
-            let holder = path.is_file().then(|| Lock::try_take(&path, LockKind::Shared, me).ok()?.err()).flatten()?;
-            let pid = i32::try_from(holder.pid).ok().filter(|pid| *pid > 0)?;
-            let gone = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), None) == Err(nix::errno::Errno::ESRCH);
-            gone.then_some((path, holder))
+            let folder = self.runs().join(id);
+            let ending = folder.join("ending");
+            let holder = held(&ending).filter(|_| held(&folder.join("lock")).is_none())?;
+            Some((ending, holder))
         })
     }
 
@@ -173,9 +179,9 @@ impl Place {
 }
 
 impl RunFolder {
-    /// A handle that keeps the run's lock held.
+    /// A handle for the run's guard: as long as it is open, something of the run still has to end.
     pub fn hold(&self) -> Option<std::fs::File> {
-        self.lock.as_ref()?.share().ok()
+        self.ending.as_ref()?.share().ok()
     }
 
     /// A folder for a run that leaves no record.
@@ -184,7 +190,7 @@ impl RunFolder {
     /// There is no room for temporary files either.
     pub fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
-        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), lock: None, _temporary: Some(folder) })
+        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, ending: None, _temporary: Some(folder) })
     }
 }
 

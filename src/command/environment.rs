@@ -1,7 +1,7 @@
 //! The environment of a task: strict where its results are recorded, open where they are not.
 
 use crate::config::Task;
-use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath};
+use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath, lossless};
 use crate::node::Outside;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -141,7 +141,7 @@ impl Declared {
         let mut keyed: BTreeMap<String, Option<(String, bool)>> = BTreeMap::new();
         let taken = |declared: &str, keyed: &mut BTreeMap<String, Option<(String, bool)>>| {
             for (name, value) in outside.matching(declared) {
-                keyed.insert(name.clone(), Some((value.to_string_lossy().into_owned(), self.is_secret(name))));
+                keyed.insert(name.clone(), Some((lossless(value), self.is_secret(name))));
             }
         };
         for name in KEYED {

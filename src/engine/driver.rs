@@ -396,6 +396,7 @@ impl Driver<'_> {
     fn take_over(&mut self, id: NodeId, recorded: crate::cache::Recorded) {
         let page = self.ledger.page(id);
         page.left = Some(Left::Digest(recorded.left));
+        page.outputs = Some(recorded.outputs.digest());
         page.key = Some(recorded.key);
         page.recorded = Some(recorded);
     }
@@ -409,8 +410,30 @@ impl Driver<'_> {
             run_dir: self.folder.path.clone(),
             cancel: self.cancel_of(id),
             redactor: self.redactor.clone(),
+            relied_on: self.relied_on(id),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
         }
+    }
+
+    /// The declared outputs of its data dependencies, as they were left.
+    fn relied_on(&self, id: NodeId) -> Vec<(NodeId, Digest)> {
+        let mut all = Vec::new();
+        let mut stack = self.plan.nodes[id.index()].data.clone();
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(before) = stack.pop() {
+            if !seen.insert(before) {
+                continue;
+            }
+            let node = &self.plan.nodes[before.index()];
+            if !node.node.facts().acts {
+                stack.extend(&node.data);
+            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs
+                && !node.node.facts().effects.patterns().is_empty()
+            {
+                all.push((before, outputs));
+            }
+        }
+        all
     }
 
     fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
@@ -473,6 +496,7 @@ impl Driver<'_> {
         page.parts = report.parts;
         page.log_bytes += report.log_bytes;
         page.left = report.left;
+        page.outputs = report.outputs;
         let attempt = page.attempts;
         if let Some(recorded) = report.found {
             page.attempts = 0;
@@ -643,6 +667,7 @@ struct Work {
     run_dir: std::path::PathBuf,
     cancel: watch::Receiver<Cancel>,
     redactor: Redactor,
+    relied_on: Vec<(NodeId, Digest)>,
     live: bool,
 }
 
@@ -657,6 +682,11 @@ impl Work {
             cancel: self.cancel.clone(),
             redactor: self.redactor.clone(),
             messages: sender.clone(),
+            relied_on: self
+                .relied_on
+                .iter()
+                .map(|(id, left)| (&self.plan.nodes[id.index()], *left))
+                .collect(),
             live: self.live,
         }
     }

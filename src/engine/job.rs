@@ -40,6 +40,8 @@ pub struct Job<'a> {
     pub redactor: Redactor,
     /// To the driver.
     pub messages: SyncSender<Message>,
+    /// The data dependencies with declared outputs, and the digest of these.
+    pub relied_on: Vec<(&'a PlanNode, Digest)>,
     /// Whether output is passed on as it comes.
     pub live: bool,
 }
@@ -51,6 +53,8 @@ pub struct JobReport {
     pub ending: Ending,
     /// What it left, where it ended well.
     pub left: Option<Left>,
+    /// Digest of its declared outputs.
+    pub outputs: Option<Digest>,
     /// Its key.
     pub key: Option<Digest>,
     /// The parts of the key, where it was recorded.
@@ -68,6 +72,7 @@ impl JobReport {
         Self {
             ending: Ending::Failed { reason, warn, retry: false },
             left: None,
+            outputs: None,
             key: None,
             parts: vec![],
             took: Duration::ZERO,
@@ -109,7 +114,7 @@ impl Job<'_> {
                 Ok((Done::Hit, recorded))
             }
             Err(error) => {
-                if let RestoreError::Outside(_) | RestoreError::Write(..) = error {
+                if !matches!(error, RestoreError::NoBlob(_)) {
                     self.warn("restore", error.to_string(), None);
                 }
                 judgement.reasons.push(Reason::Outputs { what: vec![error.to_string()] });
@@ -171,6 +176,7 @@ impl Job<'_> {
                     return JobReport {
                         ending: Ending::Found(done),
                         left: Some(Left::Digest(recorded.left)),
+                        outputs: Some(recorded.outputs.digest()),
                         key: Some(recorded.key),
                         parts: vec![],
                         took: Duration::ZERO,
@@ -258,6 +264,7 @@ impl Job<'_> {
             log_bytes,
             ending: Ending::Failed { retry: reason != FailReason::Interrupted, reason, warn: facts.warn_on_fail },
             left: None,
+            outputs: None,
             key: judgement.key,
             parts: vec![],
             found: None,
@@ -276,6 +283,7 @@ impl Job<'_> {
         } else {
             Left::Unknown(facts.name.clone())
         };
+        let outputs_digest = Some(outputs.digest());
         let mut parts = vec![];
         if let (true, true, None, Some(key), Left::Digest(digest)) =
             (records, held_still, &log_trouble, judgement.key, &left)
@@ -294,7 +302,16 @@ impl Job<'_> {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
         }
-        JobReport { ending: Ending::Ran, left: Some(left), key: judgement.key, parts, took, log_bytes, found: None }
+        JobReport {
+            ending: Ending::Ran,
+            left: Some(left),
+            outputs: outputs_digest,
+            key: judgement.key,
+            parts,
+            took,
+            log_bytes,
+            found: None,
+        }
     }
 
     fn outputs(&self) -> Result<Manifest, FailReason> {
@@ -310,7 +327,14 @@ impl Job<'_> {
     /// Whether the inputs are what they were when they were read; if not, says which are not.
     fn inputs_held_still(&self, judgement: &Judgement) -> bool {
         let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let what = judge.changes_since(self.node, judgement);
+        let mut what = judge.changes_since(self.node, judgement);
+        if self.node.node.facts().always.is_none() {
+            what.extend(self.relied_on.iter().filter_map(|(before, left)| {
+                let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
+                let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
+                (!same).then(|| format!("what `{}` left changed", before.name()))
+            }));
+        }
         if what.is_empty() {
             return true;
         }
