@@ -1,0 +1,7 @@
+//! The one integration crate: weir through its real binary, or its library driven for real.
+
+#![allow(clippy::unwrap_used)]
+
+mod laws;
+mod process_guard;
+mod support;
