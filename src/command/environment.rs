@@ -148,6 +148,10 @@ impl Declared {
             let mut any = false;
             for (name, value) in outside.matching(declared) {
                 any = true;
+                // What the task sets itself is what it sees of these, as in `build`.
+                if KEYED.contains(&declared) && keyed.contains_key(name) {
+                    continue;
+                }
                 keyed.insert(name.clone(), Some((value.to_string_lossy().into_owned(), self.is_secret(name))));
             }
             if !any && !declared.ends_with('*') && !KEYED.contains(&declared) {
