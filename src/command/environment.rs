@@ -144,17 +144,18 @@ impl Declared {
         for (name, value) in &self.set {
             keyed.insert(name.clone(), Some((value.clone(), self.is_secret(name))));
         }
-        for declared in self.inputs.iter().map(String::as_str).chain(KEYED) {
+        let inputs = self.inputs.iter().map(|name| (name.as_str(), false));
+        for (declared, yields) in inputs.chain(KEYED.map(|name| (name, true))) {
             let mut any = false;
             for (name, value) in outside.matching(declared) {
                 any = true;
                 // What the task sets itself is what it sees of these, as in `build`.
-                if KEYED.contains(&declared) && keyed.contains_key(name) {
+                if yields && keyed.contains_key(name) {
                     continue;
                 }
                 keyed.insert(name.clone(), Some((value.to_string_lossy().into_owned(), self.is_secret(name))));
             }
-            if !any && !declared.ends_with('*') && !KEYED.contains(&declared) {
+            if !any && !declared.ends_with('*') && !yields {
                 keyed.entry(declared.to_owned()).or_insert(None);
             }
         }

@@ -176,6 +176,19 @@ fn what_the_task_sets_counts_though_the_variable_is_set_outside() {
 }
 
 #[test]
+fn what_the_task_takes_from_outside_counts_though_it_sets_it_too() {
+    for name in ["LANG", "LC_ALL", "PLAIN"] {
+        let ws = Workspace::new(&format!(
+            "[tasks.t]\nrun = 'echo ${name} >> ../t.ran'\nsources = []\noutputs = []\nenv = {{ {name} = 'C' }}\nenv_inputs = ['{name}']"
+        ));
+        ws.weir(&["run", "t"]).env(name, "POSIX").ok().tasks("t ran");
+        ws.weir(&["run", "t"]).env(name, "C.UTF-8").ok().tasks("t ran");
+        ws.run("t").tasks("t ran");
+        assert_eq!(std::fs::read_to_string(ws.outside("t.ran")).unwrap(), "POSIX\nC.UTF-8\nC\n");
+    }
+}
+
+#[test]
 fn the_values_of_an_env_file_count() {
     let ws = Workspace::new("[tasks.t]\nrun = 'echo $V >> ../t.ran'\nsources = []\noutputs = []\nenv_file = ['.env']");
     ws.write(".env", "V=1\n");
