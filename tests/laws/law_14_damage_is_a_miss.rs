@@ -234,7 +234,8 @@ fn a_result_of_another_task_is_foreign() {
 fn with_version(data: &[u8], version: u32, checksum: Option<u32>) -> Vec<u8> {
     let end = data.iter().position(|byte| *byte == b'\n').unwrap();
     let body = &data[end + 1..];
-    let sum = checksum.unwrap_or_else(|| crc32fast::hash(body));
+    let start = format!("weir-result {version} {}", body.len());
+    let sum = checksum.unwrap_or_else(|| crc32fast::hash(&[start.as_bytes(), body].concat()));
     [format!("weir-result {version} {} {sum:08x}\n", body.len()).as_bytes(), body].concat()
 }
 
