@@ -388,3 +388,41 @@ fn a_hit_whose_output_is_not_in_the_store_any_more_runs() {
     ws.run("t").tasks("t hit");
     is_whole(&ws);
 }
+
+#[test]
+fn what_is_removed_leaves_no_folders_behind() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; rm -rf out; for f in $(cat in); do mkdir -p out/$f; echo $f > out/$f/file; done'\nsources = ['in']\noutputs = ['out']",
+    );
+    for (input, outcome) in [("a b", "ran"), ("a c", "ran"), ("a b", "hit")] {
+        ws.write("in", input);
+        ws.run("t").tasks(&format!("t {outcome}"));
+    }
+    assert_eq!(ws.files("out"), ["out/a/file", "out/b/file"]);
+    assert!(!ws.exists("out/c"), "an empty folder of another result is left");
+}
+
+#[test]
+fn folders_that_a_glob_matches_are_restored_with_all_that_is_below() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'mkdir -p dist/a/deep; cp in dist/a/deep/file; cp in dist/b'\nsources = ['in']\noutputs = ['dist/*']",
+    );
+    ws.write("in", "content");
+    ws.run("t");
+    fs::remove_dir_all(ws.path("dist")).unwrap();
+    ws.run("t").tasks("t hit");
+    assert_eq!(ws.files("dist"), ["dist/a/deep/file", "dist/b"]);
+}
+
+#[test]
+fn a_repository_among_the_outputs_is_restored_whole() {
+    // That `.git` is no source does not make it no output.
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'rm -rf vendor; mkdir -p vendor/.git; cp in vendor/file; cp in vendor/.git/HEAD'\nsources = ['in']\noutputs = ['vendor']",
+    );
+    ws.write("in", "content");
+    ws.run("t");
+    fs::remove_dir_all(ws.path("vendor")).unwrap();
+    ws.run("t");
+    assert_eq!(ws.files("vendor"), ["vendor/.git/HEAD", "vendor/file"]);
+}
