@@ -176,7 +176,14 @@ fn find_targets(graph: &Graph<'_>, selection: &Selection) -> Result<Vec<TaskInde
     Ok(found)
 }
 
+/// The task's name with what makes this node differ from the plain task: arguments at the end
+/// that equal their defaults are left out.
 fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
+    let is_default = |(index, given): (usize, &String)| {
+        task.args.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given))
+    };
+    let plain = arguments.iter().enumerate().rev().take_while(|pair| is_default(*pair)).count();
+    let arguments = &arguments[..arguments.len() - plain];
     if arguments.is_empty() && env.is_empty() {
         return task.name.clone();
     }
@@ -455,7 +462,7 @@ fn touch(writes: &[Pattern], others: &[Pattern]) -> bool {
 /// The resets whose incarnation enters each task's key: those above it through data edges, those
 /// it waits for, and those in earlier steps of a sequence that it is in. Of the whole graph, so
 /// that a key does not depend on what else is in a run.
-fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
+pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let count = graph.edges.len();
     let tasks = &graph.config.tasks;
     if tasks.iter().all(|task| task.reset.is_none()) {
@@ -472,17 +479,21 @@ fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let mut above = propagate(graph, &extra);
     loop {
         let mut grown = extra.clone();
-        for edges in &graph.edges {
+        for edges in graph.edges.iter().filter(|edges| !edges.sequence.is_empty()) {
             let mut carried: Vec<TaskIndex> = Vec::new();
+            let mut before: FxHashSet<TaskIndex> = FxHashSet::default();
             for step in &edges.sequence {
-                let inside: Vec<TaskIndex> = step.iter().flat_map(|edge| members(graph, edge.to)).collect();
-                for member in &inside {
-                    grown[*member].extend(carried.iter().copied().filter(|reset| reset != member));
+                // What a step needs comes after the steps before it, unless these need it too.
+                let needed = needed_by(graph, step.iter().map(|edge| edge.to));
+                let new: Vec<TaskIndex> = needed.difference(&before).copied().collect();
+                for task in &new {
+                    grown[*task].extend(carried.iter().copied().filter(|reset| reset != task));
                 }
-                for member in inside {
-                    carried.extend(&above[member]);
-                    carried.extend(tasks[member].reset.map(|_| member));
+                for task in &new {
+                    carried.extend(&above[*task]);
+                    carried.extend(tasks[*task].reset.map(|_| *task));
                 }
+                before.extend(needed);
             }
         }
         let next = propagate(graph, &grown);
@@ -491,6 +502,18 @@ fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
         }
         above = next;
     }
+}
+
+/// These tasks and all that they depend on.
+fn needed_by(graph: &Graph<'_>, tasks: impl Iterator<Item = TaskIndex>) -> FxHashSet<TaskIndex> {
+    let mut seen = FxHashSet::default();
+    let mut stack: Vec<TaskIndex> = tasks.collect();
+    while let Some(at) = stack.pop() {
+        if seen.insert(at) {
+            stack.extend(graph.edges[at].members().map(|edge| edge.to));
+        }
+    }
+    seen
 }
 
 /// A task, or the tasks in a group, however deep.
