@@ -11,7 +11,7 @@ mod walk;
 
 pub use hash::{Reading, digest_file};
 pub use ignored::IgnoreRules;
-pub use key::{Explainer, KeyInputs, Left, compare, explain, key_of};
+pub use key::{Define, Explainer, KeyInputs, Left, compare, explain, key_of};
 pub use memo::Memo;
 pub use select::{Selection, Taken};
 pub use stat::{Stat, now};
