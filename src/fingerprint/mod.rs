@@ -7,6 +7,8 @@ mod key;
 mod memo;
 mod select;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use hash::{Reading, digest_file};
