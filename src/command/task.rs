@@ -5,8 +5,10 @@ use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
-use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending};
+use crate::model::{
+    Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
+};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;

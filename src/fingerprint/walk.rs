@@ -137,7 +137,7 @@ pub struct Found {
 }
 
 /// What a walk found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// Anything that is neither folder nor symlink.
     File,
@@ -229,8 +229,7 @@ impl Surveyor {
                 missing.push(taken.raw.clone());
             }
         }
-        all.sort_unstable_by(|a: &Found, b| a.path.cmp(&b.path));
-        all.dedup_by(|a, b| a.path == b.path);
+        settle(&mut all);
         Ok((all, missing))
     }
 
@@ -258,12 +257,7 @@ impl Surveyor {
                 return Err(InputError::NoMatch { pattern: taken.raw.clone(), help: self.nearest(taken) });
             }
         }
-        if selection.takes.len() > 1 || all.iter().any(|found| found.what == What::Link) {
-            all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            all.dedup_by(|a, b| a.path == b.path);
-        } else {
-            all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        }
+        settle(&mut all);
         Ok(all)
     }
 
@@ -384,6 +378,12 @@ impl Surveyor {
         }
         format!("`{at}` exists, but nothing in it matches (or all of it is ignored)")
     }
+}
+
+/// Sorts, and leaves each path once: a symlink to an empty folder is the symlink.
+fn settle(all: &mut Vec<Found>) {
+    all.sort_unstable_by(|a, b| a.path.cmp(&b.path).then(a.what.cmp(&b.what)));
+    all.dedup_by(|a, b| a.path == b.path);
 }
 
 enum ReadTrouble {
