@@ -9,7 +9,9 @@ pub mod command;
 pub mod config;
 pub mod engine;
 pub mod event;
+
 pub mod fingerprint;
+pub mod git;
 pub mod graph;
 pub mod journal;
 pub mod model;

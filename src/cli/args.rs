@@ -139,12 +139,53 @@ pub struct InfoArgs {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
+)]
 pub struct DepsArgs {
+    #[command(subcommand)]
+    pub command: Option<DepsCommand>,
     /// Only what this task waits for [default: the tasks that nothing waits for]
     pub task: Option<String>,
+    /// What waits for the task, instead of what it waits for
+    #[arg(long, requires = "task")]
+    pub up: bool,
+    /// How it is drawn
+    #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
+    pub format: GraphFormat,
     /// As JSON: every task with its edges
     #[arg(long)]
     pub json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DepsCommand {
+    /// Audit the graph: whether it tells the truth
+    Check(AuditArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Each finding has a code and a page in docs/audit. A task allows one with a reason:\n  allow = { \"graph::wide-source\" = \"why\" }")]
+pub struct AuditArgs {
+    /// Fail on warnings too
+    #[arg(long)]
+    pub strict: bool,
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum GraphFormat {
+    /// In the terminal
+    Tree,
+    /// For Graphviz
+    Dot,
+    /// For Markdown that draws it
+    Mermaid,
+    /// Every task with its edges
+    Json,
 }
 
 #[derive(Debug, Args)]

@@ -1,9 +1,11 @@
 //! Rank 5: arguments, wiring, diagnostics, exit codes.
 
 mod args;
+mod audit;
 mod cache;
 mod error;
 mod explain;
+mod ground;
 mod init;
 mod print;
 mod project;

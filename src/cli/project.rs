@@ -12,6 +12,17 @@ use crate::node::{Instance, Node, Outside};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// After these an edge may be missing that was meant.
+const LOSES_EDGES: [&str; 7] = [
+    "config::wrong-type",
+    "config::unknown-key",
+    "config::missing-key",
+    "config::conflict",
+    "config::bad-include",
+    "graph::unknown-task",
+    "graph::manual-dependency",
+];
+
 /// Where weir was called.
 #[derive(Debug)]
 pub struct Place {
@@ -88,6 +99,23 @@ impl Project {
     /// # Errors
     /// There is none, or it is wrong: every problem at once, those of the graph among them.
     pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
+        let project = Self::read(place, profiles)?;
+        if project.has_errors() {
+            return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
+        }
+        Ok(project)
+    }
+
+    /// Whether anything forbids to run.
+    pub fn has_errors(&self) -> bool {
+        self.remarks.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
+    }
+
+    /// Reads the configuration, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
         let found = place.find()?;
         let loaded = config::load(&found.root_file, &place.profiles(profiles));
         let config = loaded.config;
@@ -98,17 +126,12 @@ impl Project {
         });
         if readable {
             let (graph, more) = Graph::new(&config);
-            let sound = more.is_empty();
             diagnostics.extend(more);
-            if sound {
-                let rules = IgnoreRules::new(&config.root);
-                diagnostics.extend(validate(&graph, &|path| ignored(&rules, path)));
-            }
+            let rules = IgnoreRules::new(&config.root);
+            let whole = !diagnostics.iter().any(|diagnostic| LOSES_EDGES.contains(&diagnostic.code));
+            diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
-        if diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error) {
-            return Err(CliError::Config { diagnostics, files: config.files });
-        }
         Ok(Self { found, config, remarks: diagnostics })
     }
 

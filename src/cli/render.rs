@@ -72,21 +72,28 @@ pub fn place(at: At, files: &[SourceFile]) -> String {
 pub fn diagnostics(all: &[Diagnostic], files: &[SourceFile]) {
     let mut err = io::stderr().lock();
     let colour = print::colour(&err);
-    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
-    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).with_context_lines(1);
-    for diagnostic in all {
-        let mut text = String::new();
-        let rendered = rendered(diagnostic, files);
-        let _ = match handler.render_report(&mut text, &rendered) {
-            Ok(()) => writeln!(err, "{}", text.trim_end()),
-            Err(_) => writeln!(err, "{}: {}", diagnostic.code, diagnostic.message),
-        };
-        let _ = writeln!(err);
-    }
+    let _ = err.write_all(frames(all, files, colour).as_bytes());
     let errors = all.iter().filter(|diagnostic| diagnostic.severity == Severity::Error).count();
     if errors > 1 {
         let _ = writeln!(err, "{errors} errors; nothing was run");
     }
+}
+
+/// All of them as text, each with the lines it speaks of.
+pub fn frames(all: &[Diagnostic], files: &[SourceFile], colour: bool) -> String {
+    let theme = if colour { GraphicalTheme::unicode() } else { GraphicalTheme::unicode_nocolor() };
+    let handler = GraphicalReportHandler::new_themed(theme).with_width(100).with_links(false).with_context_lines(1);
+    let mut all_text = String::new();
+    for diagnostic in all {
+        let mut text = String::new();
+        let rendered = rendered(diagnostic, files);
+        if handler.render_report(&mut text, &rendered).is_err() {
+            text = format!("{}: {}", diagnostic.code, diagnostic.message);
+        }
+        all_text.push_str(text.trim_end());
+        all_text.push_str("\n\n");
+    }
+    all_text
 }
 
 fn rendered<'a>(diagnostic: &'a Diagnostic, files: &[SourceFile]) -> Rendered<'a> {

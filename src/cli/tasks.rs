@@ -1,6 +1,6 @@
 //! `weir tasks`, and `weir` alone.
 
-use super::args::{DepsArgs, InfoArgs, ListArgs, TasksCommand};
+use super::args::{DepsArgs, DepsCommand, GraphFormat, InfoArgs, ListArgs, TasksCommand};
 use super::error::CliError;
 use super::print;
 use super::project::{Place, Project};
@@ -19,7 +19,10 @@ pub fn tasks(place: &Place, command: TasksCommand) -> Result<u8, CliError> {
     match command {
         TasksCommand::Ls(args) => list(place, &args),
         TasksCommand::Info(args) => info(place, &args),
-        TasksCommand::Deps(args) => deps(place, &args),
+        TasksCommand::Deps(args) => match &args.command {
+            Some(DepsCommand::Check(args)) => super::audit::audit(place, args),
+            None => deps(place, &args),
+        },
     }
 }
 
@@ -191,50 +194,121 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
 fn deps(place: &Place, args: &DepsArgs) -> Result<u8, CliError> {
     let project = Project::open(place, &[])?;
     let graph = project.graph();
-    if args.json {
-        let indices: Vec<TaskIndex> = match &args.task {
-            Some(name) => closure(&graph, find(&project, &graph, name)?),
-            None => (0..project.config.tasks.len()).collect(),
-        };
-        let all: Vec<Value> = indices.into_iter().map(|index| as_json(&project, &graph, index)).collect();
-        return print::json(&all);
-    }
-    let roots: Vec<TaskIndex> = match &args.task {
-        Some(name) => vec![find(&project, &graph, name)?],
-        None => {
-            let waited: BTreeSet<TaskIndex> = graph
-                .edges
-                .iter()
-                .flat_map(|edges| edges.members().map(|edge| edge.to).chain(edges.post.iter().map(|(edge, _)| edge.to)))
-                .collect();
-            (0..project.config.tasks.len()).filter(|index| !waited.contains(index)).collect()
-        }
+    let root = args.task.as_ref().map(|name| find(&project, &graph, name)).transpose()?;
+    let shown: Vec<TaskIndex> = match root {
+        Some(root) => closure(&graph, root, args.up),
+        None => (0..project.config.tasks.len()).collect(),
     };
-    let mut text = String::new();
-    let mut seen = BTreeSet::new();
-    for root in roots {
-        let _ = writeln!(text, "{}", graph.task(root).name);
-        tree(&graph, root, "", &mut seen, &mut text);
+    match args.format {
+        _ if args.json => {}
+        GraphFormat::Json => {}
+        GraphFormat::Dot => return print::text(&dot(&graph, &shown)),
+        GraphFormat::Mermaid => return print::text(&mermaid(&graph, &shown)),
+        GraphFormat::Tree => {
+            let mut text = String::new();
+            let mut seen = BTreeSet::new();
+            for root in root.map_or_else(|| roots(&graph), |root| vec![root]) {
+                let _ = writeln!(text, "{}", graph.task(root).name);
+                tree(&graph, root, "", args.up, &mut seen, &mut text);
+            }
+            return print::text(&text);
+        }
     }
-    print::text(&text)
+    let all: Vec<Value> = shown.into_iter().map(|index| as_json(&project, &graph, index)).collect();
+    print::json(&all)
 }
 
-fn closure(graph: &Graph<'_>, root: TaskIndex) -> Vec<TaskIndex> {
+/// The tasks that nothing waits for.
+fn roots(graph: &Graph<'_>) -> Vec<TaskIndex> {
+    let waited: BTreeSet<TaskIndex> = graph
+        .edges
+        .iter()
+        .flat_map(|edges| edges.members().map(|edge| edge.to).chain(edges.post.iter().map(|(edge, _)| edge.to)))
+        .collect();
+    (0..graph.edges.len()).filter(|index| !waited.contains(index)).collect()
+}
+
+/// The tasks that wait for `index` themselves.
+fn dependents(graph: &Graph<'_>, index: TaskIndex) -> Vec<TaskIndex> {
+    (0..graph.edges.len()).filter(|other| graph.edges[*other].members().any(|edge| edge.to == index)).collect()
+}
+
+fn closure(graph: &Graph<'_>, root: TaskIndex, up: bool) -> Vec<TaskIndex> {
     let mut seen = BTreeSet::new();
     let mut stack = vec![root];
     while let Some(at) = stack.pop() {
         if seen.insert(at) {
-            stack.extend(graph.edges[at].members().map(|edge| edge.to));
+            match up {
+                true => stack.extend(dependents(graph, at)),
+                false => stack.extend(graph.edges[at].members().map(|edge| edge.to)),
+            }
         }
     }
     seen.into_iter().collect()
 }
 
-/// Draws what `index` waits for. What was drawn before is named, and not drawn again.
-fn tree(graph: &Graph<'_>, index: TaskIndex, indent: &str, seen: &mut BTreeSet<TaskIndex>, text: &mut String) {
+/// Every edge among `shown`: (task, what it waits for, whether data flows).
+fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge)> {
+    let inside: BTreeSet<TaskIndex> = shown.iter().copied().collect();
+    let edges = shown.iter().flat_map(|index| graph.edges[*index].members().map(move |edge| (*index, edge)));
+    edges.filter(|(_, edge)| inside.contains(&edge.to)).collect()
+}
+
+fn dot(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
+    let name = |index: TaskIndex| format!("{:?}", graph.task(index).name.as_str());
+    let mut text = String::from("digraph weir {\n  rankdir = LR;\n  node [shape = box];\n");
+    for index in shown {
+        let _ = writeln!(text, "  {};", name(*index));
+    }
+    for (from, edge) in lines(graph, shown) {
+        let style = if edge.dep.order_only { " [style = dashed]" } else { "" };
+        let _ = writeln!(text, "  {} -> {}{style};", name(edge.to), name(from));
+    }
+    text.push_str("}\n");
+    text
+}
+
+fn mermaid(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
+    let mut text = String::from("graph LR\n");
+    for index in shown {
+        let name = graph.task(*index).name.as_str().replace('"', "#quot;");
+        let _ = writeln!(text, "  t{index}[\"{name}\"]");
+    }
+    for (from, edge) in lines(graph, shown) {
+        let arrow = if edge.dep.order_only { "-.->" } else { "-->" };
+        let _ = writeln!(text, "  t{} {arrow} t{from}", edge.to);
+    }
+    text
+}
+
+/// Draws what `index` waits for, or what waits for it. What was drawn before is named, and not drawn again.
+fn tree(
+    graph: &Graph<'_>,
+    index: TaskIndex,
+    indent: &str,
+    up: bool,
+    seen: &mut BTreeSet<TaskIndex>,
+    text: &mut String,
+) {
     if !seen.insert(index) {
         return;
     }
+    let rows = if up {
+        dependents(graph, index).into_iter().map(|other| (other, graph.task(other).name.to_string())).collect()
+    } else {
+        rows(graph, index)
+    };
+    let last = rows.len().saturating_sub(1);
+    for (at, (to, name)) in rows.into_iter().enumerate() {
+        let (branch, more) = if at == last { ("└── ", "    ") } else { ("├── ", "│   ") };
+        let drawn = seen.contains(&to) && graph.edges[to].members().next().is_some();
+        let _ = writeln!(text, "{indent}{branch}{name}{}", if drawn { " …" } else { "" });
+        tree(graph, to, &format!("{indent}{more}"), up, seen, text);
+    }
+}
+
+/// What a task waits for, with a note on how.
+fn rows(graph: &Graph<'_>, index: TaskIndex) -> Vec<(TaskIndex, String)> {
     let edges = &graph.edges[index];
     let steps = edges.sequence.iter().enumerate();
     let stepped = steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
@@ -247,11 +321,5 @@ fn tree(graph: &Graph<'_>, index: TaskIndex, indent: &str, seen: &mut BTreeSet<T
         .collect();
     rows.extend(edges.wait_for.iter().map(|to| (*to, format!("{} (waits for, if it runs)", graph.task(*to).name))));
     rows.extend(edges.post.iter().map(|(edge, _)| (edge.to, format!("{} (afterwards)", edge_name(graph, edge)))));
-    let last = rows.len().saturating_sub(1);
-    for (at, (to, name)) in rows.into_iter().enumerate() {
-        let (branch, more) = if at == last { ("└── ", "    ") } else { ("├── ", "│   ") };
-        let drawn = seen.contains(&to) && graph.edges[to].members().next().is_some();
-        let _ = writeln!(text, "{indent}{branch}{name}{}", if drawn { " …" } else { "" });
-        tree(graph, to, &format!("{indent}{more}"), seen, text);
-    }
+    rows
 }

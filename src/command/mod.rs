@@ -3,7 +3,6 @@
 mod environment;
 mod execute;
 mod group;
-mod mentioned;
 mod task;
 
 pub use group::GroupNode;

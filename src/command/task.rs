@@ -2,7 +2,7 @@
 
 use super::environment::Declared;
 use super::execute::{Ended, execute};
-use super::mentioned::variables;
+use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::digest_file;
 use crate::model::{Digest, FailReason, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};

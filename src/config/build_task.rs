@@ -157,6 +157,9 @@ impl Draft {
             );
             return;
         }
+        if actions.is_empty() && reader.refused_key_since(self.task.at) {
+            return;
+        }
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
                 Diagnostic::error(

@@ -15,6 +15,7 @@ mod profile;
 mod reference;
 mod schema;
 mod scopes;
+pub mod shell;
 mod task;
 mod task_keys;
 mod task_values;

@@ -74,6 +74,14 @@ impl Reader<'_> {
         self.diagnostics.push(diagnostic);
     }
 
+    /// Whether a key was refused since `at`: what seems missing there may be what it meant.
+    pub(super) fn refused_key_since(&self, at: At) -> bool {
+        self.diagnostics.iter().any(|diagnostic| {
+            matches!(diagnostic.code, "config::not-yet-supported" | "config::unknown-key")
+                && diagnostic.labels.first().is_some_and(|label| label.at.file == at.file && label.at >= at)
+        })
+    }
+
     /// Notes a value of the wrong type.
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let at = self.at(value.span());

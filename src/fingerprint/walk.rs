@@ -195,6 +195,15 @@ impl Surveyor {
         Err(InputError::Unsteady { path: last.unwrap_or_default() })
     }
 
+    /// Lists what `patterns` select, without reading contents.
+    ///
+    /// # Errors
+    /// As [`Surveyor::sources`].
+    pub fn select(&self, patterns: &[Pattern]) -> Result<Vec<WsPath>, InputError> {
+        let found = self.list(&Selection::new(patterns), Manner::Sources)?;
+        Ok(found.into_iter().map(|found| found.path).collect())
+    }
+
     /// Lists what output `patterns` match now, and the patterns that match nothing.
     ///
     /// # Errors

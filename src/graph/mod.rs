@@ -2,6 +2,7 @@
 //! handed; petgraph stays in here. Knows nothing of running, nor which nodes there are.
 
 mod arguments;
+pub mod audit;
 mod names;
 mod overlap;
 mod plan;

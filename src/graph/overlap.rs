@@ -12,7 +12,7 @@ pub fn may_overlap(a: &Pattern, b: &Pattern) -> bool {
         return false;
     }
     let (Some(a_all), Some(b_all)) = (alternatives(a), alternatives(b)) else { return true };
-    a_all.iter().any(|a| b_all.iter().any(|b| meet(a, b)))
+    a_all.iter().any(|a| b_all.iter().any(|b| meet(a, b, (looks_like_file(a), looks_like_file(b)))))
 }
 
 /// Whether every path that `output` can produce is taken away by `negation`.
@@ -99,18 +99,26 @@ fn find_unescaped(text: &str, from: usize, wanted: char) -> Option<usize> {
     })
 }
 
+/// Whether the last component has an extension: then nothing is expected below it. The disk is
+/// not asked, so this is a guess; without it `src/**/*.rs` would overlap with `src/x.ts`.
+fn looks_like_file(parts: &[String]) -> bool {
+    parts.last().is_some_and(|part| part != "**" && part.trim_start_matches('.').contains('.'))
+}
+
 /// Whether a path matched by one list of components can be, or lie below or above, one matched by
-/// the other.
-fn meet(a: &[String], b: &[String]) -> bool {
+/// the other. `files`: nothing lies below what the one, or the other, matches.
+fn meet(a: &[String], b: &[String], files: (bool, bool)) -> bool {
+    let ends = |rest: &[String], is_file: bool| !is_file || rest.iter().all(|part| part == "**");
     match (a.split_first(), b.split_first()) {
-        (None, _) | (_, None) => true,
+        (None, _) => ends(b, files.0),
+        (_, None) => ends(a, files.1),
         (Some((x, a_rest)), Some((y, b_rest))) => {
             if x == "**" {
-                meet(a_rest, b) || meet(a, b_rest)
+                meet(a_rest, b, files) || meet(a, b_rest, files)
             } else if y == "**" {
-                meet(a, b_rest) || meet(a_rest, b)
+                meet(a, b_rest, files) || meet(a_rest, b, files)
             } else {
-                component_meets(x, y) && meet(a_rest, b_rest)
+                component_meets(x, y) && meet(a_rest, b_rest, files)
             }
         }
     }
@@ -233,6 +241,7 @@ mod tests {
             ("src/a", "src/ab", false),
             ("src/**/*.rs", "src/gen/x.rs", true),
             ("src/**/*.rs", "src/gen/x.ts", false),
+            ("src/**/*.rs", "src/gen", true),
             ("src/*.rs", "src/gen/x.rs", false),
             ("dist/*.js", "dist/*.css", false),
             ("dist/a*", "dist/*b", true),

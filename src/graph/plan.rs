@@ -462,7 +462,7 @@ fn touch(writes: &[Pattern], others: &[Pattern]) -> bool {
 /// The resets whose incarnation enters each task's key: those above it through data edges, those
 /// it waits for, and those in earlier steps of a sequence that it is in. Of the whole graph, so
 /// that a key does not depend on what else is in a run.
-fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
+pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let count = graph.edges.len();
     let tasks = &graph.config.tasks;
     if tasks.iter().all(|task| task.reset.is_none()) {

@@ -8,17 +8,19 @@ use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
 use std::collections::{BTreeSet, VecDeque};
 
-/// Judges the graph. `ignored` says whether the workspace's ignore files take a path away.
-pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool) -> Vec<Diagnostic> {
+/// Judges the graph. `ignored` says whether the workspace's ignore files take a path away; `whole`,
+/// that no edge is missing because it could not be read or resolved: otherwise nothing is said of
+/// missing ones.
+pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: bool) -> Vec<Diagnostic> {
     let mut diagnostics = Vec::new();
     cycles(graph, &mut diagnostics);
-    if !diagnostics.is_empty() {
-        // Paths between tasks mean nothing in a cycle.
-        return diagnostics;
-    }
+    // Paths between tasks mean nothing in a cycle.
+    let whole = whole && diagnostics.is_empty();
     let mut paths = Paths::new(graph);
-    outputs(graph, ignored, &mut paths, &mut diagnostics);
-    resets(graph, &mut paths, &mut diagnostics);
+    outputs(graph, ignored, whole, &mut paths, &mut diagnostics);
+    if whole {
+        resets(graph, &mut paths, &mut diagnostics);
+    }
     diagnostics
 }
 
@@ -152,6 +154,7 @@ fn takes(list: &[Located<Pattern>]) -> impl Iterator<Item = &Located<Pattern>> {
 fn outputs(
     graph: &Graph<'_>,
     ignored: &dyn Fn(&WsPath) -> bool,
+    whole: bool,
     paths: &mut Paths<'_, '_>,
     diagnostics: &mut Vec<Diagnostic>,
 ) {
@@ -218,7 +221,7 @@ fn outputs(
                 if producer == reader {
                     told.insert(producer);
                     diagnostics.push(own_source(task, source, output));
-                } else if !paths.reaches(reader, producer, false) {
+                } else if whole && !paths.reaches(reader, producer, false) {
                     told.insert(producer);
                     diagnostics.push(missing_edge(task, &tasks[producer], source, output));
                 }

@@ -1,0 +1,92 @@
+//! `weir tasks deps check`.
+
+use super::args::AuditArgs;
+use super::error::{CliError, FAILED};
+use super::ground::Here;
+use super::print;
+use super::project::{Place, Project};
+use super::render;
+use crate::config::{Diagnostic, Severity};
+use crate::graph::audit::{Finding, audit as audit_graph, reached_from_entries};
+use crate::graph::Graph;
+use serde_json::json;
+use std::fmt::Write as _;
+use std::io;
+
+/// `weir tasks deps check`: exit code 1 on errors, with `--strict` on warnings too.
+///
+/// # Errors
+/// There is no configuration.
+pub fn audit(place: &Place, args: &AuditArgs) -> Result<u8, CliError> {
+    let project = Project::read(place, &[])?;
+    let graph = project.graph();
+    let mut findings: Vec<Finding> =
+        project.remarks.iter().map(|diagnostic| Finding { task: None, diagnostic: diagnostic.clone() }).collect();
+    if !project.has_errors() {
+        findings.extend(audit_graph(&graph, &Here::new(&project.config.root, place)));
+    }
+    findings.sort_by_key(|finding| finding.diagnostic.labels.first().map(|label| label.at));
+    let count = |severity| findings.iter().filter(|finding| finding.diagnostic.severity == severity).count();
+    let (errors, warnings, notes) = (count(Severity::Error), count(Severity::Warning), count(Severity::Note));
+    let code = if errors > 0 || (args.strict && warnings > 0) { FAILED } else { 0 };
+    let entries = entries(&project, &graph);
+    if args.json {
+        let all: Vec<_> = findings.iter().map(|finding| as_json(&project, &graph, finding)).collect();
+        let entries: serde_json::Map<_, _> =
+            entries.into_iter().map(|(name, tasks)| (name, json!(tasks))).collect();
+        print::json(&json!({
+            "findings": all, "errors": errors, "warnings": warnings, "notes": notes, "entries": entries,
+        }))?;
+        return Ok(code);
+    }
+    let diagnostics: Vec<Diagnostic> = findings.into_iter().map(|finding| finding.diagnostic).collect();
+    let mut text = render::frames(&diagnostics, &project.config.files, print::colour(&io::stdout()));
+    for (name, tasks) in entries {
+        let _ = writeln!(text, "`{name}` fans out to {} tasks: {}", tasks.len(), tasks.join(", "));
+    }
+    let named = |count: usize, what: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {what}")),
+        n => Some(format!("{n} {what}s")),
+    };
+    let found: Vec<String> =
+        [named(errors, "error"), named(warnings, "warning"), named(notes, "note")].into_iter().flatten().collect();
+    let tasks = project.config.tasks.len();
+    let _ = if found.is_empty() {
+        writeln!(text, "{tasks} tasks, nothing found")
+    } else {
+        writeln!(text, "{tasks} tasks: {}", found.join(", "))
+    };
+    print::text(&text)?;
+    Ok(code)
+}
+
+/// What each entry task fans out to: the tasks with a command.
+fn entries(project: &Project, graph: &Graph<'_>) -> Vec<(String, Vec<String>)> {
+    project
+        .config
+        .policy
+        .entry
+        .iter()
+        .map(|entry| {
+            let reached = reached_from_entries(graph, std::slice::from_ref(&entry.value));
+            let acts = |index: &usize| !matches!(graph.task(*index).action, crate::config::Action::Group { .. });
+            let names = reached.iter().filter(|index| acts(index)).map(|index| graph.task(*index).name.to_string());
+            (entry.value.clone(), names.collect())
+        })
+        .collect()
+}
+
+fn as_json(project: &Project, graph: &Graph<'_>, finding: &Finding) -> serde_json::Value {
+    let diagnostic = &finding.diagnostic;
+    let first = diagnostic.labels.first();
+    json!({
+        "code": diagnostic.code,
+        "severity": diagnostic.severity,
+        "message": diagnostic.message,
+        "help": diagnostic.help,
+        "task": finding.task.map(|index| graph.task(index).name.as_str()),
+        "at": first.map(|label| project.at(label.at)),
+        "span": first.map(|label| json!({ "start": label.at.start, "end": label.at.end })),
+    })
+}
