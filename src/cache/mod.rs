@@ -4,6 +4,8 @@ mod outputs;
 mod place;
 mod state;
 mod store;
+#[cfg(test)]
+mod tests;
 
 pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, capture, restore, survey, Survey};
 pub use place::{Place, PlaceError, RunFolder, file_name};

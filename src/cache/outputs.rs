@@ -5,7 +5,7 @@ use crate::config::Pattern;
 use crate::fingerprint::{InputError, Stat, Surveyor, What};
 use crate::model::{Digest, Hasher, WsPath};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -185,6 +185,8 @@ pub struct Restore {
 pub enum RestoreError {
     /// The store does not hold this content (any more).
     NoBlob(WsPath),
+    /// The store held other content under its name; it was taken away.
+    Damaged(WsPath),
     /// It would write outside the workspace, or through a symlink that leads out of it.
     Outside(WsPath),
     /// Writing failed.
@@ -195,6 +197,7 @@ impl std::fmt::Display for RestoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoBlob(path) => write!(f, "output `{path}` is no longer in the cache"),
+            Self::Damaged(path) => write!(f, "output `{path}` was damaged in the cache"),
             Self::Outside(path) => write!(f, "output `{path}` lies behind a symlink that leads out of the workspace"),
             Self::Write(path, error) => write!(f, "failed to restore output `{path}`: {error}"),
         }
@@ -217,8 +220,22 @@ pub fn restore(root: &Path, store: &Store, survey: &Survey) -> Result<Restore, R
             return Err(RestoreError::NoBlob(entry.path.clone()));
         }
     }
+    let links: BTreeSet<&WsPath> = survey
+        .wrong
+        .iter()
+        .filter(|entry| matches!(entry.kind, EntryKind::Link { .. }))
+        .map(|entry| &entry.path)
+        .collect();
     for path in survey.wrong.iter().map(|entry| &entry.path).chain(&survey.stale) {
         check_inside(&real_root, path)?;
+        // A symlink that is yet to be restored leads wherever its text says.
+        let mut above = path.parent();
+        while let Some(folder) = above {
+            if links.contains(&folder) {
+                return Err(RestoreError::Outside(path.clone()));
+            }
+            above = folder.parent();
+        }
     }
     let mut done = Restore::default();
     for path in &survey.stale {
@@ -258,6 +275,18 @@ fn check_inside(real_root: &Path, path: &WsPath) -> Result<(), RestoreError> {
     Ok(())
 }
 
+/// Removes the folders below `folder` that hold nothing, as stale files leave them behind.
+fn remove_empty_folders(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            remove_empty_folders(&entry.path())?;
+            std::fs::remove_dir(entry.path())?;
+        }
+    }
+    Ok(())
+}
+
 fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreError> {
     let target = entry.path.under(real_root);
     let fail = |error: io::Error| RestoreError::Write(entry.path.clone(), error);
@@ -267,14 +296,14 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
         && !matches!(entry.kind, EntryKind::Folder)
     {
         // A folder where a file belongs; only an empty one goes, what is in a full one is foreign.
-        std::fs::remove_dir(&target).map_err(fail)?;
+        remove_empty_folders(&target).and_then(|()| std::fs::remove_dir(&target)).map_err(fail)?;
     }
     match &entry.kind {
         EntryKind::Folder => {
             if std::fs::symlink_metadata(&target).is_ok_and(|there| !there.is_dir()) {
                 std::fs::remove_file(&target).map_err(fail)?;
             }
-            std::fs::create_dir_all(&target).map_err(fail)
+            std::fs::create_dir_all(&target).and_then(|()| remove_empty_folders(&target)).map_err(fail)
         }
         EntryKind::Link { target: text } => {
             let link = tempfile::Builder::new().prefix(".weir-tmp-").make_in(&folder, |path| symlink(text, path)).map_err(fail)?;
@@ -286,7 +315,7 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
                 Ok((copied, length)) if copied == *digest && length == *size => {}
                 Ok(_) => {
                     store.drop_blob(digest);
-                    return Err(RestoreError::NoBlob(entry.path.clone()));
+                    return Err(RestoreError::Damaged(entry.path.clone()));
                 }
                 Err(error) => return Err(fail(error)),
             }

@@ -41,6 +41,9 @@ pub enum Last {
     Dirty {
         /// What earlier results left, so that it can be told from what somebody else put there.
         owned: Manifest,
+        /// It was started without a key (`cache = false`), so that nobody knows which results on
+        /// record it may have contradicted: none counts.
+        keyless: bool,
     },
 }
 
@@ -61,6 +64,8 @@ pub struct State {
     last: FxHashMap<Box<str>, Last>,
     incarnations: FxHashMap<Box<str>, [u8; 16]>,
     distrust: bool,
+    /// A loss that the log on disk does not tell of yet.
+    owes_distrust: bool,
     loaded_bytes: u64,
     records: u64,
 }
@@ -70,10 +75,11 @@ impl State {
     pub fn forgetful() -> Self {
         Self {
             log: None,
-            birth: [0; 16],
+            birth: new_id(b""),
             last: FxHashMap::default(),
             incarnations: FxHashMap::default(),
             distrust: false,
+            owes_distrust: false,
             loaded_bytes: 0,
             records: 0,
         }
@@ -96,7 +102,7 @@ impl State {
         Self::load(Log::read(&folder.join("journal"), FORMAT)?)
     }
 
-    fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
+    pub(super) fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
         let mut memo = Memo::default();
         let mut state = Self {
             log: opened.log,
@@ -117,12 +123,20 @@ impl State {
             state.last.clear();
             state.incarnations.clear();
             state.distrust = true;
-            if let Some(log) = &mut state.log {
+            if let Some(mut log) = state.log.take() {
                 let records = [memo.all().map(StateRecord::Memo), Some(StateRecord::Distrust)];
                 let payloads: Vec<Vec<u8>> =
                     records.into_iter().flatten().filter_map(|record| encode(&record).ok()).collect();
-                let (writer, _) = log.lock()?;
-                writer.replace(payloads.iter().map(Vec::as_slice))?;
+                let (writer, news) = log.lock()?;
+                if writer.is_empty() || !writer.lost() {
+                    writer.replace(payloads.iter().map(Vec::as_slice))?;
+                } else {
+                    // Another process mended it meanwhile, and went on.
+                    drop(writer);
+                    state.take_in(false, news);
+                }
+                state.birth = log.birth();
+                state.log = Some(log);
             }
         }
         Ok((state, memo, trouble))
@@ -164,20 +178,45 @@ impl State {
     }
 
     fn append(&mut self, record: StateRecord) -> io::Result<()> {
-        if let Some(log) = &mut self.log {
-            let payload = encode(&record)?;
-            let (mut writer, news) = log.lock()?;
-            let written = writer.append(&payload);
-            drop(writer);
-            self.take_in(news);
-            written?;
-        }
+        self.write(&record)?;
         self.records += 1;
         self.remember(record);
         Ok(())
     }
 
-    fn take_in(&mut self, news: Vec<Vec<u8>>) {
+    /// Appends a record; takes in what other processes appended before it.
+    fn write(&mut self, record: &StateRecord) -> io::Result<()> {
+        let payload = encode(record)?;
+        let distrust = encode(&StateRecord::Distrust)?;
+        let Some(mut log) = self.log.take() else { return Ok(()) };
+        let done = self.write_to(&mut log, &distrust, &payload);
+        self.birth = log.birth();
+        self.log = Some(log);
+        done
+    }
+
+    fn write_to(&mut self, log: &mut Log, distrust: &[u8], payload: &[u8]) -> io::Result<()> {
+        let (mut writer, news) = log.lock()?;
+        self.take_in(writer.lost(), news);
+        if self.owes_distrust {
+            if let Err(error) = writer.append(distrust) {
+                // Nobody may take what is there for all there was.
+                writer.wipe()?;
+                return Err(error);
+            }
+            self.owes_distrust = false;
+        }
+        writer.append(payload)
+    }
+
+    /// Takes in what other processes recorded; if the log was `lost`, nothing else is known.
+    fn take_in(&mut self, lost: bool, news: Vec<Vec<u8>>) {
+        if lost {
+            self.last.clear();
+            self.incarnations.clear();
+            self.distrust = true;
+            self.owes_distrust = true;
+        }
         for payload in news {
             self.records += 1;
             if let Ok(record) = postcard::from_bytes(&payload) {
@@ -186,17 +225,19 @@ impl State {
         }
     }
 
-    /// Takes in what other processes recorded meanwhile.
+    /// Takes in what other processes recorded meanwhile, if anything was.
     ///
     /// # Errors
     /// The log can't be read.
     pub fn refresh(&mut self) -> io::Result<()> {
-        if let Some(log) = &mut self.log {
-            let (writer, news) = log.lock()?;
-            drop(writer);
-            self.take_in(news);
+        if !self.log.as_ref().is_some_and(Log::has_news) {
+            return Ok(());
         }
-        Ok(())
+        let Some(mut log) = self.log.take() else { return Ok(()) };
+        let locked = log.lock().map(|(writer, news)| self.take_in(writer.lost(), news));
+        self.birth = log.birth();
+        self.log = Some(log);
+        locked
     }
 
     /// The last that is known of `node`.
@@ -213,17 +254,21 @@ impl State {
         }
     }
 
-    /// Before `node` runs: its last result no longer counts, come what may.
+    /// Before `node` runs: its last result no longer counts, come what may. `keyless`: it runs
+    /// without a key.
     ///
     /// # Errors
     /// It can't be written; then `node` must not be recorded either.
-    pub fn invalidate(&mut self, node: &str) -> io::Result<()> {
-        let owned = match self.last.get(node) {
-            Some(Last::Dirty { .. }) => return Ok(()),
-            Some(Last::Good(recorded)) => recorded.outputs.clone(),
-            None => Manifest::default(),
+    pub fn invalidate(&mut self, node: &str, keyless: bool) -> io::Result<()> {
+        let (owned, keyless) = match self.last.get(node) {
+            Some(Last::Dirty { keyless: known, .. }) if *known || !keyless => return Ok(()),
+            Some(Last::Dirty { owned, .. }) => (owned.clone(), keyless),
+            Some(Last::Good(recorded)) => (recorded.outputs.clone(), keyless),
+            // What never was recorded has nothing to contradict.
+            None if keyless => return Ok(()),
+            None => (Manifest::default(), keyless),
         };
-        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned } })
+        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned, keyless } })
     }
 
     /// Forgets everything, on disk too: where an invalidation can't be written (no space), nothing
@@ -232,13 +277,14 @@ impl State {
     /// # Errors
     /// Not even that can be done.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.last.clear();
-        self.incarnations.clear();
-        self.distrust = true;
-        match &mut self.log {
-            Some(log) => log.lock()?.0.wipe(),
-            None => Ok(()),
+        self.take_in(true, vec![]);
+        // What is left of the old incarnations is in keys: none of them may come back.
+        self.birth = new_id(&self.birth);
+        if let Some(log) = &mut self.log {
+            log.lock()?.0.wipe()?;
+            self.birth = log.birth();
         }
+        Ok(())
     }
 
     /// `node` succeeded.
@@ -266,11 +312,7 @@ impl State {
     /// # Errors
     /// It can't be written; then the reset must not begin, unless nothing is remembered at all.
     pub fn reincarnate(&mut self, reset: &str) -> io::Result<()> {
-        let mut hasher = Hasher::new();
-        hasher.update(self.incarnation(reset).as_bytes());
-        hasher.update(&fresh_random());
-        let mut id = [0; 16];
-        id.copy_from_slice(&hasher.finish().as_bytes()[..16]);
+        let id = new_id(self.incarnation(reset).as_bytes());
         self.append(StateRecord::Incarnation { reset: reset.into(), id })
     }
 
@@ -279,37 +321,29 @@ impl State {
     /// # Errors
     /// Writing fails; nothing is lost but speed.
     pub fn keep_memo(&mut self, memo: &Memo) -> io::Result<()> {
-        let Some(log) = &mut self.log else { return Ok(()) };
-        let Some(news) = memo.take_news() else { return Ok(()) };
-        let (mut writer, others) = log.lock()?;
-        let long = writer.len() + news.len() as u64;
-        if long < COMPACT_AT || long < self.loaded_bytes.max(COMPACT_AT) * 2 && self.records < 50_000 {
-            writer.append(&encode(&StateRecord::Memo(news))?)?;
-            drop(writer);
-            self.take_in(others);
+        if self.log.is_none() {
             return Ok(());
         }
-        drop(writer);
-        self.take_in(others);
+        let Some(news) = memo.take_news() else { return Ok(()) };
+        let long = self.log.as_ref().map_or(0, Log::len) + news.len() as u64;
+        if long < COMPACT_AT || long < self.loaded_bytes.max(COMPACT_AT) * 2 && self.records < 50_000 {
+            return self.write(&StateRecord::Memo(news));
+        }
         self.compact(memo)
     }
 
-    fn compact(&mut self, memo: &Memo) -> io::Result<()> {
+    pub(super) fn compact(&mut self, memo: &Memo) -> io::Result<()> {
+        let Some(mut log) = self.log.take() else { return Ok(()) };
+        let done = self.compact_to(&mut log, memo);
+        self.birth = log.birth();
+        self.log = Some(log);
+        done
+    }
+
+    fn compact_to(&mut self, log: &mut Log, memo: &Memo) -> io::Result<()> {
         let mut payloads = Vec::new();
-        let Some(log) = &mut self.log else { return Ok(()) };
         let (writer, news) = log.lock()?;
-        for payload in news {
-            if let Ok(record) = postcard::from_bytes(&payload) {
-                match record {
-                    StateRecord::Last { node, last } => drop(self.last.insert(node.into(), last)),
-                    StateRecord::Incarnation { reset, id } => {
-                        self.incarnations.insert(reset.into(), id);
-                    }
-                    StateRecord::Distrust => self.distrust = true,
-                    StateRecord::Memo(_) => {}
-                }
-            }
-        }
+        self.take_in(writer.lost(), news);
         if let Some(batch) = memo.all() {
             payloads.push(encode(&StateRecord::Memo(batch))?);
         }
@@ -322,7 +356,9 @@ impl State {
         for (node, last) in &self.last {
             payloads.push(encode(&StateRecord::Last { node: (&**node).into(), last: last.clone() })?);
         }
-        writer.replace(payloads.iter().map(Vec::as_slice))
+        writer.replace(payloads.iter().map(Vec::as_slice))?;
+        self.owes_distrust = false;
+        Ok(())
     }
 }
 
@@ -332,6 +368,16 @@ fn encode(record: &StateRecord) -> io::Result<Vec<u8>> {
 
 fn hex(id: &[u8; 16]) -> String {
     id.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Random, and different from all that went before.
+fn new_id(before: &[u8]) -> [u8; 16] {
+    let mut hasher = Hasher::new();
+    hasher.update(before);
+    hasher.update(&fresh_random());
+    let mut id = [0; 16];
+    id.copy_from_slice(&hasher.finish().as_bytes()[..16]);
+    id
 }
 
 fn fresh_random() -> [u8; 32] {

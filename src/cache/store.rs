@@ -101,7 +101,8 @@ impl Store {
         }
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
+    /// Where a blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.to_hex();
         self.cas.join(&hex[..2]).join(&hex[2..])
     }
@@ -123,7 +124,7 @@ impl Store {
     /// Reading or writing fails (no space).
     pub fn put_file(&self, path: &Path, digest: &Digest) -> io::Result<bool> {
         let target = self.blob_path(digest);
-        if target.is_file() {
+        if self.holds(digest) {
             return Ok(true);
         }
         let mut from = File::open(path)?;
@@ -135,31 +136,29 @@ impl Store {
         Ok(true)
     }
 
-    /// Stores the finished log at `path`, by a hard link where that is possible: nobody writes to
-    /// it any more.
+    /// Whether a blob is there with the content it is named after. Reads it.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        File::open(self.blob_path(digest))
+            .and_then(|mut file| copy_hashing(&mut file, &mut io::sink()))
+            .is_ok_and(|(found, _)| found == *digest)
+    }
+
+    /// Stores the finished log at `path`. A copy, not a link: what happens to a run's folder must
+    /// not reach the store.
     ///
     /// # Errors
     /// Reading or writing fails.
     pub fn put_log(&self, path: &Path) -> io::Result<Digest> {
         let (digest, _) = copy_hashing(&mut File::open(path)?, &mut io::sink())?;
-        let target = self.blob_path(&digest);
-        if target.is_file() {
-            return Ok(digest);
-        }
-        std::fs::create_dir_all(target.parent().unwrap_or(&self.cas))?;
-        if std::fs::hard_link(path, &target).is_err() && !self.put_file(path, &digest)? {
-            return Err(io::Error::other("the log changed while it was stored"));
-        }
-        Ok(digest)
+        if self.put_file(path, &digest)? { Ok(digest) } else { Err(io::Error::other("the log changed while it was stored")) }
     }
 
-    /// Puts the blob `digest` at `to`, by a hard link where that is possible: for reading only.
+    /// Copies the blob `digest` to a new file at `to`.
     ///
     /// # Errors
     /// It is not there, or `to` can't be written.
     pub fn lend_blob(&self, digest: &Digest, to: &Path) -> io::Result<()> {
-        let from = self.blob_path(digest);
-        std::fs::hard_link(&from, to).or_else(|_| std::fs::copy(&from, to).map(drop))
+        io::copy(&mut File::open(self.blob_path(digest))?, &mut File::create(to)?).map(drop)
     }
 
     /// Stores bytes.
@@ -169,7 +168,7 @@ impl Store {
     pub fn put_bytes(&self, bytes: &[u8]) -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         let target = self.blob_path(&digest);
-        if !target.is_file() {
+        if !self.holds(&digest) {
             let (file, _) = self.write_temporary(&target, &mut &bytes[..])?;
             persist(file, &target)?;
         }
@@ -218,9 +217,18 @@ impl Store {
     /// The result under `key`: this workspace's, and if `ask_shared`, the shared folder's.
     pub fn result(&self, key: &Digest, ask_shared: bool) -> Found<StoredResult> {
         let here = read_result(&Self::result_path(&self.results, key));
-        match (&here, &self.shared) {
-            (Found::No, Some(shared)) if ask_shared => read_result(&Self::result_path(shared, key)),
+        let found = match (&here, &self.shared) {
+            (OnDisk::No, Some(shared)) if ask_shared => read_result(&Self::result_path(shared, key)),
             _ => here,
+        };
+        match found {
+            OnDisk::Yes(result) if result.recorded.key != *key => {
+                let _ = self.remove_result(key);
+                Found::Bad(Problem(format!("cached result `{}` is that of another key", key.short())))
+            }
+            OnDisk::Yes(result) => Found::Yes(*result),
+            OnDisk::No => Found::No,
+            OnDisk::Newer(problem) | OnDisk::Bad(problem) => Found::Bad(problem),
         }
     }
 
@@ -230,8 +238,8 @@ impl Store {
     /// Writing fails.
     pub fn put_result(&self, key: &Digest, result: &StoredResult, share: bool) -> io::Result<()> {
         let body = serde_json::to_vec(result).map_err(io::Error::other)?;
-        let mut data =
-            format!("{MAGIC} {FORMAT} {} {:08x}\n", body.len(), crc32fast::hash(&body)).into_bytes();
+        let start = format!("{MAGIC} {FORMAT} {}", body.len());
+        let mut data = format!("{start} {:08x}\n", checksum(&start, &body)).into_bytes();
         data.extend_from_slice(&body);
         let shared = self.shared.as_ref().filter(|_| share);
         for folder in std::iter::once(&self.results).chain(shared) {
@@ -295,10 +303,10 @@ impl Store {
         for (path, _, _) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
             verified.results += 1;
             let why = match read_result(&path) {
-                Found::Yes(result) => missing_blob(self, &result.recorded.outputs)
+                OnDisk::Yes(result) => missing_blob(self, &result.recorded.outputs)
                     .map(|output| format!("its output `{output}` is not in the store")),
-                Found::No => None,
-                Found::Bad(Problem(why)) => Some(why),
+                OnDisk::No | OnDisk::Newer(_) => None,
+                OnDisk::Bad(Problem(why)) => Some(why),
             };
             if let Some(why) = why {
                 let _ = std::fs::remove_file(&path);
@@ -309,8 +317,9 @@ impl Store {
     }
 
     /// Removes results not written or used for `max_age`, then the oldest results until the rest
-    /// holds at most `max_bytes` of blobs, then every blob that no result names. Returns results
-    /// and blobs removed, and the bytes freed.
+    /// holds at most `max_bytes` of blobs, then every blob that no result names. A newer version's
+    /// results stay, and so do all blobs then: which of them it names is not known. Returns
+    /// results and blobs removed, and the bytes freed.
     ///
     /// # Errors
     /// Removing fails.
@@ -318,12 +327,17 @@ impl Store {
         let now = SystemTime::now();
         let mut kept: Vec<(SystemTime, PathBuf, BTreeSet<(Digest, u64)>)> = Vec::new();
         let (mut results_removed, mut blobs_removed, mut freed) = (0, 0, 0);
+        let mut all_known = true;
         for (path, length, modified) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
             let too_old = max_age
                 .is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
             let result = match read_result(&path) {
-                Found::Yes(result) if !too_old => result,
-                _ => {
+                OnDisk::Yes(result) if !too_old => result,
+                OnDisk::Newer(_) => {
+                    all_known = false;
+                    continue;
+                }
+                OnDisk::Yes(_) | OnDisk::No | OnDisk::Bad(_) => {
                     let _ = std::fs::remove_file(&path);
                     results_removed += 1;
                     freed += length;
@@ -358,7 +372,7 @@ impl Store {
             total += more;
             live.extend(blobs.into_iter().map(|(digest, _)| digest));
         }
-        for (path, length, _) in files(&self.cas) {
+        for (path, length, _) in files(&self.cas).into_iter().filter(|_| all_known) {
             if blob_name(&path).is_none_or(|name| !live.contains(&name)) {
                 std::fs::remove_file(&path)?;
                 blobs_removed += 1;
@@ -424,43 +438,67 @@ fn shown(path: &Path) -> String {
     format!("{}{}", folder.unwrap_or_default(), name.unwrap_or_default())
 }
 
-fn read_result(path: &Path) -> Found<StoredResult> {
+/// What is in a result's file.
+enum OnDisk {
+    Yes(Box<StoredResult>),
+    No,
+    /// It is left to that version.
+    Newer(Problem),
+    /// It is removed.
+    Bad(Problem),
+}
+
+fn read_result(path: &Path) -> OnDisk {
     let data = match std::fs::read(path) {
         Ok(data) => data,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Found::No,
-        Err(error) => return Found::Bad(Problem(format!("failed to read a cached result: {error}"))),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return OnDisk::No,
+        Err(error) => return OnDisk::Bad(Problem(format!("failed to read a cached result: {error}"))),
+    };
+    let problem = |what: &str| {
+        let name = shown(path);
+        Problem(format!("cached result `{}` {what}", name.get(..12).unwrap_or(&name)))
     };
     match parse_result(&data) {
-        Ok(result) => Found::Yes(result),
-        Err(why) => {
-            // A newer version's entry is left to it.
-            if why != NEWER {
-                let _ = std::fs::remove_file(path);
-            }
-            Found::Bad(Problem(format!("cached result `{}` {why}", &shown(path)[..12.min(shown(path).len())])))
+        Parsed::Good(result) => OnDisk::Yes(result),
+        Parsed::Newer => OnDisk::Newer(problem("was written by a newer version of weir")),
+        Parsed::Damaged => {
+            let _ = std::fs::remove_file(path);
+            OnDisk::Bad(problem("is damaged"))
         }
     }
 }
 
-const NEWER: &str = "was written by a newer version of weir";
+/// Over everything in the file but itself: a flipped version number must not pass for a newer one.
+fn checksum(start: &str, body: &[u8]) -> u32 {
+    let mut sum = crc32fast::Hasher::new();
+    sum.update(start.as_bytes());
+    sum.update(body);
+    sum.finalize()
+}
 
-fn parse_result(data: &[u8]) -> Result<StoredResult, &'static str> {
-    const DAMAGED: &str = "is damaged";
-    let line_end = data.iter().take(64).position(|byte| *byte == b'\n').ok_or(DAMAGED)?;
-    let line = std::str::from_utf8(&data[..line_end]).map_err(|_| DAMAGED)?;
-    let body = &data[line_end + 1..];
-    let mut words = line.split(' ');
-    let mut next = || words.next().ok_or(DAMAGED);
-    let (magic, format, length, sum) = (next()?, next()?, next()?, next()?);
-    let whole = magic == MAGIC
-        && length.parse() == Ok(body.len())
-        && u32::from_str_radix(sum, 16) == Ok(crc32fast::hash(body));
-    if !whole {
-        return Err(DAMAGED);
-    }
-    match format.parse::<u32>() {
-        Ok(FORMAT) => serde_json::from_slice(body).map_err(|_| DAMAGED),
-        Ok(newer) if newer > FORMAT => Err(NEWER),
-        _ => Err(DAMAGED),
+enum Parsed {
+    Good(Box<StoredResult>),
+    Newer,
+    Damaged,
+}
+
+fn parse_result(data: &[u8]) -> Parsed {
+    let parts = || {
+        let line_end = data.iter().take(64).position(|byte| *byte == b'\n')?;
+        let (start, sum) = std::str::from_utf8(&data[..line_end]).ok()?.rsplit_once(' ')?;
+        let body = &data[line_end + 1..];
+        let mut words = start.split(' ');
+        let (magic, format, length) = (words.next()?, words.next()?, words.next()?);
+        let whole = magic == MAGIC
+            && length.parse() == Ok(body.len())
+            && u32::from_str_radix(sum, 16) == Ok(checksum(start, body));
+        Some((format.parse::<u32>().ok().filter(|_| whole)?, body))
+    };
+    match parts() {
+        Some((FORMAT, body)) => {
+            serde_json::from_slice(body).map_or(Parsed::Damaged, |result| Parsed::Good(Box::new(result)))
+        }
+        Some((newer, _)) if newer > FORMAT => Parsed::Newer,
+        _ => Parsed::Damaged,
     }
 }

@@ -4,8 +4,8 @@ use super::environment::Declared;
 use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
-use crate::fingerprint::digest_file;
-use crate::model::{Digest, FailReason, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
+use crate::fingerprint::{Stat, digest_file};
+use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
 use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending, Seen};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
@@ -49,7 +49,7 @@ impl CommandNode {
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
             observes: !task.requires.is_empty() || !task.probes.is_empty(),
-            reset: task.reset.is_some(),
+            reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
             locks: task.locks.iter().map(|lock| lock.value.clone()).collect(),
             interactive: task.interactive,
@@ -185,7 +185,7 @@ impl CommandNode {
             message: format!("required program `{name}` is not found"),
             help: Some("install it, or put its folder on PATH".into()),
         })?;
-        let known_as = (program.clone(), dir.clone());
+        let known_as = (program.clone(), fingerprint_of(&program, &dir, &env));
         let lock = || context.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = lock().get(&known_as) {
             return Ok(known.clone());
@@ -246,6 +246,19 @@ fn why_always(task: &Task) -> Option<Reason> {
     }
 }
 
+/// What a program's answer may depend on, within a run: its file, the folder, the environment.
+fn fingerprint_of(program: &Path, dir: &Path, env: &[(OsString, OsString)]) -> Digest {
+    let mut hasher = Hasher::new();
+    let stat = std::fs::metadata(program).map(|metadata| Stat::of(&metadata));
+    hasher.field(format!("{stat:?}").as_bytes());
+    hasher.field(dir.as_os_str().as_encoded_bytes());
+    for (name, value) in env.iter().filter(|(name, _)| name != "WEIR_TASK") {
+        hasher.field(name.as_encoded_bytes());
+        hasher.field(value.as_encoded_bytes());
+    }
+    hasher.finish()
+}
+
 fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
     which::which_in(name, path, dir).ok()
 }
@@ -258,6 +271,8 @@ impl Node for CommandNode {
     fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason> {
         let task = &self.task;
         let mut define = |name: &str, value: &str| sink.part(PartKind::Definition, name, KeyValue::Text(value));
+        // The command sees it, as `$0` and `$WEIR_TASK`.
+        define("task", self.facts.name.as_str());
         match &task.action {
             Action::Shell(texts) => {
                 for (index, text) in texts.iter().enumerate() {

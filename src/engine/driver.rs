@@ -346,9 +346,11 @@ impl Driver<'_> {
 
     fn upstream(&self, id: NodeId) -> Upstream {
         let data = &self.plan.nodes[id.index()].data;
-        Upstream::of(data.iter().filter_map(|before| {
-            let left = self.ledger.pages[before.index()].left.clone()?;
-            Some((self.names[before.index()].clone(), left))
+        Upstream::of(data.iter().map(|before| {
+            let name = self.names[before.index()].clone();
+            // Of one that ended and left nothing on record, nobody knows what it did.
+            let left = self.ledger.pages[before.index()].left.clone();
+            (name.clone(), left.unwrap_or(Left::Unknown(name)))
         }))
     }
 
@@ -418,6 +420,7 @@ impl Driver<'_> {
     fn take_over(&mut self, id: NodeId, recorded: crate::cache::Recorded) {
         let page = self.ledger.page(id);
         page.left = Some(Left::Digest(recorded.left));
+        page.outputs = Some(recorded.outputs.digest());
         page.key = Some(recorded.key);
         page.recorded = Some(recorded);
     }
@@ -431,8 +434,30 @@ impl Driver<'_> {
             run_dir: self.folder.path.clone(),
             cancel: self.cancel_of(id),
             redactor: self.redactor.clone(),
+            relied_on: self.relied_on(id),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
         }
+    }
+
+    /// The declared outputs of its data dependencies, as they were left.
+    fn relied_on(&self, id: NodeId) -> Vec<(NodeId, Digest)> {
+        let mut all = Vec::new();
+        let mut stack = self.plan.nodes[id.index()].data.clone();
+        let mut seen = std::collections::BTreeSet::new();
+        while let Some(before) = stack.pop() {
+            if !seen.insert(before) {
+                continue;
+            }
+            let node = &self.plan.nodes[before.index()];
+            if !node.node.facts().acts {
+                stack.extend(&node.data);
+            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs
+                && !node.node.facts().effects.patterns().is_empty()
+            {
+                all.push((before, outputs));
+            }
+        }
+        all
     }
 
     fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
@@ -495,16 +520,13 @@ impl Driver<'_> {
         page.parts = report.parts;
         page.log_bytes += report.log_bytes;
         page.left = report.left;
+        page.outputs = report.outputs;
         let attempt = page.attempts;
         if let Some(recorded) = report.found {
             page.attempts = 0;
             self.take_over(id, recorded);
         }
-        if let Ending::Failed { reason, warn, retry } = &report.ending {
-            if *warn {
-                // Its dependents go on, and nobody knows what it left.
-                self.ledger.page(id).left = Some(Left::Unknown(self.names[id.index()].clone()));
-            }
+        if let Ending::Failed { reason, retry, .. } = &report.ending {
             if *retry && attempt < attempts && self.interrupts == 0 {
                 let message = reason.describe();
                 let base = self.plan.nodes[id.index()].node.facts().retry.backoff;
@@ -669,6 +691,7 @@ struct Work {
     run_dir: std::path::PathBuf,
     cancel: watch::Receiver<Cancel>,
     redactor: Redactor,
+    relied_on: Vec<(NodeId, Digest)>,
     live: bool,
 }
 
@@ -683,6 +706,11 @@ impl Work {
             cancel: self.cancel.clone(),
             redactor: self.redactor.clone(),
             messages: sender.clone(),
+            relied_on: self
+                .relied_on
+                .iter()
+                .map(|(id, left)| (&self.plan.nodes[id.index()], *left))
+                .collect(),
             live: self.live,
         }
     }

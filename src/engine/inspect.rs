@@ -101,6 +101,6 @@ fn taint(node: &crate::graph::PlanNode) -> Option<Left> {
     let unknown = facts.always.is_some()
         && facts.effects == crate::node::Effects::Unknown
         && !facts.reports_state
-        && !facts.reset;
+        && facts.reset.is_none();
     unknown.then(|| Left::Unknown(facts.name.clone()))
 }

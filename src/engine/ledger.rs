@@ -12,6 +12,8 @@ use std::time::Duration;
 pub struct Page {
     /// What it left, once it ended well.
     pub left: Option<Left>,
+    /// Digest of its declared outputs, as it left them or as they were found.
+    pub outputs: Option<Digest>,
     /// Its key.
     pub key: Option<Digest>,
     /// The parts of its key, where it was recorded in this run.

@@ -9,10 +9,11 @@
 //!    └──────▶ Skipped         │ Done ◀───────────────┼─┼────────────────────┤
 //!                             └─────▶ Failed ◀───────┼─┴─▶ Skipped          └──▶ Failed
 //! ```
+//! A queued node that has failed before, and gets no further attempt, has failed.
 
 use crate::config::When;
 use crate::model::{FailReason, NodeId, SkipReason};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
 /// What the scheduler knows of a node.
@@ -120,6 +121,7 @@ impl NodeState {
                 | (Waiting { .. } | Checking | Queued { .. }, Skipped(_))
                 | (Checking, Queued { attempt: 1 } | Done(_) | Failed { .. })
                 | (Queued { .. }, Running { .. })
+                | (Queued { attempt: 2.. }, Failed { .. })
                 | (Running { .. }, Done(_) | Failed { .. } | Queued { .. })
         )
     }
@@ -221,12 +223,17 @@ pub struct Scheduler {
     states: Vec<NodeState>,
     dependents: Vec<Vec<NodeId>>,
     started: Vec<bool>,
+    /// How the last attempt of those that wait for another one failed, and whether as a warning.
+    retried: BTreeMap<NodeId, (FailReason, bool)>,
+    /// Nodes that have ended and whose dependents have not been told yet.
+    ended: VecDeque<NodeId>,
     /// Waiting for a slot, best first: (priority, node).
     queue: BTreeSet<(std::cmp::Reverse<u64>, NodeId)>,
     locks_held: BTreeSet<String>,
     running: usize,
     exclusive_running: bool,
     unfinished: usize,
+    complete: bool,
     stage: Stage,
     rules: Rules,
     /// The node that failed first.
@@ -248,7 +255,10 @@ impl Scheduler {
         }
         Self {
             unfinished: nodes.len(),
+            complete: false,
             started: vec![false; nodes.len()],
+            retried: BTreeMap::new(),
+            ended: VecDeque::new(),
             nodes,
             states,
             dependents,
@@ -290,9 +300,6 @@ impl Scheduler {
                 for index in 0..self.nodes.len() {
                     self.advance(NodeId(index as u32), &mut effects);
                 }
-                if self.nodes.is_empty() {
-                    effects.push(Effect::Complete);
-                }
             }
             Input::Checked(node, verdict) => self.checked(node, verdict, &mut effects),
             Input::Ended(node, ending) => self.ended(node, ending, &mut effects),
@@ -300,7 +307,24 @@ impl Scheduler {
             Input::Kill => self.stage = self.stage.max(Stage::Killed),
         }
         self.fill(&mut effects);
+        self.spread(&mut effects);
+        if self.unfinished == 0 && !std::mem::replace(&mut self.complete, true) {
+            effects.push(Effect::Complete);
+        }
         effects
+    }
+
+    /// Tells the dependents of what has ended. A list and no recursion: a chain may be long. None
+    /// of them gets into the queue by this: a check comes first.
+    fn spread(&mut self, effects: &mut Vec<Effect>) {
+        while let Some(node) = self.ended.pop_front() {
+            for dependent in self.dependents[node.index()].clone() {
+                if let NodeState::Waiting { pending } = self.states[dependent.index()] {
+                    self.set(dependent, NodeState::Waiting { pending: pending - 1 }, effects);
+                    self.advance(dependent, effects);
+                }
+            }
+        }
     }
 
     /// The one place where a state changes.
@@ -312,15 +336,7 @@ impl Scheduler {
         if is_final {
             effects.push(Effect::Finished(node));
             self.unfinished -= 1;
-            for dependent in self.dependents[node.index()].clone() {
-                if let NodeState::Waiting { pending } = self.states[dependent.index()] {
-                    self.set(dependent, NodeState::Waiting { pending: pending - 1 }, effects);
-                    self.advance(dependent, effects);
-                }
-            }
-            if self.unfinished == 0 {
-                effects.push(Effect::Complete);
-            }
+            self.ended.push_back(node);
         }
     }
 
@@ -332,7 +348,14 @@ impl Scheduler {
         let plan = &self.nodes[node.index()];
         let cleanup = !plan.triggers.is_empty();
         let due = !cleanup || plan.triggers.iter().any(|(of, when)| self.is_due(*of, *when));
-        let blocked = plan.hard.iter().find_map(|before| self.blocked_by(*before));
+        let mut in_the_way = plan.hard.iter().filter_map(|before| self.blocked_by(*before));
+        // That something failed says more than that something else was stopped.
+        let blocked = match in_the_way.next() {
+            Some(first) if !matches!(first, Skip::Blocked(_)) => {
+                in_the_way.find(|skip| matches!(skip, Skip::Blocked(_))).or(Some(first))
+            }
+            first => first,
+        };
         let skip = if due { self.stops(cleanup) } else { Some(Skip::NotNeeded) };
         let skip = match skip {
             // What is in the way says more than that nothing starts.
@@ -407,8 +430,13 @@ impl Scheduler {
         let again = attempt < plan.attempts && self.stops(!plan.triggers.is_empty()).is_none();
         match ending {
             Ending::Ran => self.set(node, NodeState::Done(Done::Ran), effects),
-            Ending::Found(done) => self.set(node, NodeState::Done(done), effects),
-            Ending::Failed { retry: true, .. } if again => {
+            Ending::Found(done) => {
+                // Another process's command, not this run's: nothing to clean up after.
+                self.started[node.index()] = attempt > 1;
+                self.set(node, NodeState::Done(done), effects);
+            }
+            Ending::Failed { retry: true, reason, warn } if again => {
+                self.retried.insert(node, (reason, warn));
                 self.set(node, NodeState::Queued { attempt: attempt + 1 }, effects);
                 self.queue.insert((std::cmp::Reverse(self.nodes[node.index()].priority), node));
             }
@@ -441,7 +469,10 @@ impl Scheduler {
             let NodeState::Queued { attempt } = self.states[node.index()] else { continue };
             if let Some(skip) = self.stops(!plan.triggers.is_empty()) {
                 self.queue.remove(&entry);
-                self.set(node, NodeState::Skipped(skip), effects);
+                match self.retried.remove(&node) {
+                    Some((reason, warn)) => self.fail(node, reason, warn, effects),
+                    None => self.set(node, NodeState::Skipped(skip), effects),
+                }
                 continue;
             }
             if self.exclusive_running || self.running >= self.rules.jobs {
@@ -459,6 +490,7 @@ impl Scheduler {
                 continue;
             }
             self.queue.remove(&entry);
+            self.retried.remove(&node);
             self.locks_held.extend(plan.locks.iter().cloned());
             self.running += 1;
             self.exclusive_running |= plan.exclusive;
@@ -474,3 +506,6 @@ impl Scheduler {
         (0..self.states.len() as u32).map(NodeId).filter(|node| !self.state(*node).is_final()).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -32,6 +32,10 @@ pub struct Services {
     state: Mutex<State>,
     machinery: OnceLock<Machinery>,
     programs: Programs,
+    /// What the guard keeps open for as long as it ends things.
+    held: OnceLock<std::fs::File>,
+    /// No guard of an earlier run is still ending things.
+    settled: std::sync::atomic::AtomicBool,
     _in_use: Option<Lock>,
 }
 
@@ -78,12 +82,21 @@ impl Services {
                 return (services, troubles);
             }
         };
-        match Store::open(place.weir(), shared) {
+        let opened = Store::open(place.weir(), shared).or_else(|error| {
+            let Some(shared) = shared else { return Err(error) };
+            troubles.push(Notice {
+                code: "no-shared-cache".into(),
+                message: format!("failed to open the shared cache in `{}`: {error}; it is not used", shared.display()),
+                help: Some("make that folder writable, or unset WEIR_CACHE_DIR".into()),
+            });
+            Store::open(place.weir(), None)
+        });
+        match opened {
             Ok(store) => services.store = Some(store),
             Err(error) => troubles.push(Notice {
                 code: "no-store".into(),
                 message: format!("failed to open the cache: {error}; results are not recorded"),
-                help: shared.map(|shared| format!("is `{}`, named by WEIR_CACHE_DIR, writable?", shared.display())),
+                help: None,
             }),
         }
         match State::open(&place.state()) {
@@ -140,6 +153,8 @@ impl Services {
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
             programs: Programs::default(),
+            held: OnceLock::new(),
+            settled: std::sync::atomic::AtomicBool::new(false),
             _in_use: None,
         }
     }
@@ -149,12 +164,40 @@ impl Services {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the guard keep `held` open, a handle on the run's lock.
+    pub fn hold(&self, held: std::fs::File) {
+        let _ = self.held.set(held);
+    }
+
+    /// Waits until what a killed weir left behind has ended; tells `waiting` for whom. `again`:
+    /// another process may have been killed since the last call. False: given up.
+    pub fn wait_for_the_dying(
+        &self,
+        again: bool,
+        mut waiting: impl FnMut(String),
+        give_up: impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        use std::sync::atomic::Ordering;
+        let Some(place) = &self.place else { return Ok(true) };
+        if self.settled.load(Ordering::Acquire) && !again {
+            return Ok(true);
+        }
+        while let Some((lock, holder)) = place.dying_run(&self.me) {
+            let tell = |_: &Holder| waiting(format!("what {holder} left behind to end"));
+            if Lock::take(&lock, LockKind::Shared, &self.me, tell, &give_up)?.is_none() {
+                return Ok(false);
+            }
+        }
+        self.settled.store(true, Ordering::Release);
+        Ok(true)
+    }
+
     /// The runtime and the guard; started now if this is the first call.
     fn machinery(&self) -> Result<&Machinery, ProcessError> {
         if let Some(machinery) = self.machinery.get() {
             return Ok(machinery);
         }
-        let started = Machinery::start()?;
+        let started = Machinery::start(self.held.get().and_then(|held| held.try_clone().ok()))?;
         if let Err(surplus) = self.machinery.set(started) {
             surplus.stop();
         }
@@ -200,7 +243,7 @@ impl Services {
 }
 
 impl Machinery {
-    fn start() -> Result<Self, ProcessError> {
+    fn start(held: Option<std::fs::File>) -> Result<Self, ProcessError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -213,7 +256,7 @@ impl Machinery {
                 let _ = runtime.block_on(stopped);
             })
             .map_err(|error| ProcessError::io("start a thread", &error))?;
-        let guard = Guard::start(&handle)?;
+        let guard = Guard::start_holding(&handle, held)?;
         Ok(Self { runtime: handle, guard, stop: Some(stop), thread: Some(thread) })
     }
 

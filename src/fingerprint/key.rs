@@ -1,6 +1,6 @@
 //! The key of a node, and the explanation of it: one traversal, two sinks.
 
-use super::walk::{Source, SourceKind, Sources};
+use super::walk::{Behind, Source, SourceKind, Sources};
 use crate::model::{Digest, FailReason, Hasher, KeyPart, KeySink, KeyValue, PartKind, TaskName};
 use crate::node::{Node, Observation, Outside};
 use rustc_hash::FxHashMap;
@@ -73,7 +73,11 @@ fn source_part(source: &Source, sink: &mut dyn KeySink) {
     match &source.kind {
         SourceKind::File { digest } => sink.part(PartKind::Source, path, KeyValue::Content(digest, executable)),
         SourceKind::Link { target, behind } => {
-            let (digest, mode) = behind.map_or((Digest::of(b""), "nothing or a folder"), |d| (d, executable));
+            let (digest, mode) = match behind {
+                Behind::File(digest) => (*digest, executable),
+                Behind::Folder => (Digest::of(b""), "a folder"),
+                Behind::Nothing => (Digest::of(b""), "nothing there"),
+            };
             let note = format!("symlink to {target}, {mode}");
             sink.part(PartKind::Source, path, KeyValue::Content(&digest, &note));
         }

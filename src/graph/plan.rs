@@ -479,17 +479,21 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let mut above = propagate(graph, &extra);
     loop {
         let mut grown = extra.clone();
-        for edges in &graph.edges {
+        for edges in graph.edges.iter().filter(|edges| !edges.sequence.is_empty()) {
             let mut carried: Vec<TaskIndex> = Vec::new();
+            let mut before: FxHashSet<TaskIndex> = FxHashSet::default();
             for step in &edges.sequence {
-                let inside: Vec<TaskIndex> = step.iter().flat_map(|edge| members(graph, edge.to)).collect();
-                for member in &inside {
-                    grown[*member].extend(carried.iter().copied().filter(|reset| reset != member));
+                // What a step needs comes after the steps before it, unless these need it too.
+                let needed = needed_by(graph, step.iter().map(|edge| edge.to));
+                let new: Vec<TaskIndex> = needed.difference(&before).copied().collect();
+                for task in &new {
+                    grown[*task].extend(carried.iter().copied().filter(|reset| reset != task));
                 }
-                for member in inside {
-                    carried.extend(&above[member]);
-                    carried.extend(tasks[member].reset.map(|_| member));
+                for task in &new {
+                    carried.extend(&above[*task]);
+                    carried.extend(tasks[*task].reset.map(|_| *task));
                 }
+                before.extend(needed);
             }
         }
         let next = propagate(graph, &grown);
@@ -498,6 +502,18 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
         }
         above = next;
     }
+}
+
+/// These tasks and all that they depend on.
+fn needed_by(graph: &Graph<'_>, tasks: impl Iterator<Item = TaskIndex>) -> FxHashSet<TaskIndex> {
+    let mut seen = FxHashSet::default();
+    let mut stack: Vec<TaskIndex> = tasks.collect();
+    while let Some(at) = stack.pop() {
+        if seen.insert(at) {
+            stack.extend(graph.edges[at].members().map(|edge| edge.to));
+        }
+    }
+    seen
 }
 
 /// A task, or the tasks in a group, however deep.

@@ -70,6 +70,7 @@ pub struct Log {
 pub struct Writer<'a> {
     log: &'a mut Log,
     lock: Flock<File>,
+    lost: bool,
 }
 
 struct Scan {
@@ -86,21 +87,13 @@ impl Log {
     /// # Errors
     /// The file can't be opened, read or created.
     pub fn open(path: &Path, format: u16) -> io::Result<Opened> {
-        let created = OpenOptions::new().read(true).write(true).create_new(true).open(path);
-        let (file, new) = match created {
-            Ok(file) => (file, true),
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                (OpenOptions::new().read(true).write(true).open(path)?, false)
-            }
-            Err(error) => return Err(error),
-        };
+        if !path.exists() {
+            create(path, format)?;
+        }
+        let file = OpenOptions::new().read(true).write(true).open(path)?;
         // Reading under the lock: no half-written append of another process is seen.
         let lock = lock(file.try_clone()?)?;
-        let mut data = read_all(&file)?;
-        if new && data.is_empty() {
-            data = header(format, new_birth());
-            file.write_all_at(&data, 0)?;
-        }
+        let data = read_all(&file)?;
         drop(lock);
         let (mut opened, seen) = parse(data, format);
         if !matches!(opened.trouble, Some(Trouble::Newer { .. })) {
@@ -123,30 +116,43 @@ impl Log {
         Ok(parse(data, format).0)
     }
 
+    /// Whether the file is another one, or another length, than when it was last looked at. Costs
+    /// one `stat`.
+    pub fn has_news(&self) -> bool {
+        match (std::fs::metadata(&self.path), self.file.metadata()) {
+            (Ok(there), Ok(open)) => there.ino() != open.ino() || there.len() != self.seen,
+            _ => true,
+        }
+    }
+
     /// Takes the exclusive lock, and returns the payloads that other processes appended since this
-    /// one last looked. None of them: nothing happened.
+    /// one last looked. None of them: nothing happened, or [`Writer::lost`].
     ///
     /// # Errors
-    /// Locking or reading fails.
+    /// Locking or reading fails; a newer version has taken the log over.
     pub fn lock(&mut self) -> io::Result<(Writer<'_>, Vec<Vec<u8>>)> {
-        let (held, replaced) = self.lock_current()?;
-        if self.seen == 0 {
-            // Damaged when opened: start afresh, unless another process did so meanwhile.
-            let data = read_all(&self.file)?;
-            match parse_header(&data) {
-                Some((_, _, birth)) if !scan(&data, HEADER).damaged && birth != self.birth && replaced => {
-                    self.birth = birth;
-                }
-                _ => {
+        let held = self.lock_current()?;
+        let length = self.file.metadata()?.len();
+        let lost = !self.is_known(length)?;
+        if lost {
+            // Begun anew by another process, damaged, or wiped.
+            let (found, _) = parse(read_all(&self.file)?, self.format);
+            match found.trouble {
+                None => (self.birth, self.seen) = (found.birth, HEADER as u64),
+                Some(Trouble::Damaged) => {
+                    if self.seen != 0 {
+                        self.birth = new_birth();
+                    }
+                    self.seen = 0;
                     self.file.set_len(0)?;
-                    self.file.write_all_at(&header(self.format, self.birth), 0)?;
+                }
+                Some(Trouble::Newer { .. }) => {
+                    return Err(io::Error::other("a newer version of weir has taken it over"));
                 }
             }
-            self.seen = HEADER as u64;
         }
-        let length = self.file.metadata()?.len();
         let mut news = Vec::new();
-        if length != self.seen {
+        if self.seen != 0 && length != self.seen {
             let data = read_all(&self.file)?;
             let from = usize::try_from(self.seen).unwrap_or(usize::MAX).min(data.len());
             let found = scan(&data, from);
@@ -156,20 +162,39 @@ impl Log {
                 self.file.set_len(self.seen)?;
             }
         }
-        Ok((Writer { log: self, lock: held }, news))
+        Ok((Writer { log: self, lock: held, lost }, news))
+    }
+
+    /// Whether the file is the one that was read up to `seen`, with no more than frames behind it.
+    fn is_known(&self, length: u64) -> io::Result<bool> {
+        if self.seen == 0 || length < self.seen {
+            return Ok(false);
+        }
+        let mut start = [0; HEADER];
+        self.file.read_exact_at(&mut start, 0)?;
+        Ok(parse_header(&start).is_some_and(|(_, _, birth)| birth == self.birth))
+    }
+
+    /// Its length in bytes when this process last looked.
+    pub const fn len(&self) -> u64 {
+        self.seen
+    }
+
+    /// The log's birth, as far as is known: new whenever something may have been lost.
+    pub const fn birth(&self) -> [u8; 16] {
+        self.birth
     }
 
     /// Locks the file that is at `path` now: another process may have replaced the one that is open.
-    fn lock_current(&mut self) -> io::Result<(Flock<File>, bool)> {
-        let mut replaced = false;
+    fn lock_current(&mut self) -> io::Result<Flock<File>> {
         loop {
             let held = lock(self.file.try_clone()?)?;
             match std::fs::metadata(&self.path) {
-                Ok(there) if there.ino() == self.file.metadata()?.ino() => return Ok((held, replaced)),
+                Ok(there) if there.ino() == self.file.metadata()?.ino() => return Ok(held),
                 Ok(_) => {
                     self.file = OpenOptions::new().read(true).write(true).open(&self.path)?;
-                    self.seen = HEADER as u64;
-                    replaced = true;
+                    // Written anew as a whole: all of it is to be read, unless none of it ever was.
+                    self.seen = self.seen.min(HEADER as u64);
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {
                     // The store was removed under us: begin a new one.
@@ -191,6 +216,9 @@ impl Writer<'_> {
     /// Writing fails (no space); the log is then as it was.
     pub fn append(&mut self, payload: &[u8]) -> io::Result<()> {
         let bytes = frame(payload)?;
+        if self.log.seen == 0 {
+            return self.begin(&bytes);
+        }
         let written = self
             .log
             .file
@@ -205,6 +233,27 @@ impl Writer<'_> {
         Ok(())
     }
 
+    /// The first frame together with the header: a log that was lost is never seen without what
+    /// its first frame says about that.
+    fn begin(&mut self, frame: &[u8]) -> io::Result<()> {
+        let mut data = header(self.log.format, self.log.birth);
+        data.extend_from_slice(frame);
+        let length = data.len() as u64;
+        data[32..HEADER].copy_from_slice(&committed(length));
+        if let Err(error) = self.log.file.write_all_at(&data, 0) {
+            let _ = self.log.file.set_len(0);
+            return Err(error);
+        }
+        self.log.seen = length;
+        Ok(())
+    }
+
+    /// Whether what was read before counts no longer: the log was wiped, damaged or removed, and is
+    /// empty now or another process's. What another process put there is among the news.
+    pub const fn lost(&self) -> bool {
+        self.lost
+    }
+
     /// Replaces the whole log by these frames, as one step.
     ///
     /// # Errors
@@ -217,7 +266,7 @@ impl Writer<'_> {
         let length = data.len() as u64;
         data[32..HEADER].copy_from_slice(&committed(length));
         let folder = self.log.path.parent().ok_or_else(|| io::Error::other("a log needs a folder"))?;
-        let mut fresh = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+        let mut fresh = super::atomic::temporary(folder)?;
         fresh.write_all(&data)?;
         self.log.file = fresh.persist(&self.log.path).map_err(|error| error.error)?;
         self.log.seen = length;
@@ -269,6 +318,18 @@ fn parse(data: Vec<u8>, format: u16) -> (Opened, u64) {
         return (opened(data, frames, new_birth(), Some(Trouble::Damaged)), 0);
     }
     (opened(data, frames, birth, None), end as u64)
+}
+
+/// Creates an empty log as one step: an empty file would pass for one that was wiped. Another
+/// process may have been faster.
+fn create(path: &Path, format: u16) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a log needs a folder"))?;
+    let mut fresh = super::atomic::temporary(folder)?;
+    fresh.write_all(&header(format, new_birth()))?;
+    match fresh.persist_noclobber(path) {
+        Err(error) if error.error.kind() != io::ErrorKind::AlreadyExists => Err(error.error),
+        _ => Ok(()),
+    }
 }
 
 fn lock(file: File) -> io::Result<Flock<File>> {
@@ -432,6 +493,24 @@ mod tests {
         writer.append(b"three").unwrap();
         drop(writer);
         assert_eq!(payloads(&Log::open(&path, 1).unwrap()), [b"both".to_vec(), b"three".to_vec()]);
+    }
+
+    #[test]
+    fn processes_that_create_it_at_once_find_nothing_wrong() {
+        for _ in 0..20 {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("log");
+            let births: Vec<[u8; 16]> = std::thread::scope(|scope| {
+                let open = || {
+                    let opened = Log::open(&path, 1).unwrap();
+                    assert_eq!(opened.trouble, None);
+                    opened.birth
+                };
+                let all: Vec<_> = (0..8).map(|_| scope.spawn(open)).collect();
+                all.into_iter().map(|thread| thread.join().unwrap()).collect()
+            });
+            assert!(births.windows(2).all(|pair| pair[0] == pair[1]));
+        }
     }
 
     #[test]

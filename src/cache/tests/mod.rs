@@ -1,0 +1,5 @@
+//! The room's tests: what the workspace remembers, what the store holds, what is restored.
+
+mod restoring;
+mod state;
+mod store;
