@@ -2,7 +2,7 @@
 
 use crate::config::{Diagnostic, Retry, Task};
 use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
-use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending};
+use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending, Seen};
 use crate::process::ProcessError;
 use std::path::Path;
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Node for GroupNode {
         vec![]
     }
 
-    fn obstacles(&self, _: &Path, _: &Outside) -> Vec<Diagnostic> {
+    fn obstacles(&self, _: &Path, _: &Outside, _: &mut Seen) -> Vec<Diagnostic> {
         vec![]
     }
 

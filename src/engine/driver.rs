@@ -9,7 +9,7 @@ use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler,
 use super::services::Services;
 use crate::cache::{Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
-use crate::fingerprint::Left;
+use crate::fingerprint::{InputError, Left};
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
 use crate::node::Cancel;
@@ -98,21 +98,45 @@ struct Driver<'a> {
     complete: bool,
 }
 
+/// A plan with what was read ahead for it, to be run at once.
+pub struct Prepared {
+    plan: Arc<Plan>,
+    ahead: Vec<Option<Ahead>>,
+    started: Instant,
+}
+
+impl Prepared {
+    /// Reads the sources and outputs of all cacheable nodes.
+    pub fn new(plan: Plan, services: &Services) -> Self {
+        let started = Instant::now();
+        let ahead = read_ahead(&plan, services);
+        Self { plan: Arc::new(plan), ahead, started }
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Why the sources of a node could not be read, as things are before anything has run.
+    pub fn unreadable(&self, node: usize) -> Option<&InputError> {
+        self.ahead.get(node)?.as_ref()?.sources.as_ref().err()
+    }
+}
+
 /// Runs a plan.
 pub fn run(
-    plan: Plan,
+    prepared: Prepared,
     services: Arc<Services>,
     folder: &RunFolder,
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let started = Instant::now();
-    let plan = Arc::new(plan);
+    let Prepared { plan, ahead, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
     services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
-    let ahead = read_ahead(&plan, &services);
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),

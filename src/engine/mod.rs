@@ -12,6 +12,6 @@ mod priority;
 pub mod scheduler;
 mod services;
 
-pub use driver::{Finish, Options, planned, run};
+pub use driver::{Finish, Options, Prepared, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use services::{Services, ServicesError, WorkspaceTrouble};
