@@ -106,7 +106,7 @@ impl Judge<'_> {
         }
         match self.look(node, &mut judgement, ahead) {
             Ok(decision) => judgement.decision = decision,
-            Err(reason) => judgement.decision = Decision::Fail(reason),
+            Err(reason) => judgement.decision = Decision::Fail(self.services.masked(reason)),
         }
         judgement
     }
@@ -229,7 +229,8 @@ impl Judge<'_> {
     /// # Errors
     /// An input of the definition can't be read.
     pub fn parts(&self, node: &PlanNode, judgement: &Judgement) -> Result<Vec<KeyPart>, FailReason> {
-        self.with_inputs(node, judgement, explain)
+        let salt = self.services.lock_state().salt();
+        self.with_inputs(node, judgement, |inputs| explain(inputs, &salt)).map(|parts| self.services.masked(parts))
     }
 
     fn look_up(
