@@ -149,8 +149,6 @@ fn damaged_state_under_unchanged_inputs() {
 fn damage_that_is_met_is_a_miss_with_one_warning() {
     for (what, damage) in DAMAGES {
         let ws = prepared();
-        let key = ws.run("-n all").says("would").out; // Nothing is written by looking.
-        drop(key);
         let result = result_of(&ws, "out");
         let data = fs::read(ws.path(&result)).unwrap();
         overwrite(&ws, &result, &damage(&data));
