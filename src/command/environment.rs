@@ -3,8 +3,9 @@
 use crate::config::Task;
 use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath, lossless};
 use crate::node::Outside;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Seen by every task, and in no key.
@@ -114,6 +115,17 @@ impl Declared {
             env.insert("PATH".into(), joined);
         }
         Ok(env.into_iter().map(|(name, value)| (name.into(), value)).collect())
+    }
+
+    /// The PATH of [`Declared::build`]; none where an `env_file` can't be read.
+    pub fn search_path<'a>(&self, root: &Path, outside: &'a Outside) -> Option<Cow<'a, OsStr>> {
+        if self.env_file.is_empty() && self.path.is_empty() && !self.set.contains_key("PATH") {
+            // Nothing of the task's own stands in the way.
+            return outside.vars.get("PATH").map(|path| Cow::Borrowed(path.as_os_str()));
+        }
+        let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
+        let env = self.build(root, outside, own).ok()?;
+        env.into_iter().find(|(name, _)| name == "PATH").map(|(_, path)| Cow::Owned(path))
     }
 
     fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {

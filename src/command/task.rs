@@ -5,12 +5,15 @@ use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
-use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending};
+use crate::model::{
+    Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
+};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,7 +28,7 @@ const PROBE_LIMIT: usize = 1 << 20;
 #[derive(Debug)]
 pub struct CommandNode {
     facts: Facts,
-    task: Task,
+    task: Arc<Task>,
     arguments: Vec<String>,
     environment: Declared,
     timeout: Duration,
@@ -64,7 +67,7 @@ impl CommandNode {
         Self {
             timeout: task.timeout.unwrap_or(timeout),
             arguments: instance.arguments.positional.clone(),
-            task: task.clone(),
+            task: Arc::clone(task),
             environment,
             facts,
         }
@@ -320,7 +323,7 @@ impl Node for CommandNode {
         self.environment.secrets(root, outside)
     }
 
-    fn obstacles(&self, root: &Path, outside: &Outside) -> Vec<Diagnostic> {
+    fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic> {
         let task = &self.task;
         let name = &self.facts.name;
         let mut found = Vec::new();
@@ -341,7 +344,7 @@ impl Node for CommandNode {
             return found;
         }
         let dir = self.dir(root);
-        if !dir.is_dir() {
+        if !seen.folder(&dir) {
             found.push(
                 Diagnostic::error(
                     "task::dir",
@@ -364,11 +367,10 @@ impl Node for CommandNode {
                 );
             }
         }
-        let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
-        let env = self.environment.build(root, outside, own).unwrap_or_default();
-        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        let path = self.environment.search_path(root, outside);
+        let path = path.as_deref();
         let mut missing = |code, at, program: &str, what: &str| {
-            if find_program(program, path.as_deref(), &dir).is_none() {
+            if !seen.program(program, path, &dir, || find_program(program, path, &dir).is_some()) {
                 found.push(
                     Diagnostic::error(code, at, format!("`{name}` {what} `{program}`, which is not found"))
                         .help("install it, or put its folder on PATH"),

@@ -4,11 +4,12 @@ use super::job::{Job, JobReport, log_name};
 use super::judge::{Ahead, Decision, Judge, Judgement, Upstream, look_ahead};
 use super::ledger::Ledger;
 use super::pool::Pool;
-use super::scheduler::{Done, Effect, Ending, Input, NodePlan, NodeState, Rules, Scheduler, Skip, Verdict};
+use super::priority::node_plans;
+use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
 use crate::cache::{Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
-use crate::fingerprint::Left;
+use crate::fingerprint::{InputError, Left};
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
 use crate::node::Cancel;
@@ -97,21 +98,45 @@ struct Driver<'a> {
     complete: bool,
 }
 
+/// A plan with what was read ahead for it, to be run at once.
+pub struct Prepared {
+    plan: Arc<Plan>,
+    ahead: Vec<Option<Ahead>>,
+    started: Instant,
+}
+
+impl Prepared {
+    /// Reads the sources and outputs of all cacheable nodes.
+    pub fn new(plan: Plan, services: &Services) -> Self {
+        let started = Instant::now();
+        let ahead = read_ahead(&plan, services);
+        Self { plan: Arc::new(plan), ahead, started }
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Why the sources of a node could not be read, as things are before anything has run.
+    pub fn unreadable(&self, node: usize) -> Option<&InputError> {
+        self.ahead.get(node)?.as_ref()?.sources.as_ref().err()
+    }
+}
+
 /// Runs a plan.
 pub fn run(
-    plan: Plan,
+    prepared: Prepared,
     services: Arc<Services>,
     folder: &RunFolder,
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let started = Instant::now();
-    let plan = Arc::new(plan);
+    let Prepared { plan, ahead, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
     services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
-    let ahead = read_ahead(&plan, &services);
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
@@ -171,45 +196,6 @@ fn watch_signals(
 
 fn rules(options: &Options) -> Rules {
     Rules { jobs: options.jobs.max(1) as usize, keep_going: options.keep_going }
-}
-
-/// What the scheduler needs to know, longest paths first by what tasks took last time.
-fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
-    let state = services.lock_state();
-    let mut plans: Vec<NodePlan> = plan
-        .nodes
-        .iter()
-        .map(|node| {
-            let facts = node.node.facts();
-            let took = match state.last(facts.name.as_str()) {
-                Some(Last::Good(recorded)) => recorded.duration_ms,
-                _ => 1000,
-            };
-            NodePlan {
-                hard: node.data.iter().chain(&node.order).copied().collect(),
-                soft: node.soft.clone(),
-                triggers: node.triggers.clone(),
-                locks: facts.locks.clone(),
-                exclusive: facts.interactive,
-                attempts: facts.retry.attempts.max(1),
-                priority: if facts.acts { took } else { 0 },
-                transparent: !facts.acts,
-            }
-        })
-        .collect();
-    drop(state);
-    // Each node stands after all it waits for, so that going backwards meets dependents first.
-    let own: Vec<u64> = plans.iter().map(|plan| plan.priority).collect();
-    for index in (0..plans.len()).rev() {
-        let below = plans[index].priority;
-        let befores: Vec<NodeId> = plans[index].hard.iter().chain(&plans[index].soft).copied().collect();
-        for before in befores {
-            let path = own[before.index()].saturating_add(below);
-            let known = &mut plans[before.index()].priority;
-            *known = path.max(*known);
-        }
-    }
-    plans
 }
 
 /// Reads sources and outputs of all cacheable nodes, on all cores.

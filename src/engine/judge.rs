@@ -4,8 +4,8 @@ use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
 use crate::fingerprint::{InputError, Selection, Stat, KeyInputs, Left, Sources, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
-use crate::model::{Digest, FailReason, KeyPart, Notice, Reason, TaskName};
-use crate::node::{Cancel, Effects, Observation};
+use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
+use crate::node::{Cancel, Effects};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -214,9 +214,7 @@ impl Judge<'_> {
         let dependencies: Vec<(&TaskName, Digest)> =
             judgement.upstream.left.iter().map(|(name, left)| (name, *left)).collect();
         make(&KeyInputs {
-            node: &*node.node,
-            root: &self.services.root,
-            outside: &self.services.outside,
+            define: &|sink| node.node.define(&self.services.root, &self.services.outside, sink),
             sources: &judgement.sources,
             observations: &judgement.observations,
             dependencies: &dependencies,

@@ -8,9 +8,10 @@ mod judge;
 mod ledger;
 mod pool;
 mod printer;
+mod priority;
 pub mod scheduler;
 mod services;
 
-pub use driver::{Finish, Options, planned, run};
+pub use driver::{Finish, Options, Prepared, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use services::{Services, ServicesError, WorkspaceTrouble};

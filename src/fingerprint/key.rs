@@ -1,10 +1,11 @@
 //! The key of a node, and the explanation of it: one traversal, two sinks.
 
 use super::walk::{Behind, Source, SourceKind, Sources};
-use crate::model::{Digest, FailReason, Hasher, KeyPart, KeySink, KeyValue, PartKind, TaskName};
-use crate::node::{Node, Observation, Outside};
+use crate::model::{Digest, FailReason, Hasher, KeyPart, KeySink, KeyValue, Observation, PartKind, TaskName};
 use rustc_hash::FxHashMap;
-use std::path::Path;
+
+/// Writes a node's definition and environment to a sink.
+pub type Define<'a> = dyn Fn(&mut dyn KeySink) -> Result<(), FailReason> + 'a;
 
 /// Version of the encoding; any change to what is hashed, or how, counts it up.
 const FORMAT: &str = "weir key 1";
@@ -21,12 +22,8 @@ pub enum Left {
 
 /// Everything that enters a key.
 pub struct KeyInputs<'a> {
-    /// The node: its definition and environment.
-    pub node: &'a dyn Node,
-    /// The workspace root.
-    pub root: &'a Path,
-    /// The environment weir was started with.
-    pub outside: &'a Outside,
+    /// Its definition and environment.
+    pub define: &'a Define<'a>,
     /// Its sources.
     pub sources: &'a Sources,
     /// Programs and probes.
@@ -46,7 +43,7 @@ impl KeyInputs<'_> {
         sink.part(PartKind::Format, "format", KeyValue::Text(FORMAT));
         let platform = concat_platform();
         sink.part(PartKind::Format, "platform", KeyValue::Text(&platform));
-        self.node.define(self.root, self.outside, sink)?;
+        (self.define)(sink)?;
         for source in &self.sources.0 {
             source_part(source, sink);
         }
