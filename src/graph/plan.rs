@@ -318,6 +318,10 @@ impl Builder<'_, '_> {
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
                 for other in by_task.get(waited).into_iter().flatten() {
+                    // What is here only to clean up after this node can't be waited for by it.
+                    if self.nodes[*other].is_cleanup() && self.closure([*other]).contains(&node) {
+                        continue;
+                    }
                     self.nodes[node].soft.push(NodeId(*other as u32));
                 }
             }
@@ -344,25 +348,35 @@ impl Builder<'_, '_> {
 
     /// A step, and all that only it needs, comes after the step before it.
     fn order_sequences(&mut self) {
-        for steps in std::mem::take(&mut self.sequences) {
+        let sequences = std::mem::take(&mut self.sequences);
+        // What is declared first, of all sequences: what they would only like must fit in.
+        for pair in sequences.iter().flat_map(|steps| steps.windows(2)) {
+            for (later, earlier) in pair[1].iter().flat_map(|later| pair[0].iter().map(move |earlier| (*later, *earlier))) {
+                self.put_after(later, earlier);
+            }
+        }
+        for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
-            for step in &steps {
+            for step in steps {
                 let needed = self.closure(step.iter().copied());
                 for node in needed.difference(&before).copied().collect::<Vec<_>>() {
                     for earlier in last {
-                        // Two sequences may pull in opposite directions beyond their own steps.
-                        if step.contains(&node) || !self.closure([*earlier]).contains(&node) {
-                            let id = NodeId(*earlier as u32);
-                            if !self.nodes[node].data.contains(&id) && !self.nodes[node].order.contains(&id) {
-                                self.nodes[node].order.push(id);
-                            }
+                        if !step.contains(&node) && !self.closure([*earlier]).contains(&node) {
+                            self.put_after(node, *earlier);
                         }
                     }
                 }
                 before.extend(needed);
                 last = step;
             }
+        }
+    }
+
+    fn put_after(&mut self, node: usize, earlier: usize) {
+        let id = NodeId(earlier as u32);
+        if !self.nodes[node].data.contains(&id) && !self.nodes[node].order.contains(&id) {
+            self.nodes[node].order.push(id);
         }
     }
 
