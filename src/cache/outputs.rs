@@ -185,6 +185,8 @@ pub struct Restore {
 pub enum RestoreError {
     /// The store does not hold this content (any more).
     NoBlob(WsPath),
+    /// The store held other content under its name; it was taken away.
+    Damaged(WsPath),
     /// It would write outside the workspace, or through a symlink that leads out of it.
     Outside(WsPath),
     /// Writing failed.
@@ -195,6 +197,7 @@ impl std::fmt::Display for RestoreError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NoBlob(path) => write!(f, "output `{path}` is no longer in the cache"),
+            Self::Damaged(path) => write!(f, "output `{path}` was damaged in the cache"),
             Self::Outside(path) => write!(f, "output `{path}` lies behind a symlink that leads out of the workspace"),
             Self::Write(path, error) => write!(f, "failed to restore output `{path}`: {error}"),
         }
@@ -312,7 +315,7 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
                 Ok((copied, length)) if copied == *digest && length == *size => {}
                 Ok(_) => {
                     store.drop_blob(digest);
-                    return Err(RestoreError::NoBlob(entry.path.clone()));
+                    return Err(RestoreError::Damaged(entry.path.clone()));
                 }
                 Err(error) => return Err(fail(error)),
             }

@@ -39,6 +39,8 @@ pub struct RunFolder {
     /// The folder.
     pub path: PathBuf,
     _lock: Option<Lock>,
+    /// Taken before the first process, and handed to the guard.
+    ending: Option<Lock>,
     _temporary: Option<tempfile::TempDir>,
 }
 
@@ -126,11 +128,28 @@ impl Place {
                 Err(error) => return Err(error),
                 Ok(()) => {
                     let lock = Lock::try_take(&path.join("lock"), LockKind::Exclusive, me)?.ok();
+                    let ending = Lock::try_take(&path.join("ending"), LockKind::Exclusive, me)?.ok();
                     self.remove_old_runs(me);
-                    return Ok(RunFolder { id, path, _lock: lock, _temporary: None });
+                    return Ok(RunFolder { id, path, _lock: lock, ending, _temporary: None });
                 }
             }
         }
+    }
+
+    /// A run whose weir is gone and whose guard is still ending what it left: the lock that the
+    /// guard holds, and who took it.
+    pub fn dying_run(&self, me: &Holder) -> Option<(PathBuf, Holder)> {
+        // Shared: looking must not change who is named as holder.
+        let held = |path: &Path| match path.is_file() {
+            true => Lock::try_take(path, LockKind::Shared, me).ok()?.err(),
+            false => None,
+        };
+        self.run_ids().into_iter().find_map(|id| {
+            let folder = self.runs().join(id);
+            let ending = folder.join("ending");
+            let holder = held(&ending).filter(|_| held(&folder.join("lock")).is_none())?;
+            Some((ending, holder))
+        })
     }
 
     /// The ids of recorded runs, newest first.
@@ -160,13 +179,18 @@ impl Place {
 }
 
 impl RunFolder {
+    /// A handle for the run's guard: as long as it is open, something of the run still has to end.
+    pub fn hold(&self) -> Option<std::fs::File> {
+        self.ending.as_ref()?.share().ok()
+    }
+
     /// A folder for a run that leaves no record.
     ///
     /// # Errors
     /// There is no room for temporary files either.
     pub fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
-        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, _temporary: Some(folder) })
+        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, ending: None, _temporary: Some(folder) })
     }
 }
 

@@ -101,7 +101,8 @@ impl Store {
         }
     }
 
-    fn blob_path(&self, digest: &Digest) -> PathBuf {
+    /// Where a blob is, or would be.
+    pub fn blob_path(&self, digest: &Digest) -> PathBuf {
         let hex = digest.to_hex();
         self.cas.join(&hex[..2]).join(&hex[2..])
     }
@@ -123,7 +124,7 @@ impl Store {
     /// Reading or writing fails (no space).
     pub fn put_file(&self, path: &Path, digest: &Digest) -> io::Result<bool> {
         let target = self.blob_path(digest);
-        if target.is_file() {
+        if self.holds(digest) {
             return Ok(true);
         }
         let mut from = File::open(path)?;
@@ -135,31 +136,29 @@ impl Store {
         Ok(true)
     }
 
-    /// Stores the finished log at `path`, by a hard link where that is possible: nobody writes to
-    /// it any more.
+    /// Whether a blob is there with the content it is named after. Reads it.
+    pub fn holds(&self, digest: &Digest) -> bool {
+        File::open(self.blob_path(digest))
+            .and_then(|mut file| copy_hashing(&mut file, &mut io::sink()))
+            .is_ok_and(|(found, _)| found == *digest)
+    }
+
+    /// Stores the finished log at `path`. A copy, not a link: what happens to a run's folder must
+    /// not reach the store.
     ///
     /// # Errors
     /// Reading or writing fails.
     pub fn put_log(&self, path: &Path) -> io::Result<Digest> {
         let (digest, _) = copy_hashing(&mut File::open(path)?, &mut io::sink())?;
-        let target = self.blob_path(&digest);
-        if target.is_file() {
-            return Ok(digest);
-        }
-        std::fs::create_dir_all(target.parent().unwrap_or(&self.cas))?;
-        if std::fs::hard_link(path, &target).is_err() && !self.put_file(path, &digest)? {
-            return Err(io::Error::other("the log changed while it was stored"));
-        }
-        Ok(digest)
+        if self.put_file(path, &digest)? { Ok(digest) } else { Err(io::Error::other("the log changed while it was stored")) }
     }
 
-    /// Puts the blob `digest` at `to`, by a hard link where that is possible: for reading only.
+    /// Copies the blob `digest` to a new file at `to`.
     ///
     /// # Errors
     /// It is not there, or `to` can't be written.
     pub fn lend_blob(&self, digest: &Digest, to: &Path) -> io::Result<()> {
-        let from = self.blob_path(digest);
-        std::fs::hard_link(&from, to).or_else(|_| std::fs::copy(&from, to).map(drop))
+        io::copy(&mut File::open(self.blob_path(digest))?, &mut File::create(to)?).map(drop)
     }
 
     /// Stores bytes.
@@ -169,7 +168,7 @@ impl Store {
     pub fn put_bytes(&self, bytes: &[u8]) -> io::Result<Digest> {
         let digest = Digest::of(bytes);
         let target = self.blob_path(&digest);
-        if !target.is_file() {
+        if !self.holds(&digest) {
             let (file, _) = self.write_temporary(&target, &mut &bytes[..])?;
             persist(file, &target)?;
         }
@@ -223,6 +222,10 @@ impl Store {
             _ => here,
         };
         match found {
+            OnDisk::Yes(result) if result.recorded.key != *key => {
+                let _ = self.remove_result(key);
+                Found::Bad(Problem(format!("cached result `{}` is that of another key", key.short())))
+            }
             OnDisk::Yes(result) => Found::Yes(*result),
             OnDisk::No => Found::No,
             OnDisk::Newer(problem) | OnDisk::Bad(problem) => Found::Bad(problem),
@@ -261,6 +264,12 @@ impl Store {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
             _ => Ok(()),
         }
+    }
+
+    /// The lock of a folder that several checkouts share.
+    pub fn lock_of(shared: &Path) -> PathBuf {
+        let _ = std::fs::create_dir_all(shared);
+        shared.join("lock")
     }
 
     fn results_folders(&self) -> impl Iterator<Item = &PathBuf> {
@@ -313,7 +322,7 @@ impl Store {
         verified
     }
 
-    /// Removes results not written or used for `max_age`, then the oldest results until the rest
+    /// Removes results older than `max_age`, then the oldest results until the rest
     /// holds at most `max_bytes` of blobs, then every blob that no result names. A newer version's
     /// results stay, and so do all blobs then: which of them it names is not known. Returns
     /// results and blobs removed, and the bytes freed.

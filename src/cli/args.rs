@@ -193,6 +193,9 @@ pub enum GraphFormat {
 pub struct ExplainArgs {
     /// Its name
     pub task: String,
+    /// Compare with what a recorded run had, instead of the last result
+    #[arg(long, value_name = "RUN")]
+    pub against: Option<String>,
     /// As JSON, with every part of the key
     #[arg(long)]
     pub json: bool,
@@ -220,6 +223,16 @@ pub enum RunsCommand {
         /// Its id, or the beginning of it [default: the newest]
         run: Option<String>,
         /// Its events, as JSON lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Compare the keys of two recorded runs: which parts differ, task by task
+    Diff {
+        /// The id of the one, or the beginning of it
+        a: String,
+        /// The id of the other [default: the newest]
+        b: Option<String>,
+        /// As JSON
         #[arg(long)]
         json: bool,
     },

@@ -4,12 +4,15 @@ use super::args::ExplainArgs;
 use super::error::CliError;
 use super::print;
 use super::project::{Place, Project};
+use super::runs::{Keys, find_run, keys_of};
 use crate::cache::{Last, Place as WeirFolder};
 use crate::engine::{Inspection, Services, inspect};
 use crate::event::Verdict;
+use crate::fingerprint::compare;
 use crate::graph::{Selection, Target};
 use crate::model::{KeyPart, PartKind, Reason};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -63,6 +66,13 @@ pub fn explain(place: &Place, args: &ExplainArgs) -> Result<u8, CliError> {
         }
     }
     shown.sort_unstable();
+    if let Some(run) = &args.against {
+        let folder = recorded(place)?;
+        let id = find_run(&folder, Some(run))?;
+        let keys = keys_of(place, &folder, &id)?;
+        let lines: Vec<String> = shown.iter().map(|index| against(&all[*index], &id, &keys)).collect();
+        return print::text(&lines.concat());
+    }
     if args.json {
         let explained: Vec<Explained<'_>> = shown.iter().map(|index| as_json(&all[*index])).collect();
         return print::json(&explained);
@@ -75,6 +85,25 @@ pub fn explain(place: &Place, args: &ExplainArgs) -> Result<u8, CliError> {
         describe(&mut text, &all[*index], &all, &plan, *index, &services);
     }
     print::text(&text)
+}
+
+/// What differs between a task's key now and in a recorded run.
+fn against(inspection: &Inspection, run: &str, keys: &Keys) -> String {
+    let name = &inspection.task;
+    let mut text = String::new();
+    let _ = match (keys.get(name.as_str()), inspection.key) {
+        (None, _) => writeln!(text, "`{name}` has no key in run {run}"),
+        (Some(_), None) => writeln!(text, "the key of `{name}` depends on what tasks before it leave behind"),
+        (Some((then, _)), Some(now)) if *then == now => writeln!(text, "`{name}` has the same key as in run {run}"),
+        (Some((_, None)), Some(_)) => {
+            writeln!(text, "`{name}` has another key than in run {run}, and what that was made of is no longer on record")
+        }
+        (Some((_, Some(then))), Some(_)) => {
+            let lines = compare(then, &inspection.parts);
+            writeln!(text, "`{name}` differs from run {run}:\n  {}", lines.join("\n  "))
+        }
+    };
+    text
 }
 
 fn word(inspection: &Inspection) -> &'static str {
@@ -116,7 +145,7 @@ fn describe(
     };
     if matches!(inspection.verdict, Ok(Verdict::Depends)) {
         let mut told = Vec::new();
-        unsettled(plan, all, index, &mut told);
+        unsettled(plan, all, index, &mut BTreeSet::new(), &mut told);
         for before in told.into_iter().take(LINES) {
             let why: Vec<String> = all[before].reasons.iter().map(Reason::describe).collect();
             let _ = writeln!(text, "  `{}` would run: {}", all[before].task, why.join("; "));
@@ -148,16 +177,22 @@ fn describe(
 }
 
 /// The nodes whose runs keep `index` from being judged, nearest first.
-fn unsettled(plan: &crate::graph::Plan, all: &[Inspection], index: usize, told: &mut Vec<usize>) {
+fn unsettled(
+    plan: &crate::graph::Plan,
+    all: &[Inspection],
+    index: usize,
+    seen: &mut BTreeSet<usize>,
+    told: &mut Vec<usize>,
+) {
     for before in &plan.nodes[index].data {
         let before = before.index();
-        if told.contains(&before) {
+        if !seen.insert(before) {
             continue;
         }
         match all[before].verdict {
             Ok(Verdict::Run) if !all[before].group => told.push(before),
-            Ok(Verdict::Depends) => unsettled(plan, all, before, told),
-            _ if all[before].group => unsettled(plan, all, before, told),
+            Ok(Verdict::Depends) => unsettled(plan, all, before, seen, told),
+            _ if all[before].group => unsettled(plan, all, before, seen, told),
             _ => {}
         }
     }

@@ -54,6 +54,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let (folder, warnings) = run_folder(&services, warnings)?;
     std::fs::create_dir_all(folder.path.join("logs"))
         .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
+    if let Some(held) = folder.hold() {
+        services.hold(held);
+    }
     let mut sink = sinks(place, args, &folder);
     let options = Options {
         jobs: jobs(args, &project),

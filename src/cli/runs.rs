@@ -6,10 +6,13 @@ use super::explain::recorded;
 use super::print;
 use super::project::Place;
 use super::run::human_options;
+use crate::cache::{Found, Place as WeirFolder, Store};
 use crate::event::{Event, Record};
-use crate::model::format_duration;
+use crate::fingerprint::compare;
+use crate::model::{Digest, KeyPart, format_duration};
 use crate::ui;
 use serde::Serialize;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::path::Path;
 use std::time::Duration;
@@ -45,19 +48,21 @@ pub fn runs(place: &Place, command: RunsCommand) -> Result<u8, CliError> {
                 .collect();
             if json { print::json(&all) } else { print::text(&table(&all)) }
         }
+        RunsCommand::Diff { a, b, json } => {
+            let keys = |run: Option<&str>| -> Result<(String, Keys), CliError> {
+                let id = find_run(&folder, run)?;
+                let keys = keys_of(place, &folder, &id)?;
+                Ok((id, keys))
+            };
+            let (a, b) = (keys(Some(&a))?, keys(b.as_deref())?);
+            let differing = differences(&a.1, &b.1);
+            if json {
+                return print::json(&differing);
+            }
+            print::text(&shown(&a.0, &b.0, &differing))
+        }
         RunsCommand::Show { run, json } => {
-            let ids = folder.run_ids();
-            let id = match &run {
-                None => ids.first(),
-                Some(begin) => {
-                    let mut matching = ids.iter().filter(|id| id.starts_with(begin.as_str()));
-                    matching.next().filter(|first| *first == begin || matching.next().is_none())
-                }
-            };
-            let Some(id) = id else {
-                let what = run.map_or_else(|| "no run is recorded".to_owned(), |run| format!("no run `{run}` is recorded, or several begin so"));
-                return Err(CliError::usage(what, "`weir runs ls` lists them"));
-            };
+            let id = &find_run(&folder, run.as_deref())?;
             let path = folder.runs().join(id);
             let log = path.join("events.jsonl");
             if json {
@@ -74,6 +79,95 @@ pub fn runs(place: &Place, command: RunsCommand) -> Result<u8, CliError> {
             Ok(0)
         }
     }
+}
+
+/// The id of a recorded run, from the beginning of it; the newest where none is named.
+///
+/// # Errors
+/// There is no such run, or several.
+pub fn find_run(folder: &WeirFolder, begin: Option<&str>) -> Result<String, CliError> {
+    let ids = folder.run_ids();
+    let found = match begin {
+        None => ids.first(),
+        Some(begin) => {
+            let mut matching = ids.iter().filter(|id| id.starts_with(begin));
+            matching.next().filter(|first| *first == begin || matching.next().is_none())
+        }
+    };
+    found.cloned().ok_or_else(|| {
+        let what = begin.map_or_else(
+            || "no run is recorded".to_owned(),
+            |run| format!("no run `{run}` is recorded, or several begin so"),
+        );
+        CliError::usage(what, "`weir runs ls` lists them")
+    })
+}
+
+/// The key of each task of a run, and the parts of it where they are still on record.
+pub type Keys = BTreeMap<String, (Digest, Option<Vec<KeyPart>>)>;
+
+/// Reads the keys of a run.
+///
+/// # Errors
+/// Its record can't be read.
+pub fn keys_of(place: &Place, folder: &WeirFolder, id: &str) -> Result<Keys, CliError> {
+    let store = Store::at(folder.weir(), place.shared_cache().as_deref());
+    let mut keys = Keys::new();
+    for record in read(&folder.runs().join(id).join("events.jsonl"), id)? {
+        let Event::TaskFinished(finished) = record.event else { continue };
+        let Some(key) = finished.key else { continue };
+        let parts = if finished.parts.is_empty() {
+            // It did not run in that run: its parts are with the result that counted.
+            match store.result(&key, true) {
+                Found::Yes(result) => Some(result.parts),
+                Found::No | Found::Bad(_) => None,
+            }
+        } else {
+            Some(finished.parts)
+        };
+        keys.insert(finished.task.as_str().to_owned(), (key, parts));
+    }
+    Ok(keys)
+}
+
+/// A task whose key differs between two runs.
+#[derive(Debug, Serialize)]
+struct Difference {
+    task: String,
+    a: Option<String>,
+    b: Option<String>,
+    what: Vec<String>,
+}
+
+fn differences(a: &Keys, b: &Keys) -> Vec<Difference> {
+    let names: BTreeSet<&String> = a.keys().chain(b.keys()).collect();
+    let mut all = Vec::new();
+    for name in names {
+        let what = match (a.get(name), b.get(name)) {
+            (Some((old, _)), Some((new, _))) if old == new => continue,
+            (Some((_, Some(old))), Some((_, Some(new)))) => compare(old, new),
+            (Some(_), Some(_)) => vec!["what its key was made of is no longer on record".into()],
+            (None, _) => vec!["it is not in the first run".into()],
+            (_, None) => vec!["it is not in the second run".into()],
+        };
+        let key = |keys: &Keys| keys.get(name).map(|(key, _)| key.to_hex());
+        all.push(Difference { task: name.clone(), a: key(a), b: key(b), what });
+    }
+    all
+}
+
+fn shown(a: &str, b: &str, differing: &[Difference]) -> String {
+    if differing.is_empty() {
+        return format!("every task has the same key in {a} and in {b}\n");
+    }
+    let mut text = String::new();
+    for difference in differing {
+        let _ = writeln!(text, "`{}`", difference.task);
+        for line in &difference.what {
+            let _ = writeln!(text, "  {line}");
+        }
+    }
+    text
 }
 
 fn read(log: &Path, id: &str) -> Result<Vec<Record>, CliError> {

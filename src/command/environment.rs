@@ -1,7 +1,7 @@
 //! The environment of a task: strict where its results are recorded, open where they are not.
 
 use crate::config::Task;
-use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath};
+use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath, lossless};
 use crate::node::Outside;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -137,21 +137,26 @@ impl Declared {
     /// # Errors
     /// An `env_file` can't be read.
     pub fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason> {
+        // In the order of `build`: what comes later wins.
         let mut keyed: BTreeMap<String, Option<(String, bool)>> = BTreeMap::new();
+        let taken = |declared: &str, keyed: &mut BTreeMap<String, Option<(String, bool)>>| {
+            for (name, value) in outside.matching(declared) {
+                keyed.insert(name.clone(), Some((lossless(value), self.is_secret(name))));
+            }
+        };
+        for name in KEYED {
+            taken(name, &mut keyed);
+        }
         for (name, value) in self.from_files(root)? {
             keyed.insert(name, Some((value, true)));
         }
         for (name, value) in &self.set {
             keyed.insert(name.clone(), Some((value.clone(), self.is_secret(name))));
         }
-        for declared in self.inputs.iter().map(String::as_str).chain(KEYED) {
-            let mut any = false;
-            for (name, value) in outside.matching(declared) {
-                any = true;
-                keyed.insert(name.clone(), Some((value.to_string_lossy().into_owned(), self.is_secret(name))));
-            }
-            if !any && !declared.ends_with('*') && !KEYED.contains(&declared) {
-                keyed.entry(declared.to_owned()).or_insert(None);
+        for declared in &self.inputs {
+            taken(declared, &mut keyed);
+            if !declared.ends_with('*') {
+                keyed.entry(declared.clone()).or_insert(None);
             }
         }
         for (name, value) in &keyed {
@@ -210,8 +215,9 @@ impl Declared {
 
 fn error_text(error: &dotenvy::Error) -> String {
     match error {
-        dotenvy::Error::LineParse(line, _) => format!("`{line}` is no `NAME=value`"),
+        // The line may hold a secret.
+        dotenvy::Error::LineParse(..) => "one of its lines is no `NAME=value`".into(),
         dotenvy::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
-        other => other.to_string(),
+        _ => "it can't be read".into(),
     }
 }

@@ -26,7 +26,7 @@ impl GroupNode {
                 effects: Effects::Unknown,
                 reports_state: false,
                 observes: false,
-                reset: false,
+                reset: None,
                 writes: vec![],
                 locks: vec![],
                 interactive: false,

@@ -4,8 +4,8 @@ use super::environment::Declared;
 use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
-use crate::fingerprint::digest_file;
-use crate::model::{Digest, FailReason, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration};
+use crate::fingerprint::{Stat, digest_file};
+use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration};
 use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
@@ -48,7 +48,7 @@ impl CommandNode {
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
             observes: !task.requires.is_empty() || !task.probes.is_empty(),
-            reset: task.reset.is_some(),
+            reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
             locks: task.locks.iter().map(|lock| lock.value.clone()).collect(),
             interactive: task.interactive,
@@ -184,7 +184,7 @@ impl CommandNode {
             message: format!("required program `{name}` is not found"),
             help: Some("install it, or put its folder on PATH".into()),
         })?;
-        let known_as = (program.clone(), dir.clone());
+        let known_as = (program.clone(), fingerprint_of(&program, &dir, &env));
         let lock = || context.programs.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if let Some(known) = lock().get(&known_as) {
             return Ok(known.clone());
@@ -196,7 +196,8 @@ impl CommandNode {
         let mut command = Command::new(program, dir);
         command.args = vec!["--version".into()];
         command.env = env;
-        let version = match capture(&context.guard, command, VERSION_TIMEOUT, 4096).await {
+        let told = unless_cancelled(context, capture(&context.guard, command, VERSION_TIMEOUT, 4096)).await?;
+        let version = match told {
             Ok(captured) if captured.exit.success() && !captured.timed_out => {
                 String::from_utf8_lossy(&captured.output).trim().to_owned()
             }
@@ -211,9 +212,13 @@ impl CommandNode {
     async fn ask(&self, context: &Context, text: &str) -> Result<Vec<u8>, FailReason> {
         let fail = |message: String| FailReason::Probe { command: text.to_owned(), message };
         let command = self.shell(context, text, &self.arguments)?;
-        let Captured { exit, output, timed_out, .. } = capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT)
-            .await
-            .map_err(|error| fail(error.to_string()))?;
+        let Captured { exit, output, timed_out, truncated, .. } =
+            unless_cancelled(context, capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT))
+                .await?
+                .map_err(|error| fail(error.to_string()))?;
+        if truncated {
+            return Err(fail("it printed more than 1 MiB".into()));
+        }
         if timed_out {
             return Err(fail(format!("it took longer than {}", format_duration(PROBE_TIMEOUT))));
         }
@@ -226,6 +231,15 @@ impl CommandNode {
             crate::process::Exit::Code(code) => format!("exit status {code} ({last})"),
             crate::process::Exit::Signal(name) => format!("ended by {name}"),
         }))
+    }
+}
+
+/// Waits for `work`, which ends with its process when the run is cut short.
+async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+    let mut cancel = context.cancel.clone();
+    tokio::select! {
+        done = work => Ok(done),
+        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
     }
 }
 
@@ -245,6 +259,19 @@ fn why_always(task: &Task) -> Option<Reason> {
     }
 }
 
+/// What a program's answer may depend on, within a run: its file, the folder, the environment.
+fn fingerprint_of(program: &Path, dir: &Path, env: &[(OsString, OsString)]) -> Digest {
+    let mut hasher = Hasher::new();
+    let stat = std::fs::metadata(program).map(|metadata| Stat::of(&metadata));
+    hasher.field(format!("{stat:?}").as_bytes());
+    hasher.field(dir.as_os_str().as_encoded_bytes());
+    for (name, value) in env.iter().filter(|(name, _)| name != "WEIR_TASK") {
+        hasher.field(name.as_encoded_bytes());
+        hasher.field(value.as_encoded_bytes());
+    }
+    hasher.finish()
+}
+
 fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
     which::which_in(name, path, dir).ok()
 }
@@ -257,6 +284,8 @@ impl Node for CommandNode {
     fn define(&self, root: &Path, outside: &Outside, sink: &mut dyn KeySink) -> Result<(), FailReason> {
         let task = &self.task;
         let mut define = |name: &str, value: &str| sink.part(PartKind::Definition, name, KeyValue::Text(value));
+        // The command sees it, as `$0` and `$WEIR_TASK`.
+        define("task", self.facts.name.as_str());
         match &task.action {
             Action::Shell(texts) => {
                 for (index, text) in texts.iter().enumerate() {

@@ -7,12 +7,11 @@ use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
-use crate::fingerprint::{Left, changes};
+use crate::fingerprint::Left;
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
 use crate::node::{Cancel, Effects};
-use crate::process::Redactor;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -36,10 +35,10 @@ pub struct Job<'a> {
     pub run_dir: PathBuf,
     /// Whether this node is being cut short.
     pub cancel: watch::Receiver<Cancel>,
-    /// For masking.
-    pub redactor: Redactor,
     /// To the driver.
     pub messages: SyncSender<Message>,
+    /// The data dependencies with declared outputs, and the digest of these.
+    pub relied_on: Vec<(&'a PlanNode, Digest)>,
     /// Whether output is passed on as it comes.
     pub live: bool,
 }
@@ -51,6 +50,8 @@ pub struct JobReport {
     pub ending: Ending,
     /// What it left, where it ended well.
     pub left: Option<Left>,
+    /// Digest of its declared outputs.
+    pub outputs: Option<Digest>,
     /// Its key.
     pub key: Option<Digest>,
     /// The parts of the key, where it was recorded.
@@ -68,6 +69,7 @@ impl JobReport {
         Self {
             ending: Ending::Failed { reason, warn, retry: false },
             left: None,
+            outputs: None,
             key: None,
             parts: vec![],
             took: Duration::ZERO,
@@ -85,11 +87,12 @@ pub fn log_name(node: &PlanNode) -> String {
 impl Job<'_> {
     /// Restores what a judgement found, under the node's lock. `Err`: it must run after all.
     pub fn bring_back(&self, judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
-        let held = match self.lock() {
+        let held = match self.lock(false) {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let judgement = if held.waited { self.judge_again(judgement) } else { judgement };
+        let again = held.waited || judgement.at.elapsed() > STALE;
+        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
@@ -109,7 +112,7 @@ impl Job<'_> {
                 Ok((Done::Hit, recorded))
             }
             Err(error) => {
-                if let RestoreError::Outside(_) | RestoreError::Write(..) = error {
+                if !matches!(error, RestoreError::NoBlob(_)) {
                     self.warn("restore", error.to_string(), None);
                 }
                 judgement.reasons.push(Reason::Outputs { what: vec![error.to_string()] });
@@ -126,15 +129,9 @@ impl Job<'_> {
         }
     }
 
-    fn judge_again(&self, judgement: Judgement) -> Judgement {
-        let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let upstream = Upstream { ..judgement.upstream };
-        judge.judge(self.node, upstream, None)
-    }
-
     /// Runs the node once, after a pause that an interrupt ends.
-    pub fn run_after(&self, pause: Duration, judgement: Judgement) -> JobReport {
+    /// Without a judgement it is made then.
+    pub fn run_after(&self, pause: Duration, judgement: Option<Judgement>, upstream: Upstream) -> JobReport {
         if !pause.is_zero() {
             let mut cancel = self.cancel.clone();
             let interrupted = match self.services.context(self.run_id, cancel.clone()) {
@@ -147,13 +144,31 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Interrupted, false);
             }
         }
+        let judgement = judgement.unwrap_or_else(|| {
+            let mut judgement = self.judge(upstream);
+            // Another attempt was decided on.
+            if !matches!(judgement.decision, Decision::Fail(_)) {
+                judgement.decision = Decision::Run;
+            }
+            judgement
+        });
+        if let Decision::Fail(reason) = judgement.decision {
+            return JobReport::failed(reason, self.node.node.facts().warn_on_fail);
+        }
         self.run(judgement)
+    }
+
+    fn judge(&self, upstream: Upstream) -> Judgement {
+        self.services.surveyor.rules().forget();
+        let _ = self.services.lock_state().refresh();
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        judge.judge(self.node, upstream, None)
     }
 
     /// Runs the node once.
     fn run(&self, mut judgement: Judgement) -> JobReport {
         let facts = self.node.node.facts();
-        let held = match self.lock() {
+        let held = match self.lock(true) {
             Ok(Some(held)) => held,
             Ok(None) => return JobReport::failed(FailReason::Interrupted, false),
             Err(error) => {
@@ -162,7 +177,7 @@ impl Job<'_> {
             }
         };
         if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
-            judgement = self.judge_again(judgement);
+            judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
             }
@@ -171,6 +186,7 @@ impl Job<'_> {
                     return JobReport {
                         ending: Ending::Found(done),
                         left: Some(Left::Digest(recorded.left)),
+                        outputs: Some(recorded.outputs.digest()),
                         key: Some(recorded.key),
                         parts: vec![],
                         took: Duration::ZERO,
@@ -191,24 +207,27 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.name.as_str();
-        if facts.reset {
-            let written = self.services.lock_state().reincarnate(name);
+        if let Some(reset) = &facts.reset {
+            let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
                 let message = format!("failed to write the new incarnation that every later task must see: {error}");
                 return Err(FailReason::Start { message });
             }
         }
-        let (Some(store), Some(key)) = (&self.services.store, &judgement.key) else { return Ok(false) };
-        let invalidated = store.remove_result(key).and_then(|()| {
+        let removed = match (&self.services.store, &judgement.key) {
+            (Some(store), Some(key)) => store.remove_result(key),
+            _ => Ok(()),
+        };
+        let invalidated = removed.and_then(|()| {
             let mut state = self.services.lock_state();
-            state.invalidate(name).or_else(|error| {
+            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
                 // No space for the invalidation: then nothing that it contradicts may stay.
                 state.forget()?;
                 Err(error)
             })
         });
         match invalidated {
-            Ok(()) => Ok(judgement.upstream.tainted_by.is_none()),
+            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
             Err(error) => {
                 self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
                 Ok(false)
@@ -218,9 +237,11 @@ impl Job<'_> {
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
         let facts = self.node.node.facts();
+        // An `env_file` may have been written by a task of this run.
+        self.services.learn_secrets(self.node.node.secrets(&self.services.root, &self.services.outside));
         let mut printer = Printer::new(
             self.id,
-            self.redactor.clone(),
+            self.services.redactor(),
             self.run_dir.join(log_name(self.node)),
             self.messages.clone(),
             self.live,
@@ -255,6 +276,7 @@ impl Job<'_> {
             log_bytes,
             ending: Ending::Failed { retry: reason != FailReason::Interrupted, reason, warn: facts.warn_on_fail },
             left: None,
+            outputs: None,
             key: judgement.key,
             parts: vec![],
             found: None,
@@ -273,6 +295,7 @@ impl Job<'_> {
         } else {
             Left::Unknown(facts.name.clone())
         };
+        let outputs_digest = Some(outputs.digest());
         let mut parts = vec![];
         if let (true, true, None, Some(key), Left::Digest(digest)) =
             (records, held_still, &log_trouble, judgement.key, &left)
@@ -291,7 +314,16 @@ impl Job<'_> {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
         }
-        JobReport { ending: Ending::Ran, left: Some(left), key: judgement.key, parts, took, log_bytes, found: None }
+        JobReport {
+            ending: Ending::Ran,
+            left: Some(left),
+            outputs: outputs_digest,
+            key: judgement.key,
+            parts,
+            took,
+            log_bytes,
+            found: None,
+        }
     }
 
     fn outputs(&self) -> Result<Manifest, FailReason> {
@@ -306,15 +338,15 @@ impl Job<'_> {
 
     /// Whether the inputs are what they were when they were read; if not, says which are not.
     fn inputs_held_still(&self, judgement: &Judgement) -> bool {
-        let facts = self.node.node.facts();
-        if facts.always.is_some() || facts.sources.is_empty() {
-            return true;
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        let mut what = judge.changes_since(self.node, judgement);
+        if self.node.node.facts().always.is_none() {
+            what.extend(self.relied_on.iter().filter_map(|(before, left)| {
+                let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
+                let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
+                (!same).then(|| format!("what `{}` left changed", before.name()))
+            }));
         }
-        self.services.surveyor.rules().forget();
-        let what = match self.services.surveyor.sources(&facts.sources) {
-            Ok(after) => changes(&judgement.sources, &after),
-            Err(error) => vec![error.to_string()],
-        };
         if what.is_empty() {
             return true;
         }
@@ -336,11 +368,12 @@ impl Job<'_> {
         }
         match &facts.effects {
             Effects::Declared(_) => Left::Digest(combine(outputs, None)),
-            Effects::Unknown if facts.reset => {
-                let incarnation = self.services.lock_state().incarnation(facts.name.as_str());
-                Left::Digest(Digest::of(incarnation.as_bytes()))
-            }
             Effects::Unknown => match (judgement.key, &judgement.upstream.tainted_by) {
+                _ if facts.reset.is_some() => {
+                    let reset = facts.reset.as_ref().unwrap_or(&facts.name);
+                    let incarnation = self.services.lock_state().incarnation(reset.as_str());
+                    Left::Digest(Digest::of(incarnation.as_bytes()))
+                }
                 (Some(key), None) => Left::Digest(key),
                 (_, Some(by)) => Left::Unknown(by.clone()),
                 (None, None) => Left::Unknown(facts.name.clone()),
@@ -379,14 +412,16 @@ impl Job<'_> {
         let _ = self.messages.send(Message::Notice(self.id, notice));
     }
 
-    /// Takes the task's lock and the declared ones. None: interrupted while waiting.
-    fn lock(&self) -> io::Result<Option<Held>> {
+    /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
+    /// while waiting.
+    fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
         let mut held = Held { waited: false, _locks: vec![] };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = facts.locks.clone();
+        let mut names = if declared { facts.locks.clone() } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
+        names.dedup();
         let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.name)]);
         for path in paths {
             let waiting = |holder: &crate::journal::Holder| {
@@ -399,7 +434,11 @@ impl Job<'_> {
                 None => return Ok(None),
             }
         }
-        Ok(Some(held))
+        let waiting = |whom: String| {
+            let _ = self.messages.send(Message::Waiting(self.id, whom));
+        };
+        let give_up = || *self.cancel.borrow() != Cancel::No;
+        Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
 }
 

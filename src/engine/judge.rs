@@ -2,7 +2,7 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, KeyInputs, Left, Sources, compare, explain, key_of};
+use crate::fingerprint::{InputError, Selection, Stat, KeyInputs, Left, Sources, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};
@@ -106,7 +106,7 @@ impl Judge<'_> {
         }
         match self.look(node, &mut judgement, ahead) {
             Ok(decision) => judgement.decision = decision,
-            Err(reason) => judgement.decision = Decision::Fail(reason),
+            Err(reason) => judgement.decision = Decision::Fail(self.services.masked(reason)),
         }
         judgement
     }
@@ -115,7 +115,14 @@ impl Judge<'_> {
         let facts = node.node.facts();
         let (sources, outputs) = match ahead {
             Some(ahead) => (ahead.sources, ahead.outputs),
-            None => (self.services.surveyor.sources(&facts.sources), None),
+            None => {
+                // Other processes may have run or reset something since this one looked.
+                self.services.lock_state().refresh().map_err(|error| FailReason::Inputs {
+                    message: format!("failed to read `.weir/state`: {error}"),
+                    help: None,
+                })?;
+                (self.services.surveyor.sources(&facts.sources), None)
+            }
         };
         judgement.sources = sources.map_err(|error| input_failure(&error))?;
         if facts.observes {
@@ -144,6 +151,51 @@ impl Judge<'_> {
         self.services
             .context(self.run_id, self.cancel.clone())
             .map_err(|error| FailReason::Start { message: error.to_string() })
+    }
+
+    /// What differs by now from what was judged: sources, and anything else in the key.
+    pub fn changes_since(&self, node: &PlanNode, judgement: &Judgement) -> Vec<String> {
+        let facts = node.node.facts();
+        if facts.always.is_some() {
+            return vec![];
+        }
+        self.services.surveyor.rules().forget();
+        let _ = self.services.lock_state().refresh();
+        let mut now = Judgement {
+            decision: Decision::Run,
+            reasons: vec![],
+            key: None,
+            sources: Sources::default(),
+            observations: vec![],
+            upstream: judgement.upstream.clone(),
+            notices: vec![],
+            at: Instant::now(),
+        };
+        now.sources = match self.services.surveyor.sources(&facts.sources) {
+            Ok(sources) => sources,
+            Err(error) => return vec![error.to_string()],
+        };
+        let lines = changes(&judgement.sources, &now.sources);
+        if !lines.is_empty() {
+            return lines;
+        }
+        if facts.observes {
+            let observed = self
+                .context()
+                .and_then(|(context, runtime)| runtime.block_on(node.node.observe(&context)));
+            match observed {
+                Ok(observations) => now.observations = observations,
+                Err(reason) => return vec![reason.describe()],
+            }
+        }
+        match self.with_inputs(node, &now, key_of) {
+            Ok(key) if Some(key) == judgement.key => vec![],
+            Ok(_) => match (self.parts(node, judgement), self.parts(node, &now)) {
+                (Ok(before), Ok(after)) if before != after => compare(&before, &after),
+                _ => vec!["what its key is made of changed".into()],
+            },
+            Err(reason) => vec![reason.describe()],
+        }
     }
 
     /// Calls `make` with everything that enters the node's key.
@@ -175,7 +227,8 @@ impl Judge<'_> {
     /// # Errors
     /// An input of the definition can't be read.
     pub fn parts(&self, node: &PlanNode, judgement: &Judgement) -> Result<Vec<KeyPart>, FailReason> {
-        self.with_inputs(node, judgement, explain)
+        let salt = self.services.lock_state().salt();
+        self.with_inputs(node, judgement, |inputs| explain(inputs, &salt)).map(|parts| self.services.masked(parts))
     }
 
     fn look_up(
@@ -199,16 +252,21 @@ impl Judge<'_> {
             other => {
                 let earlier = match other {
                     Some(Last::Good(recorded)) => &recorded.outputs,
-                    Some(Last::Dirty { owned }) => owned,
+                    Some(Last::Dirty { owned, .. }) => owned,
                     None => &empty,
                 };
                 // A result of unknown effects counts only as the last one.
-                let counts = facts.effects != Effects::Unknown || facts.reports_state;
+                let keyless = matches!(other, Some(Last::Dirty { keyless: true, .. }));
+                let counts = !keyless && (facts.effects != Effects::Unknown || facts.reports_state);
                 let found = counts.then(|| self.stored(&key, trusts_shared && facts.shareable, judgement)).flatten();
-                (found.map(|result| result.recorded), earlier, None)
+                let own = found.map(|result| result.recorded).filter(|recorded| self.is_own(node, recorded));
+                (own, earlier, None)
             }
         };
-        let Some(candidate) = candidate.filter(|recorded| recorded.key == key && self.can_replay(recorded)) else {
+        let mut notices = Vec::new();
+        let candidate = candidate.filter(|recorded| self.can_replay(recorded, &mut notices));
+        judgement.notices.append(&mut notices);
+        let Some(candidate) = candidate else {
             let why = self.why_not(node, last.as_ref(), judgement);
             judgement.reasons.push(why);
             return Ok(Decision::Run);
@@ -236,11 +294,34 @@ impl Judge<'_> {
         Ok(Decision::Restore(candidate, found))
     }
 
-    fn can_replay(&self, recorded: &Recorded) -> bool {
-        match (&recorded.log, &self.services.store) {
-            (Some((digest, _)), Some(store)) => store.has_blob(digest),
-            _ => true,
+    /// Whether what the task printed is still on record, as it was.
+    fn can_replay(&self, recorded: &Recorded, notices: &mut Vec<Notice>) -> bool {
+        let (Some((digest, _)), Some(store)) = (&recorded.log, &self.services.store) else { return true };
+        if !store.has_blob(digest) {
+            return false;
         }
+        // The memo spares reading it again, where the blobs are in the workspace.
+        let path = store.blob_path(digest);
+        let inside = path.strip_prefix(&self.services.root).ok().and_then(|path| path.to_str());
+        let holds = match (inside, std::fs::symlink_metadata(&path)) {
+            (Some(inside), Ok(metadata)) => {
+                let path = crate::model::WsPath::from_clean(inside);
+                self.services.surveyor.digest(&path, &Stat::of(&metadata)).is_ok_and(|found| found == *digest)
+            }
+            _ => store.holds(digest),
+        };
+        if !holds {
+            store.drop_blob(digest);
+            let message = format!("the log `{}` was damaged in the cache, and was removed", digest.short());
+            notices.push(Notice { code: "damaged-log".into(), message, help: None });
+        }
+        holds
+    }
+
+    /// Whether every path of a result lies in the declared outputs: anything else is not this task's.
+    fn is_own(&self, node: &PlanNode, recorded: &Recorded) -> bool {
+        let selection = Selection::new(node.node.facts().effects.patterns());
+        recorded.outputs.0.iter().all(|entry| selection.covers(&entry.path))
     }
 
     fn stored(&self, key: &Digest, ask_shared: bool, judgement: &mut Judgement) -> Option<StoredResult> {

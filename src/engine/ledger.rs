@@ -12,6 +12,8 @@ use std::time::Duration;
 pub struct Page {
     /// What it left, once it ended well.
     pub left: Option<Left>,
+    /// Digest of its declared outputs, as it left them or as they were found.
+    pub outputs: Option<Digest>,
     /// Its key.
     pub key: Option<Digest>,
     /// The parts of its key, where it was recorded in this run.
@@ -24,6 +26,8 @@ pub struct Page {
     pub attempts: u32,
     /// Bytes of its log.
     pub log_bytes: u64,
+    /// How its last attempt failed.
+    pub failed: Option<String>,
 }
 
 /// All pages.

@@ -7,8 +7,8 @@ mod job;
 mod judge;
 mod ledger;
 mod pool;
+mod prepare;
 mod printer;
-mod priority;
 pub mod scheduler;
 mod services;
 

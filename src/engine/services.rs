@@ -6,10 +6,11 @@ use crate::fingerprint::{Memo, Surveyor};
 use crate::journal::{Holder, Lock, LockKind, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
-use crate::process::{Guard, ProcessError};
+use crate::process::{Guard, ProcessError, Redactor};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// Something about the workspace that a person should know, for one warning each.
@@ -31,8 +32,20 @@ pub struct Services {
     pub me: Holder,
     state: Mutex<State>,
     machinery: OnceLock<Machinery>,
+    secrets: RwLock<Secrets>,
     programs: Programs,
-    _in_use: Option<Lock>,
+    /// What the guard keeps open for as long as it ends things.
+    held: OnceLock<std::fs::File>,
+    /// No guard of an earlier run is still ending things.
+    settled: std::sync::atomic::AtomicBool,
+    _in_use: Vec<Lock>,
+}
+
+/// What no byte leaving weir may hold.
+#[derive(Default)]
+struct Secrets {
+    known: BTreeSet<String>,
+    redactor: Redactor,
 }
 
 /// The runtime for processes, and their guard.
@@ -78,12 +91,27 @@ impl Services {
                 return (services, troubles);
             }
         };
-        match Store::open(place.weir(), shared) {
+        // `weir cache prune` waits until nobody works with the store.
+        let shared_lock = shared.map(Store::lock_of);
+        for path in [Some(place.store_lock()), shared_lock].into_iter().flatten() {
+            let lock = Lock::take(&path, LockKind::Shared, &services.me, |_| (), || false);
+            services._in_use.extend(lock.ok().flatten());
+        }
+        let opened = Store::open(place.weir(), shared).or_else(|error| {
+            let Some(shared) = shared else { return Err(error) };
+            troubles.push(Notice {
+                code: "no-shared-cache".into(),
+                message: format!("failed to open the shared cache in `{}`: {error}; it is not used", shared.display()),
+                help: Some("make that folder writable, or unset WEIR_CACHE_DIR".into()),
+            });
+            Store::open(place.weir(), None)
+        });
+        match opened {
             Ok(store) => services.store = Some(store),
             Err(error) => troubles.push(Notice {
                 code: "no-store".into(),
                 message: format!("failed to open the cache: {error}; results are not recorded"),
-                help: shared.map(|shared| format!("is `{}`, named by WEIR_CACHE_DIR, writable?", shared.display())),
+                help: None,
             }),
         }
         match State::open(&place.state()) {
@@ -102,10 +130,6 @@ impl Services {
             // Without a memory of what was invalidated, no result may count.
             services.store = None;
         }
-        // `weir cache prune` waits until nobody works with the store.
-        services._in_use = Lock::take(&place.store_lock(), LockKind::Shared, &services.me, |_| (), || false)
-            .ok()
-            .flatten();
         services.place = Some(place);
         (services, troubles)
     }
@@ -139,9 +163,45 @@ impl Services {
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
+            secrets: RwLock::default(),
             programs: Programs::default(),
-            _in_use: None,
+            held: OnceLock::new(),
+            settled: std::sync::atomic::AtomicBool::new(false),
+            _in_use: Vec::new(),
         }
+    }
+
+    /// Adds secrets to be masked from now on.
+    pub fn learn_secrets(&self, more: impl IntoIterator<Item = String>) {
+        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        let before = secrets.known.len();
+        secrets.known.extend(more);
+        if secrets.known.len() != before {
+            secrets.redactor = Redactor::new(secrets.known.iter().cloned());
+        }
+    }
+
+    /// What masks them.
+    pub fn redactor(&self) -> Redactor {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).redactor.clone()
+    }
+
+    /// A text without secrets.
+    pub fn mask(&self, text: &str) -> String {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        if secrets.redactor.is_empty() { text.to_owned() } else { secrets.redactor.mask(text) }
+    }
+
+    /// A value with every text in it masked.
+    pub fn masked<T: serde::Serialize + serde::de::DeserializeOwned>(&self, value: T) -> T {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        if secrets.redactor.is_empty() {
+            return value;
+        }
+        let Ok(mut tree) = serde_json::to_value(&value) else { return value };
+        mask_texts(&mut tree, &secrets.redactor);
+        // A text that must stay as it is to be read back (a time, a digest) holds no secret.
+        serde_json::from_value(tree).unwrap_or(value)
     }
 
     /// The workspace's memory, for this thread alone.
@@ -149,12 +209,40 @@ impl Services {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Has the guard keep `held` open, a handle on the run's lock.
+    pub fn hold(&self, held: std::fs::File) {
+        let _ = self.held.set(held);
+    }
+
+    /// Waits until what a killed weir left behind has ended; tells `waiting` for whom. `again`:
+    /// another process may have been killed since the last call. False: given up.
+    pub fn wait_for_the_dying(
+        &self,
+        again: bool,
+        mut waiting: impl FnMut(String),
+        give_up: impl Fn() -> bool,
+    ) -> io::Result<bool> {
+        use std::sync::atomic::Ordering;
+        let Some(place) = &self.place else { return Ok(true) };
+        if self.settled.load(Ordering::Acquire) && !again {
+            return Ok(true);
+        }
+        while let Some((lock, holder)) = place.dying_run(&self.me) {
+            let tell = |_: &Holder| waiting(format!("what {holder} left behind to end"));
+            if Lock::take(&lock, LockKind::Shared, &self.me, tell, &give_up)?.is_none() {
+                return Ok(false);
+            }
+        }
+        self.settled.store(true, Ordering::Release);
+        Ok(true)
+    }
+
     /// The runtime and the guard; started now if this is the first call.
     fn machinery(&self) -> Result<&Machinery, ProcessError> {
         if let Some(machinery) = self.machinery.get() {
             return Ok(machinery);
         }
-        let started = Machinery::start()?;
+        let started = Machinery::start(self.held.get().and_then(|held| held.try_clone().ok()))?;
         if let Err(surplus) = self.machinery.set(started) {
             surplus.stop();
         }
@@ -200,7 +288,7 @@ impl Services {
 }
 
 impl Machinery {
-    fn start() -> Result<Self, ProcessError> {
+    fn start(held: Option<std::fs::File>) -> Result<Self, ProcessError> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()
@@ -213,7 +301,7 @@ impl Machinery {
                 let _ = runtime.block_on(stopped);
             })
             .map_err(|error| ProcessError::io("start a thread", &error))?;
-        let guard = Guard::start(&handle)?;
+        let guard = Guard::start_holding(&handle, held)?;
         Ok(Self { runtime: handle, guard, stop: Some(stop), thread: Some(thread) })
     }
 
@@ -222,6 +310,19 @@ impl Machinery {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+fn mask_texts(tree: &mut serde_json::Value, redactor: &Redactor) {
+    match tree {
+        serde_json::Value::String(text) => *text = redactor.mask(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_texts(item, redactor)),
+        serde_json::Value::Object(fields) => {
+            // What names a variant of an enum is weir's own word.
+            let own = ["event", "outcome", "kind", "why", "verdict", "key", "at"];
+            fields.iter_mut().filter(|(name, _)| !own.contains(&name.as_str())).for_each(|(_, item)| mask_texts(item, redactor));
+        }
+        _ => {}
     }
 }
 

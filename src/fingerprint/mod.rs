@@ -17,4 +17,4 @@ pub use key::{Define, Explainer, KeyInputs, Left, compare, explain, key_of};
 pub use memo::Memo;
 pub use select::{Selection, Taken};
 pub use stat::{Stat, now};
-pub use walk::{Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};
+pub use walk::{Behind, Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};

@@ -6,7 +6,7 @@ use super::memo::Memo;
 use super::select::{Selection, Taken};
 use super::stat::Stat;
 use crate::config::{Pattern, did_you_mean};
-use crate::model::{Digest, WsPath};
+use crate::model::{Digest, WsPath, lossless};
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -34,12 +34,22 @@ pub enum SourceKind {
     Link {
         /// As it is written in the link.
         target: String,
-        /// The digest of the file behind it; none for a folder (its files follow as sources of
-        /// their own) and where nothing is there.
-        behind: Option<Digest>,
+        /// What is there.
+        behind: Behind,
     },
     /// A declared folder that holds nothing.
     Folder,
+}
+
+/// What a symlink leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Behind {
+    /// Nothing.
+    Nothing,
+    /// A folder; its files follow as sources of their own.
+    Folder,
+    /// A file with this content.
+    File(Digest),
 }
 
 /// What a list of patterns selected, sorted by path.
@@ -310,20 +320,18 @@ impl Surveyor {
 
     fn read_link(&self, path: WsPath, stat: Stat) -> Result<Source, ReadTrouble> {
         let absolute = path.under(&self.root);
-        let target = std::fs::read_link(&absolute)
-            .map_err(|error| ReadTrouble::of(&path, &error))?
-            .to_string_lossy()
-            .into_owned();
+        let target = std::fs::read_link(&absolute).map_err(|error| ReadTrouble::of(&path, &error))?;
+        let target = lossless(target.as_os_str());
         match std::fs::metadata(&absolute) {
             Ok(behind) if behind.is_dir() => {
-                Ok(Source { path, kind: SourceKind::Link { target, behind: None }, stat })
+                Ok(Source { path, kind: SourceKind::Link { target, behind: Behind::Folder }, stat })
             }
             Ok(behind) => {
                 let (digest, stat) = self.content(&path, Stat::of(&behind))?;
-                Ok(Source { path, kind: SourceKind::Link { target, behind: Some(digest) }, stat })
+                Ok(Source { path, kind: SourceKind::Link { target, behind: Behind::File(digest) }, stat })
             }
             Err(error) if gone(&error) => {
-                Ok(Source { path, kind: SourceKind::Link { target, behind: None }, stat })
+                Ok(Source { path, kind: SourceKind::Link { target, behind: Behind::Nothing }, stat })
             }
             Err(error) if error.raw_os_error() == Some(nix::libc::ELOOP) => {
                 Err(ReadTrouble::Input(InputError::Loop { path, target }))

@@ -5,7 +5,7 @@ use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
 use crate::config::{Diagnostic, Pattern, Task, When};
-use crate::model::{NodeId, TaskName, WsPath};
+use crate::model::{Digest, NodeId, TaskName, WsPath};
 use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -193,7 +193,16 @@ fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) 
         let _ = if plain { write!(name, " {argument}") } else { write!(name, " {argument:?}") };
     }
     for (key, value) in env {
-        let _ = write!(name, " {key}={value:?}");
+        let secret = task.redact.iter().any(|declared| match declared.strip_suffix('*') {
+            Some(prefix) => key.starts_with(prefix),
+            None => declared == key,
+        });
+        let _ = if secret {
+            // Different secrets are different nodes, and none of them is shown.
+            write!(name, " {key}=***{}", Digest::of(format!("{name}\0{key}\0{value}").as_bytes()).short())
+        } else {
+            write!(name, " {key}={value:?}")
+        };
     }
     TaskName::new(name)
 }
@@ -315,15 +324,22 @@ impl Builder<'_, '_> {
 
     fn wait_for(&mut self) {
         let by_task = self.nodes_of_tasks();
+        let mut cleanups = Vec::new();
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
-                for other in by_task.get(waited).into_iter().flatten() {
-                    // What is here only to clean up after this node can't be waited for by it.
-                    if self.nodes[*other].is_cleanup() && self.closure([*other]).contains(&node) {
-                        continue;
+                for other in by_task.get(waited).into_iter().flatten().copied() {
+                    if self.nodes[other].is_cleanup() {
+                        cleanups.push((node, other));
+                    } else {
+                        self.nodes[node].soft.push(NodeId(other as u32));
                     }
-                    self.nodes[node].soft.push(NodeId(*other as u32));
                 }
+            }
+        }
+        // What is here only to clean up comes after what it cleans up, whoever waits for it.
+        for (node, cleanup) in cleanups {
+            if !self.closure([cleanup]).contains(&node) {
+                self.nodes[node].soft.push(NodeId(cleanup as u32));
             }
         }
     }
@@ -351,20 +367,22 @@ impl Builder<'_, '_> {
         let sequences = std::mem::take(&mut self.sequences);
         // What is declared first, of all sequences: what they would only like must fit in.
         for pair in sequences.iter().flat_map(|steps| steps.windows(2)) {
-            for (later, earlier) in pair[1].iter().flat_map(|later| pair[0].iter().map(move |earlier| (*later, *earlier))) {
-                self.put_after(later, earlier);
+            for later in &pair[1] {
+                self.put_after(*later, &pair[0]);
             }
         }
         for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
             for step in steps {
+                let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
-                for node in needed.difference(&before).copied().collect::<Vec<_>>() {
-                    for earlier in last {
-                        if !step.contains(&node) && !self.closure([*earlier]).contains(&node) {
-                            self.put_after(node, *earlier);
-                        }
+                let earlier = self.closure(last.iter().copied());
+                let mut new: Vec<usize> = needed.difference(&before).copied().collect();
+                new.sort_unstable();
+                for node in new {
+                    if !own.contains(&node) && !earlier.contains(&node) {
+                        self.put_after(node, last);
                     }
                 }
                 before.extend(needed);
@@ -373,11 +391,11 @@ impl Builder<'_, '_> {
         }
     }
 
-    fn put_after(&mut self, node: usize, earlier: usize) {
-        let id = NodeId(earlier as u32);
-        if !self.nodes[node].data.contains(&id) && !self.nodes[node].order.contains(&id) {
-            self.nodes[node].order.push(id);
-        }
+    fn put_after(&mut self, node: usize, earlier: &[usize]) {
+        let order = &mut self.nodes[node].order;
+        order.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
+        order.sort_unstable();
+        order.dedup();
     }
 
     /// Who reads what a task of this run `writes` goes after it, and two such tasks one by one.
@@ -493,17 +511,21 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let mut above = propagate(graph, &extra);
     loop {
         let mut grown = extra.clone();
-        for edges in &graph.edges {
+        for edges in graph.edges.iter().filter(|edges| !edges.sequence.is_empty()) {
             let mut carried: Vec<TaskIndex> = Vec::new();
+            let mut before: FxHashSet<TaskIndex> = FxHashSet::default();
             for step in &edges.sequence {
-                let inside: Vec<TaskIndex> = step.iter().flat_map(|edge| members(graph, edge.to)).collect();
-                for member in &inside {
-                    grown[*member].extend(carried.iter().copied().filter(|reset| reset != member));
+                // What a step needs comes after the steps before it, unless these need it too.
+                let needed = needed_by(graph, step.iter().map(|edge| edge.to));
+                let new: Vec<TaskIndex> = needed.difference(&before).copied().collect();
+                for task in &new {
+                    grown[*task].extend(carried.iter().copied().filter(|reset| reset != task));
                 }
-                for member in inside {
-                    carried.extend(&above[member]);
-                    carried.extend(tasks[member].reset.map(|_| member));
+                for task in &new {
+                    carried.extend(&above[*task]);
+                    carried.extend(tasks[*task].reset.map(|_| *task));
                 }
+                before.extend(needed);
             }
         }
         let next = propagate(graph, &grown);
@@ -512,6 +534,18 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
         }
         above = next;
     }
+}
+
+/// These tasks and all that they depend on.
+fn needed_by(graph: &Graph<'_>, tasks: impl Iterator<Item = TaskIndex>) -> FxHashSet<TaskIndex> {
+    let mut seen = FxHashSet::default();
+    let mut stack: Vec<TaskIndex> = tasks.collect();
+    while let Some(at) = stack.pop() {
+        if seen.insert(at) {
+            stack.extend(graph.edges[at].members().map(|edge| edge.to));
+        }
+    }
+    seen
 }
 
 /// A task, or the tasks in a group, however deep.

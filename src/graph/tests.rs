@@ -60,7 +60,7 @@ fn still(instance: Instance<'_>) -> Arc<dyn Node> {
         effects: task.outputs.as_ref().map_or(Effects::Unknown, |list| Effects::Declared(plain(&list.value))),
         reports_state: false,
         observes: false,
-        reset: false,
+        reset: None,
         writes: plain(&task.writes),
         locks: vec![],
         interactive: false,
@@ -312,7 +312,7 @@ fn planned(config: &Config, targets: &[usize]) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(600))]
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
 
     #[test]
     fn a_plan_keeps_every_order((tasks, targets) in some_plan()) {

@@ -41,7 +41,7 @@ impl std::fmt::Display for Holder {
 /// A held lock; given back when dropped, and by the kernel when the process ends.
 #[derive(Debug)]
 pub struct Lock {
-    _file: Flock<File>,
+    file: Flock<File>,
 }
 
 impl Lock {
@@ -61,11 +61,19 @@ impl Lock {
                     // Who holds it is a courtesy; a full disk must not keep a task from running.
                     let _ = write_holder(&mut file, me);
                 }
-                Ok(Ok(Self { _file: file }))
+                Ok(Ok(Self { file }))
             }
             Err((mut file, Errno::EWOULDBLOCK)) => Ok(Err(read_holder(&mut file))),
             Err((_, errno)) => Err(errno.into()),
         }
+    }
+
+    /// Another handle on the same lock: it is held until both are closed.
+    ///
+    /// # Errors
+    /// There are no more descriptors.
+    pub fn share(&self) -> io::Result<File> {
+        self.file.try_clone()
     }
 
     /// Takes the lock at `path`; while someone else holds it, tells `waiting` who (once for each

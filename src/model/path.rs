@@ -7,8 +7,36 @@ use std::path::{Path, PathBuf};
 /// A path relative to the workspace root: UTF-8, `/` between components, without `.`, `..`, empty
 /// components or a leading or trailing `/`. The root itself is the empty path.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, Default)]
-#[serde(transparent)]
+#[serde(try_from = "String", into = "String")]
 pub struct WsPath(String);
+
+impl TryFrom<String> for WsPath {
+    type Error = PathError;
+
+    /// What was stored may have been tampered with: only a clean path is one.
+    fn try_from(text: String) -> Result<Self, PathError> {
+        match Self::resolve(&Self::root(), &text) {
+            Ok(path) if path.0 == text => Ok(path),
+            Ok(_) => Err(PathError::Outside),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+impl From<WsPath> for String {
+    fn from(path: WsPath) -> Self {
+        path.0
+    }
+}
+
+/// A text for any string of the system, different for different ones: as it is if it is UTF-8,
+/// otherwise a NUL, which no such string holds, and its bytes in hexadecimal.
+pub fn lossless(text: &std::ffi::OsStr) -> String {
+    text.to_str().map_or_else(
+        || text.as_encoded_bytes().iter().fold(String::from("\0"), |all, byte| format!("{all}{byte:02x}")),
+        str::to_owned,
+    )
+}
 
 /// Why a text is no path inside the workspace.
 #[derive(Debug, Clone, PartialEq, Eq)]

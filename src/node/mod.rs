@@ -56,8 +56,9 @@ pub struct Facts {
     pub reports_state: bool,
     /// It has something to observe for its key ([`Node::observe`]).
     pub observes: bool,
-    /// It destroys state: a new incarnation is written before its first act.
-    pub reset: bool,
+    /// It destroys state: before its first act a new incarnation is written, under the task's
+    /// plain name: whatever its arguments, it is one reset.
+    pub reset: Option<TaskName>,
     /// Tracked files that it changes.
     pub writes: Vec<Pattern>,
     /// Named mutual exclusion.
@@ -134,8 +135,8 @@ pub enum Cancel {
     Kill,
 }
 
-/// What programs were found to be, once a run: (program, folder) → identity.
-pub type Programs = Arc<std::sync::Mutex<BTreeMap<(PathBuf, PathBuf), String>>>;
+/// What programs were found to be, once a run: (program, what its answer depends on) → identity.
+pub type Programs = Arc<std::sync::Mutex<BTreeMap<(PathBuf, Digest), String>>>;
 
 /// What a node is given to work with.
 #[derive(Clone)]

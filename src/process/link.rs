@@ -15,6 +15,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
+use std::fs::File;
 use std::process::Stdio as StdStdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -120,12 +121,21 @@ impl Guard {
     /// # Errors
     /// `GuardStart` if it can't be started or does not answer.
     pub fn start(runtime: &Handle) -> Result<Self, ProcessError> {
+        Self::start_holding(runtime, None)
+    }
+
+    /// The same; the guard holds `held` open until the last of its commands has ended. With a
+    /// lock on it, others can tell that something is still being ended after weir was killed.
+    ///
+    /// # Errors
+    /// As [`Guard::start`].
+    pub fn start_holding(runtime: &Handle, held: Option<File>) -> Result<Self, ProcessError> {
         if cfg!(target_os = "linux") {
             // The file may have been replaced or deleted since; this is the very same one.
-            return Self::start_with(Path::new("/proc/self/exe"), runtime);
+            return Self::launch(Path::new("/proc/self/exe"), runtime, held);
         }
         let exe = std::env::current_exe().map_err(|e| ProcessError::GuardStart(e.to_string()))?;
-        Self::start_with(&exe, runtime)
+        Self::launch(&exe, runtime, held)
     }
 
     /// Starts the guard from another executable that can be one.
@@ -133,6 +143,10 @@ impl Guard {
     /// # Errors
     /// As [`Guard::start`].
     pub fn start_with(exe: &Path, runtime: &Handle) -> Result<Self, ProcessError> {
+        Self::launch(exe, runtime, None)
+    }
+
+    fn launch(exe: &Path, runtime: &Handle, held: Option<File>) -> Result<Self, ProcessError> {
         let failed = |e: io::Error| ProcessError::GuardStart(e.to_string());
         // What a killed guard leaves behind then becomes this process's child.
         #[cfg(target_os = "linux")]
@@ -142,7 +156,8 @@ impl Guard {
             .arg0("weir")
             .arg(GUARD_ARGUMENT)
             .stdin(OwnedFd::from(theirs))
-            .stdout(StdStdio::null())
+            // Its output, to which it writes nothing, is what it keeps open.
+            .stdout(held.map_or_else(StdStdio::null, StdStdio::from))
             .stderr(StdStdio::null())
             .process_group(0)
             .spawn()

@@ -103,7 +103,7 @@ fn carry_out(folder: &Path, ops: &[(bool, Op)]) -> Model {
         model.check(state);
         match op {
             Op::Invalidate(node) => {
-                state.invalidate(NODES[*node]).unwrap();
+                state.invalidate(NODES[*node], false).unwrap();
                 model.good.insert(NODES[*node], None);
             }
             Op::Record(node, seed) => {
@@ -251,7 +251,7 @@ fn writing_the_log_anew_keeps_what_it_says() {
     let mut here = open(folder.path());
     let mut beside = open(folder.path());
     beside.record("a", recorded(1)).unwrap();
-    beside.invalidate("b").unwrap();
+    beside.invalidate("b", false).unwrap();
     beside.reincarnate("r").unwrap();
     here.compact(&Memo::default()).unwrap();
     beside.record("c", recorded(3)).unwrap();

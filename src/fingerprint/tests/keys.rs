@@ -1,6 +1,6 @@
 //! Different inputs have different keys, and the explanation tells them apart too.
 
-use crate::fingerprint::{KeyInputs, Source, SourceKind, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{Behind, KeyInputs, Source, SourceKind, Sources, Stat, changes, compare, explain, key_of};
 use crate::model::{Digest, KeyPart, KeySink, KeyValue, Observation, PartKind, TaskName, WsPath};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -36,8 +36,9 @@ fn stat(seed: u8, executable: bool) -> Stat {
 fn source(path: &str, kind: u8, seed: u8, executable: bool) -> Source {
     let kind = match kind {
         0 => SourceKind::File { digest: digest(seed) },
-        1 => SourceKind::Link { target: format!("t{seed}"), behind: Some(digest(seed)) },
-        2 => SourceKind::Link { target: format!("t{seed}, executable"), behind: None },
+        1 => SourceKind::Link { target: format!("t{seed}"), behind: Behind::File(digest(seed)) },
+        2 => SourceKind::Link { target: format!("t{seed}, executable"), behind: Behind::Nothing },
+        3 => SourceKind::Link { target: format!("t{seed}, executable"), behind: Behind::Folder },
         _ => SourceKind::Folder,
     };
     Source { path: WsPath::from_clean(path), kind, stat: stat(0, executable) }
@@ -90,7 +91,7 @@ impl Inputs {
     }
 
     fn parts(&self) -> Vec<KeyPart> {
-        self.with(|inputs| explain(inputs).unwrap())
+        self.with(|inputs| explain(inputs, "salt").unwrap())
     }
 
     /// What differs where it must: an executable bit counts for files and what links lead to.
@@ -98,8 +99,7 @@ impl Inputs {
         let mut normal = Self { secret: false, ..self.clone() };
         for (kind, seed, executable) in normal.sources.values_mut() {
             *executable &= matches!(*kind, 0 | 1);
-            *seed = if *kind > 2 { 0 } else { *seed };
-            *kind = (*kind).min(3);
+            *seed = if *kind > 3 { 0 } else { *seed };
         }
         normal
     }
@@ -119,7 +119,7 @@ fn some_inputs() -> impl Strategy<Value = Inputs> {
     (
         prop::collection::vec((any::<bool>(), text(), value), 0..3),
         any::<bool>(),
-        prop::collection::btree_map("[ab]{1,2}", (0..4u8, 0..2u8, any::<bool>()), 0..3),
+        prop::collection::btree_map("[ab]{1,2}", (0..5u8, 0..2u8, any::<bool>()), 0..3),
         prop::collection::vec((any::<bool>(), text(), text()), 0..2),
         prop::collection::btree_map("[ab]{1,2}", 0..2u8, 0..2),
         prop::collection::btree_map("[ab]{1,2}", text(), 0..2),
@@ -187,7 +187,7 @@ fn a_secret_is_not_shown() {
 type Reading = BTreeMap<String, (u8, u8, bool, u8)>;
 
 fn reading() -> impl Strategy<Value = Reading> {
-    prop::collection::btree_map("[ab](/[ab])?", (0..4u8, 0..2u8, any::<bool>(), 0..2u8), 0..5)
+    prop::collection::btree_map("[ab](/[ab])?", (0..5u8, 0..2u8, any::<bool>(), 0..2u8), 0..5)
 }
 
 fn sources(reading: &Reading) -> Sources {

@@ -1,5 +1,6 @@
-//! What the scheduler is told of a plan's nodes, and which of them go first.
+//! Before anything runs: what the scheduler is told of a plan's nodes, and what is read ahead.
 
+use super::judge::{Ahead, look_ahead};
 use super::scheduler::NodePlan;
 use super::services::Services;
 use crate::cache::Last;
@@ -43,4 +44,41 @@ pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
         }
     }
     plans
+}
+
+/// Reads sources and outputs of all cacheable nodes, on all cores.
+pub fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
+    let state = services.lock_state();
+    let count = plan.nodes.len();
+    let look = |index: usize| {
+        let node = &plan.nodes[index];
+        look_ahead(services, node, state.last(node.name().as_str()))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
+    if threads < 2 {
+        return (0..count).map(look).collect();
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let mut all: Vec<Option<Ahead>> = (0..count).map(|_| None).collect();
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let from = next.fetch_add(16, std::sync::atomic::Ordering::Relaxed);
+            if from >= count {
+                return done;
+            }
+            done.extend((from..(from + 16).min(count)).map(|index| (index, look(index))));
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_default());
+        }
+        for (index, ahead) in found {
+            all[index] = ahead;
+        }
+    });
+    all
 }

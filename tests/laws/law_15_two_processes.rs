@@ -1,0 +1,170 @@
+//! Law 15: two processes on one workspace: each task runs under a lock; the second says whom it
+//! waits for, and then takes the first one's result.
+
+use crate::support::{Puppet, Ran, Running, Workspace};
+
+/// `t` is held, prints, and fails where `../fails` is.
+fn held(keys: &str) -> Workspace {
+    let ws = Workspace::new(&format!(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; echo printed; cp in out; test ! -e ../fails'\n{keys}\n\
+         [tasks.after]\nrun = 'echo x >> ../after.ran'\nsources = []\ndepends = ['t']"
+    ));
+    ws.write("in", "a");
+    ws
+}
+
+/// One process in the middle of `t`, another one waiting for it.
+fn two(ws: &Workspace) -> (Puppet, Running, Running) {
+    let puppet = ws.puppet("t");
+    let first = ws.weir(&["run", "t"]).spawn();
+    puppet.arrives();
+    let mut second = ws.weir(&["run", "after"]).spawn();
+    second.wait_for("waits for");
+    (puppet, first, second)
+}
+
+fn both(ws: &Workspace) -> (Ran, Ran) {
+    let (puppet, first, second) = two(ws);
+    puppet.goes_on();
+    let first_pid = first.pid();
+    let first = first.end();
+    // Where the second one has to run it after all, nobody holds it.
+    puppet.retire();
+    let second = second.end();
+    let waited = second.waited("t");
+    assert_eq!(waited, [format!("pid {first_pid} (`weir run t`)")], "{}", second.shown());
+    (first, second)
+}
+
+#[test]
+fn the_second_says_whom_it_waits_for_and_takes_the_firsts_result() {
+    for keys in ["sources = ['in']\noutputs = ['out']", "sources = ['in']\noutputs = []", "sources = ['in']", "sources = ['in']\nstate = 'cat out'"] {
+        let ws = held(keys);
+        let (first, second) = both(&ws);
+        first.success().tasks("t ran");
+        let second = second.success().tasks("t skips, after ran").says("printed");
+        assert!(second.out.contains("t waits for pid "), "{}", second.shown());
+        assert_eq!((ws.count("t"), ws.count("after")), (1, 1), "{keys}");
+        ws.run("after").tasks("t fresh, after fresh");
+    }
+}
+
+#[test]
+fn a_failure_of_the_first_is_no_result() {
+    let ws = held("sources = ['in']\noutputs = ['out']");
+    std::fs::write(ws.outside("fails"), "").unwrap();
+    let (first, second) = both(&ws);
+    first.exit(1);
+    second.exit(1).tasks("t failed, after skipped");
+    assert_eq!(ws.count("t"), 2);
+}
+
+#[test]
+fn what_always_runs_runs_in_both_but_never_at_once() {
+    let ws = held("");
+    let (puppet, first, second) = two(&ws);
+    assert_eq!(ws.count("t"), 1);
+    puppet.goes_on();
+    first.end().success();
+    puppet.goes_on();
+    second.end().success().tasks("t ran");
+    assert_eq!(ws.count("t"), 2);
+}
+
+#[test]
+fn when_the_first_is_killed_the_second_runs_it() {
+    let ws = held("sources = ['in']\noutputs = ['out']");
+    let (puppet, first, second) = two(&ws);
+    first.kill();
+    puppet.retire();
+    second.end().success().tasks("t ran, after ran");
+    assert_eq!((ws.count("t"), ws.read("out").as_str()), (2, "a"));
+}
+
+#[test]
+fn a_waiting_process_can_be_interrupted() {
+    let ws = held("sources = ['in']\noutputs = ['out']");
+    let (puppet, first, second) = two(&ws);
+    second.signal(nix::sys::signal::Signal::SIGINT);
+    second.end().exit(130);
+    puppet.goes_on();
+    first.end().success().tasks("t ran");
+    assert_eq!(ws.count("t"), 1);
+}
+
+#[test]
+fn the_second_judges_by_the_inputs_as_they_are_when_its_turn_comes() {
+    let ws = held("sources = ['in']\noutputs = ['out']");
+    let (puppet, first, second) = two(&ws);
+    // The first has read `a` and will copy `b`; its result does not count.
+    ws.write("in", "b");
+    puppet.goes_on();
+    first.end().success();
+    puppet.goes_on();
+    second.end().success().tasks("t ran");
+    assert_eq!(ws.read("out"), "b");
+    puppet.retire();
+    ws.run("t").tasks("t fresh");
+}
+
+#[test]
+fn different_tasks_run_side_by_side_and_all_are_recorded() {
+    let mut text = String::new();
+    for task in ["a", "b", "c"] {
+        text.push_str(&format!(
+            "[tasks.{task}]\nrun = '../pause {task}; echo {task} > {task}.out'\nsources = []\noutputs = ['{task}.out']\n"
+        ));
+    }
+    let ws = Workspace::new(&text);
+    let puppets: Vec<Puppet> = ["a", "b", "c"].iter().map(|task| ws.puppet(task)).collect();
+    let runs: Vec<Running> = ["a", "b", "c"].iter().map(|task| ws.weir(&["run", task]).spawn()).collect();
+    for puppet in &puppets {
+        puppet.arrives();
+    }
+    for puppet in puppets.iter().rev() {
+        puppet.goes_on();
+    }
+    for run in runs {
+        run.end().success();
+    }
+    ws.run("a b c").tasks("a fresh, b fresh, c fresh");
+}
+
+#[test]
+fn declared_locks_hold_between_processes_too() {
+    let ws = Workspace::new(
+        "[tasks.a]\nrun = '../pause a'\nlocks = ['one']\n\
+         [tasks.b]\nrun = 'echo x >> ../b.ran'\nlocks = ['one', 'two']",
+    );
+    let puppet = ws.puppet("a");
+    let first = ws.weir(&["run", "a"]).spawn();
+    puppet.arrives();
+    let mut second = ws.weir(&["run", "b"]).spawn();
+    second.wait_for("waits for");
+    assert_eq!(ws.count("b"), 0);
+    puppet.goes_on();
+    first.end().success();
+    let second = second.end().success().tasks("b ran");
+    assert_eq!(second.waited("b").len(), 1);
+}
+
+#[test]
+fn what_another_process_did_meanwhile_is_not_missed_by_one_that_runs_already() {
+    // The early one judges `t` only after the late one has come and gone.
+    let ws = Workspace::new(
+        "[tasks.gate]\nrun = '../pause gate'\n\
+         [tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\nwait_for = ['gate']",
+    );
+    ws.write("in", "a");
+    ws.run("t");
+    let puppet = ws.puppet("gate");
+    let early = ws.weir(&["run", "gate", "t"]).spawn();
+    puppet.arrives();
+    ws.write("in", "b");
+    ws.run("t").tasks("t ran");
+    ws.write("in", "a");
+    puppet.goes_on();
+    // The last result is the one for `b`, and nobody knows what it did.
+    early.end().success().tasks("gate ran, t ran");
+    assert_eq!((ws.count("t"), ws.read("out").as_str()), (3, "a"));
+}

@@ -1,0 +1,11 @@
+//! The one integration crate: weir through its real binary, or its library driven for real.
+
+#![allow(clippy::unwrap_used)]
+
+mod features;
+mod input;
+mod laws;
+#[path = "support/more.rs"]
+mod more;
+mod process_guard;
+mod support;
