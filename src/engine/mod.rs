@@ -9,7 +9,6 @@ mod ledger;
 mod pool;
 mod prepare;
 mod printer;
-mod priority;
 pub mod scheduler;
 mod services;
 mod work;
