@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod audit;
+mod features;
+mod input;
 mod laws;
+#[path = "support/more.rs"]
+mod more;
 mod process_guard;
 mod support;

@@ -12,6 +12,7 @@ use crate::fingerprint::compare;
 use crate::graph::{Selection, Target};
 use crate::model::{KeyPart, PartKind, Reason};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ fn describe(
     };
     if matches!(inspection.verdict, Ok(Verdict::Depends)) {
         let mut told = Vec::new();
-        unsettled(plan, all, index, &mut told);
+        unsettled(plan, all, index, &mut BTreeSet::new(), &mut told);
         for before in told.into_iter().take(LINES) {
             let why: Vec<String> = all[before].reasons.iter().map(Reason::describe).collect();
             let _ = writeln!(text, "  `{}` would run: {}", all[before].task, why.join("; "));
@@ -176,16 +177,22 @@ fn describe(
 }
 
 /// The nodes whose runs keep `index` from being judged, nearest first.
-fn unsettled(plan: &crate::graph::Plan, all: &[Inspection], index: usize, told: &mut Vec<usize>) {
+fn unsettled(
+    plan: &crate::graph::Plan,
+    all: &[Inspection],
+    index: usize,
+    seen: &mut BTreeSet<usize>,
+    told: &mut Vec<usize>,
+) {
     for before in &plan.nodes[index].data {
         let before = before.index();
-        if told.contains(&before) {
+        if !seen.insert(before) {
             continue;
         }
         match all[before].verdict {
             Ok(Verdict::Run) if !all[before].group => told.push(before),
-            Ok(Verdict::Depends) => unsettled(plan, all, before, told),
-            _ if all[before].group => unsettled(plan, all, before, told),
+            Ok(Verdict::Depends) => unsettled(plan, all, before, seen, told),
+            _ if all[before].group => unsettled(plan, all, before, seen, told),
             _ => {}
         }
     }

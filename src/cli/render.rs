@@ -51,10 +51,12 @@ impl miette::Diagnostic for Rendered<'_> {
     fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
         let file = self.diagnostic.labels.first()?.at.file;
         let here = self.diagnostic.labels.iter().filter(move |label| label.at.file == file);
-        Some(Box::new(here.map(|label| {
+        // The first is where the problem is, and what the head of the frame names.
+        Some(Box::new(here.enumerate().map(|(index, label)| {
             let (start, end) = (label.at.start as usize, label.at.end as usize);
             let text = (!label.text.is_empty()).then(|| label.text.clone());
-            LabeledSpan::new(text, start, end.saturating_sub(start))
+            let span = (start, end.saturating_sub(start));
+            if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
         })))
     }
 }

@@ -227,8 +227,9 @@ impl Declared {
 
 fn error_text(error: &dotenvy::Error) -> String {
     match error {
-        dotenvy::Error::LineParse(line, _) => format!("`{line}` is no `NAME=value`"),
+        // The line may hold a secret.
+        dotenvy::Error::LineParse(..) => "one of its lines is no `NAME=value`".into(),
         dotenvy::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
-        other => other.to_string(),
+        _ => "it can't be read".into(),
     }
 }

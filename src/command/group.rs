@@ -1,8 +1,8 @@
 //! A group: it orders others and does nothing itself.
 
 use crate::config::{Diagnostic, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, TaskName};
-use crate::node::{Context, Effects, Facts, Node, Observation, Output, Outside, Pending, Seen};
+use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
+use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending, Seen};
 use crate::process::ProcessError;
 use std::path::Path;
 use std::time::Duration;

@@ -5,8 +5,10 @@ use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
-use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending, Seen};
+use crate::model::{
+    Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
+};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -197,7 +199,8 @@ impl CommandNode {
         let mut command = Command::new(program, dir);
         command.args = vec!["--version".into()];
         command.env = env;
-        let version = match capture(&context.guard, command, VERSION_TIMEOUT, 4096).await {
+        let told = unless_cancelled(context, capture(&context.guard, command, VERSION_TIMEOUT, 4096)).await?;
+        let version = match told {
             Ok(captured) if captured.exit.success() && !captured.timed_out => {
                 String::from_utf8_lossy(&captured.output).trim().to_owned()
             }
@@ -212,9 +215,13 @@ impl CommandNode {
     async fn ask(&self, context: &Context, text: &str) -> Result<Vec<u8>, FailReason> {
         let fail = |message: String| FailReason::Probe { command: text.to_owned(), message };
         let command = self.shell(context, text, &self.arguments)?;
-        let Captured { exit, output, timed_out, .. } = capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT)
-            .await
-            .map_err(|error| fail(error.to_string()))?;
+        let Captured { exit, output, timed_out, truncated, .. } =
+            unless_cancelled(context, capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT))
+                .await?
+                .map_err(|error| fail(error.to_string()))?;
+        if truncated {
+            return Err(fail("it printed more than 1 MiB".into()));
+        }
         if timed_out {
             return Err(fail(format!("it took longer than {}", format_duration(PROBE_TIMEOUT))));
         }
@@ -227,6 +234,15 @@ impl CommandNode {
             crate::process::Exit::Code(code) => format!("exit status {code} ({last})"),
             crate::process::Exit::Signal(name) => format!("ended by {name}"),
         }))
+    }
+}
+
+/// Waits for `work`, which ends with its process when the run is cut short.
+async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+    let mut cancel = context.cancel.clone();
+    tokio::select! {
+        done = work => Ok(done),
+        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
     }
 }
 

@@ -90,11 +90,14 @@ impl Pattern {
         let rest = path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/');
         let Ok(glob) = build_glob(glob) else { return false };
         let matcher = glob.compile_matcher();
-        rest.char_indices()
-            .filter(|(_, c)| *c == '/')
-            .map(|(cut, _)| &rest[..cut])
-            .chain([rest])
-            .any(|head| matcher.is_match(head))
+        // `*` matches the empty text, but `src/*` is not `src`.
+        !rest.is_empty()
+            && rest
+                .char_indices()
+                .filter(|(_, c)| *c == '/')
+                .map(|(cut, _)| &rest[..cut])
+                .chain([rest])
+                .any(|head| matcher.is_match(head))
     }
 
     /// The whole text, relative to the root, for messages.
@@ -146,6 +149,7 @@ mod tests {
         assert!(!pattern("src/*.rs").covers(&path("src/a/b.rs")));
         assert!(pattern("packages/*/src").covers(&path("packages/a/src/deep/x")));
         assert!(!pattern("src").covers(&path("srcs")));
+        assert!(!pattern("src/*").covers(&path("src")) && !pattern("src/**").covers(&path("src")));
         assert!(pattern("{a,b}/x").covers(&path("b/x")));
     }
 }

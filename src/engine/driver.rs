@@ -4,7 +4,8 @@ use super::job::{Job, JobReport, log_name};
 use super::judge::{Ahead, Decision, Judge, Judgement, Upstream, look_ahead};
 use super::ledger::Ledger;
 use super::pool::Pool;
-use super::scheduler::{Done, Effect, Ending, Input, NodePlan, NodeState, Rules, Scheduler, Skip, Verdict};
+use super::priority::node_plans;
+use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
 use crate::cache::{Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
@@ -12,7 +13,7 @@ use crate::fingerprint::{InputError, Left};
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
 use crate::node::Cancel;
-use crate::process::{Redactor, Signal, SignalWatch, on_signals};
+use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -64,6 +65,8 @@ pub enum Message {
     Signal(Signal),
     /// weir broke.
     Broken(String),
+    /// The work on a node panicked; the hook has said why.
+    Panicked(NodeId),
 }
 
 /// Messages under way at once; a full channel holds tasks back, so that memory stays flat.
@@ -87,7 +90,6 @@ struct Driver<'a> {
     sender: SyncSender<Message>,
     cancel: watch::Sender<Cancel>,
     cleanup_cancel: watch::Sender<Cancel>,
-    redactor: Redactor,
     started: Instant,
     seq: u64,
     interrupts: u32,
@@ -132,9 +134,9 @@ pub fn run(
 ) -> Finish {
     let Prepared { plan, ahead, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
-    let signals = watch_signals(&sender);
-    let secrets: Vec<String> =
-        plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)).collect();
+    let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
+    let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
+    services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
@@ -144,9 +146,8 @@ pub fn run(
         untouched: true,
         pool: None,
         sender,
-        cancel: watch::Sender::new(Cancel::No),
-        cleanup_cancel: watch::Sender::new(Cancel::No),
-        redactor: Redactor::new(secrets),
+        cancel: cancels.0,
+        cleanup_cancel: cancels.1,
         started,
         seq: 0,
         interrupts: 0,
@@ -172,54 +173,29 @@ pub fn run(
     driver.close()
 }
 
-fn watch_signals(sender: &SyncSender<Message>) -> Result<SignalWatch, crate::process::ProcessError> {
+/// Acts on signals where they arrive: the loop may be held up by a terminal that takes no output.
+fn watch_signals(
+    sender: &SyncSender<Message>,
+    (tasks, cleanups): (watch::Sender<Cancel>, watch::Sender<Cancel>),
+    services: Arc<Services>,
+) -> Result<SignalWatch, crate::process::ProcessError> {
     let sender = sender.clone();
+    let mut count = 0;
     on_signals(move |signal| {
+        count += 1;
+        if count == 1 {
+            tasks.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
+        } else {
+            tasks.send_replace(Cancel::Kill);
+            cleanups.send_replace(Cancel::Kill);
+            services.kill_all();
+        }
         let _ = sender.send(Message::Signal(signal));
     })
 }
 
 fn rules(options: &Options) -> Rules {
     Rules { jobs: options.jobs.max(1) as usize, keep_going: options.keep_going }
-}
-
-/// What the scheduler needs to know, longest paths first by what tasks took last time.
-fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
-    let state = services.lock_state();
-    let mut plans: Vec<NodePlan> = plan
-        .nodes
-        .iter()
-        .map(|node| {
-            let facts = node.node.facts();
-            let took = match state.last(facts.name.as_str()) {
-                Some(Last::Good(recorded)) => recorded.duration_ms,
-                _ => 1000,
-            };
-            NodePlan {
-                hard: node.data.iter().chain(&node.order).copied().collect(),
-                soft: node.soft.clone(),
-                triggers: node.triggers.clone(),
-                locks: facts.locks.clone(),
-                exclusive: facts.interactive,
-                attempts: facts.retry.attempts.max(1),
-                priority: if facts.acts { took } else { 0 },
-                transparent: !facts.acts,
-            }
-        })
-        .collect();
-    drop(state);
-    // Each node stands after all it waits for, so that going backwards meets dependents first.
-    let own: Vec<u64> = plans.iter().map(|plan| plan.priority).collect();
-    for index in (0..plans.len()).rev() {
-        let below = plans[index].priority;
-        let befores: Vec<NodeId> = plans[index].hard.iter().chain(&plans[index].soft).copied().collect();
-        for before in befores {
-            let path = own[before.index()].saturating_add(below);
-            let known = &mut plans[before.index()].priority;
-            *known = path.max(*known);
-        }
-    }
-    plans
 }
 
 /// Reads sources and outputs of all cacheable nodes, on all cores.
@@ -269,7 +245,7 @@ impl Driver<'_> {
             event,
         };
         self.seq += 1;
-        self.sink.record(&record);
+        self.sink.record(&self.services.masked(record));
     }
 
     fn announce(&mut self) {
@@ -363,16 +339,25 @@ impl Driver<'_> {
         let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = self.pool.get_or_insert_with(|| Pool::new(most));
         let sender = self.sender.clone();
-        if let Err(error) = pool.spawn(move || work(&sender)) {
-            self.broken.get_or_insert(format!("failed to start a thread: {error}"));
-            let reason = FailReason::Start { message: error.to_string() };
-            inputs.push_back(match self.scheduler.state(id) {
-                NodeState::Running { .. } => {
-                    Input::Ended(id, Ending::Failed { reason, warn: false, retry: false })
-                }
-                _ => Input::Checked(id, Verdict::Failed { reason, warn: false }),
-            });
+        let guarded = move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&sender)));
+            if done.is_err() {
+                let _ = sender.send(Message::Panicked(id));
+            }
+        };
+        if let Err(error) = pool.spawn(guarded) {
+            self.give_up(id, format!("failed to start a thread: {error}"), inputs);
         }
+    }
+
+    /// weir broke while it worked on a node: the node fails, and so does the run.
+    fn give_up(&mut self, id: NodeId, why: String, inputs: &mut VecDeque<Input>) {
+        let reason = FailReason::Start { message: why.clone() };
+        self.broken.get_or_insert(why);
+        inputs.push_back(match self.scheduler.state(id) {
+            NodeState::Running { .. } => Input::Ended(id, Ending::Failed { reason, warn: false, retry: false }),
+            _ => Input::Checked(id, Verdict::Failed { reason, warn: false }),
+        });
     }
 
     fn judged(&mut self, id: NodeId, mut judgement: Judgement, inputs: &mut VecDeque<Input>) {
@@ -433,7 +418,6 @@ impl Driver<'_> {
             run_id: self.folder.id.clone(),
             run_dir: self.folder.path.clone(),
             cancel: self.cancel_of(id),
-            redactor: self.redactor.clone(),
             relied_on: self.relied_on(id),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
         }
@@ -462,20 +446,23 @@ impl Driver<'_> {
 
     fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
         self.untouched = false;
-        let Some(mut judgement) = self.judged[id.index()].take() else {
-            unreachable!("node {} runs without having been judged", id.0)
-        };
+        // Of a further attempt, the job makes a judgement when its turn comes.
+        let judgement = self.judged[id.index()].take();
         let retry = self.plan.nodes[id.index()].node.facts().retry;
-        self.ledger.page(id).attempts = attempt;
-        if attempt > 1 {
-            judgement.at = Instant::now();
+        let page = self.ledger.page(id);
+        page.attempts = attempt;
+        if let Some(message) = page.failed.take() {
+            let backoff_ms = millis(backoff(retry.backoff, attempt));
+            let task = self.names[id.index()].clone();
+            self.emit(Event::TaskRetried { task, attempt: attempt - 1, message, backoff_ms });
         }
-        let reasons = judgement.reasons.clone();
+        let reasons = judgement.as_ref().map(|judgement| judgement.reasons.clone()).unwrap_or_default();
+        let upstream = self.upstream(id);
         self.emit(Event::TaskStarted { task: self.names[id.index()].clone(), attempt, reasons });
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
         self.spawn(inputs, id, move |sender| {
-            let report = work.job(sender).run_after(backoff, judgement);
+            let report = work.job(sender).run_after(backoff, judgement, upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });
     }
@@ -505,6 +492,10 @@ impl Driver<'_> {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
             Message::Signal(signal) => self.signalled(signal, inputs),
+            Message::Panicked(id) => {
+                let why = format!("the work on `{}` panicked", self.names[id.index()]);
+                self.give_up(id, why, inputs);
+            }
             Message::Broken(why) => {
                 self.broken.get_or_insert(why);
             }
@@ -513,7 +504,6 @@ impl Driver<'_> {
 
     fn job_ended(&mut self, id: NodeId, report: JobReport, inputs: &mut VecDeque<Input>) {
         self.services.surveyor.rules().forget();
-        let attempts = self.plan.nodes[id.index()].node.facts().retry.attempts;
         let page = self.ledger.page(id);
         page.took += report.took;
         page.key = report.key.or(page.key);
@@ -521,25 +511,12 @@ impl Driver<'_> {
         page.log_bytes += report.log_bytes;
         page.left = report.left;
         page.outputs = report.outputs;
-        let attempt = page.attempts;
         if let Some(recorded) = report.found {
             page.attempts = 0;
             self.take_over(id, recorded);
         }
-        if let Ending::Failed { reason, retry, .. } = &report.ending {
-            if *retry && attempt < attempts && self.interrupts == 0 {
-                let message = reason.describe();
-                let base = self.plan.nodes[id.index()].node.facts().retry.backoff;
-                let backoff_ms = millis(backoff(base, attempt + 1));
-                let task = self.names[id.index()].clone();
-                self.emit(Event::TaskRetried { task, attempt, message, backoff_ms });
-                let cancel = self.cancel_of(id);
-                let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
-                let node = &self.plan.nodes[id.index()];
-                let mut again = judge.judge(node, self.upstream(id), None);
-                again.decision = Decision::Run;
-                self.judged[id.index()] = Some(again);
-            }
+        if let Ending::Failed { reason, .. } = &report.ending {
+            self.ledger.page(id).failed = Some(reason.describe());
         }
         inputs.push_back(Input::Ended(id, report.ending));
     }
@@ -549,15 +526,7 @@ impl Driver<'_> {
         self.exit_signal.get_or_insert(signal);
         let stage = self.interrupts.min(2);
         self.emit(Event::Interrupted { signal: signal.name().into(), stage });
-        if stage == 1 {
-            self.cancel.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
-            inputs.push_back(Input::Interrupt);
-        } else {
-            self.cancel.send_replace(Cancel::Kill);
-            self.cleanup_cancel.send_replace(Cancel::Kill);
-            self.services.kill_all();
-            inputs.push_back(Input::Kill);
-        }
+        inputs.push_back(if stage == 1 { Input::Interrupt } else { Input::Kill });
     }
 
     fn finished(&mut self, id: NodeId) {
@@ -569,6 +538,11 @@ impl Driver<'_> {
         }
         let outcome = self.outcome(id);
         let name = self.names[id.index()].clone();
+        if matches!(outcome, Outcome::Failed { .. }) {
+            // Where that is a warning its dependents go on, and nobody knows what it left.
+            let page = self.ledger.page(id);
+            (page.left, page.outputs) = (None, None);
+        }
         let (log, log_bytes) = self.log_of(id, &outcome);
         self.ledger.count(id, &name, &outcome);
         let page = self.ledger.page(id);
@@ -690,7 +664,6 @@ struct Work {
     run_id: String,
     run_dir: std::path::PathBuf,
     cancel: watch::Receiver<Cancel>,
-    redactor: Redactor,
     relied_on: Vec<(NodeId, Digest)>,
     live: bool,
 }
@@ -704,7 +677,6 @@ impl Work {
             run_id: &self.run_id,
             run_dir: self.run_dir.clone(),
             cancel: self.cancel.clone(),
-            redactor: self.redactor.clone(),
             messages: sender.clone(),
             relied_on: self
                 .relied_on

@@ -12,7 +12,6 @@ use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
 use crate::node::{Cancel, Effects};
-use crate::process::Redactor;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -36,8 +35,6 @@ pub struct Job<'a> {
     pub run_dir: PathBuf,
     /// Whether this node is being cut short.
     pub cancel: watch::Receiver<Cancel>,
-    /// For masking.
-    pub redactor: Redactor,
     /// To the driver.
     pub messages: SyncSender<Message>,
     /// The data dependencies with declared outputs, and the digest of these.
@@ -90,11 +87,12 @@ pub fn log_name(node: &PlanNode) -> String {
 impl Job<'_> {
     /// Restores what a judgement found, under the node's lock. `Err`: it must run after all.
     pub fn bring_back(&self, judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
-        let held = match self.lock() {
+        let held = match self.lock(false) {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let judgement = if held.waited { self.judge_again(judgement) } else { judgement };
+        let again = held.waited || judgement.at.elapsed() > STALE;
+        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
@@ -131,15 +129,9 @@ impl Job<'_> {
         }
     }
 
-    fn judge_again(&self, judgement: Judgement) -> Judgement {
-        let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let upstream = Upstream { ..judgement.upstream };
-        judge.judge(self.node, upstream, None)
-    }
-
     /// Runs the node once, after a pause that an interrupt ends.
-    pub fn run_after(&self, pause: Duration, judgement: Judgement) -> JobReport {
+    /// Without a judgement it is made then.
+    pub fn run_after(&self, pause: Duration, judgement: Option<Judgement>, upstream: Upstream) -> JobReport {
         if !pause.is_zero() {
             let mut cancel = self.cancel.clone();
             let interrupted = match self.services.context(self.run_id, cancel.clone()) {
@@ -152,13 +144,31 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Interrupted, false);
             }
         }
+        let judgement = judgement.unwrap_or_else(|| {
+            let mut judgement = self.judge(upstream);
+            // Another attempt was decided on.
+            if !matches!(judgement.decision, Decision::Fail(_)) {
+                judgement.decision = Decision::Run;
+            }
+            judgement
+        });
+        if let Decision::Fail(reason) = judgement.decision {
+            return JobReport::failed(reason, self.node.node.facts().warn_on_fail);
+        }
         self.run(judgement)
+    }
+
+    fn judge(&self, upstream: Upstream) -> Judgement {
+        self.services.surveyor.rules().forget();
+        let _ = self.services.lock_state().refresh();
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        judge.judge(self.node, upstream, None)
     }
 
     /// Runs the node once.
     fn run(&self, mut judgement: Judgement) -> JobReport {
         let facts = self.node.node.facts();
-        let held = match self.lock() {
+        let held = match self.lock(true) {
             Ok(Some(held)) => held,
             Ok(None) => return JobReport::failed(FailReason::Interrupted, false),
             Err(error) => {
@@ -167,7 +177,7 @@ impl Job<'_> {
             }
         };
         if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
-            judgement = self.judge_again(judgement);
+            judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
             }
@@ -227,9 +237,11 @@ impl Job<'_> {
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
         let facts = self.node.node.facts();
+        // An `env_file` may have been written by a task of this run.
+        self.services.learn_secrets(self.node.node.secrets(&self.services.root, &self.services.outside));
         let mut printer = Printer::new(
             self.id,
-            self.redactor.clone(),
+            self.services.redactor(),
             self.run_dir.join(log_name(self.node)),
             self.messages.clone(),
             self.live,
@@ -400,14 +412,16 @@ impl Job<'_> {
         let _ = self.messages.send(Message::Notice(self.id, notice));
     }
 
-    /// Takes the task's lock and the declared ones. None: interrupted while waiting.
-    fn lock(&self) -> io::Result<Option<Held>> {
+    /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
+    /// while waiting.
+    fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
         let mut held = Held { waited: false, _locks: vec![] };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = facts.locks.clone();
+        let mut names = if declared { facts.locks.clone() } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
+        names.dedup();
         let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.name)]);
         for path in paths {
             let waiting = |holder: &crate::journal::Holder| {

@@ -8,6 +8,7 @@ mod judge;
 mod ledger;
 mod pool;
 mod printer;
+mod priority;
 pub mod scheduler;
 mod services;
 

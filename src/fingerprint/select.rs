@@ -52,7 +52,9 @@ impl<'p> Taken<'p> {
         if !path.is_within(self.prefix) {
             return false;
         }
-        glob.is_match(path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/'))
+        let rest = path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/');
+        // `*` matches the empty text, but `src/*` is not `src`.
+        !rest.is_empty() && glob.is_match(rest)
     }
 
     /// Whether the path or a folder above it, not above the prefix, is matched.

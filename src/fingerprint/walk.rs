@@ -138,7 +138,7 @@ pub struct Found {
 }
 
 /// What a walk found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// Anything that is neither folder nor symlink.
     File,
@@ -241,8 +241,7 @@ impl Surveyor {
                 missing.push(taken.raw.to_owned());
             }
         }
-        all.sort_unstable_by(|a: &Found, b| a.path.cmp(&b.path));
-        all.dedup_by(|a, b| a.path == b.path);
+        settle(&mut all);
         Ok((all, missing))
     }
 
@@ -270,8 +269,7 @@ impl Surveyor {
                 return Err(InputError::NoMatch { pattern: taken.raw.to_owned(), help: self.nearest(taken) });
             }
         }
-        all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        all.dedup_by(|a, b| a.path == b.path);
+        settle(&mut all);
         Ok(all)
     }
 
@@ -394,6 +392,12 @@ impl Surveyor {
         }
         format!("`{at}` exists, but nothing in it matches (or all of it is ignored)")
     }
+}
+
+/// Sorts, and leaves each path once: a symlink to an empty folder is the symlink.
+fn settle(all: &mut Vec<Found>) {
+    all.sort_unstable_by(|a, b| a.path.cmp(&b.path).then(a.what.cmp(&b.what)));
+    all.dedup_by(|a, b| a.path == b.path);
 }
 
 enum ReadTrouble {

@@ -5,7 +5,7 @@ use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
 use crate::config::{Diagnostic, Pattern, Task, When};
-use crate::model::{NodeId, TaskName, WsPath};
+use crate::model::{Digest, NodeId, TaskName, WsPath};
 use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -193,7 +193,16 @@ fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) 
         let _ = if plain { write!(name, " {argument}") } else { write!(name, " {argument:?}") };
     }
     for (key, value) in env {
-        let _ = write!(name, " {key}={value:?}");
+        let secret = task.redact.iter().any(|declared| match declared.strip_suffix('*') {
+            Some(prefix) => key.starts_with(prefix),
+            None => declared == key,
+        });
+        let _ = if secret {
+            // Different secrets are different nodes, and none of them is shown.
+            write!(name, " {key}=***{}", Digest::of(format!("{name}\0{key}\0{value}").as_bytes()).short())
+        } else {
+            write!(name, " {key}={value:?}")
+        };
     }
     TaskName::new(name)
 }
@@ -348,17 +357,20 @@ impl Builder<'_, '_> {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
             for step in &steps {
+                let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
-                for node in needed.difference(&before).copied().collect::<Vec<_>>() {
-                    for earlier in last {
-                        // Two sequences may pull in opposite directions beyond their own steps.
-                        if step.contains(&node) || !self.closure([*earlier]).contains(&node) {
-                            let id = NodeId(*earlier as u32);
-                            if !self.nodes[node].data.contains(&id) && !self.nodes[node].order.contains(&id) {
-                                self.nodes[node].order.push(id);
-                            }
-                        }
+                let earlier = self.closure(last.iter().copied());
+                let mut new: Vec<usize> = needed.difference(&before).copied().collect();
+                new.sort_unstable();
+                for node in new {
+                    // Two sequences may pull in opposite directions beyond their own steps.
+                    if !own.contains(&node) && earlier.contains(&node) {
+                        continue;
                     }
+                    let order = &mut self.nodes[node].order;
+                    order.extend(last.iter().map(|earlier| NodeId(*earlier as u32)));
+                    order.sort_unstable();
+                    order.dedup();
                 }
                 before.extend(needed);
                 last = step;

@@ -2,7 +2,7 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, Notice, PartKind, Reason, TaskName};
+use crate::model::{Digest, FailReason, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -121,17 +121,6 @@ impl Outside {
                 None => name.as_str() == declared,
             })
     }
-}
-
-/// Something observed for a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
-    /// A program or a probe.
-    pub kind: PartKind,
-    /// Which.
-    pub name: String,
-    /// What enters the key.
-    pub value: String,
 }
 
 /// How much a run is being cut short.

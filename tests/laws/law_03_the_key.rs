@@ -333,6 +333,19 @@ fn the_output_of_probes_counts() {
 }
 
 #[test]
+fn all_of_a_probes_output_counts_however_long() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nprobes = ['head -c 3000000 /dev/zero; cat ../answer']",
+    );
+    // Too much may be refused, but not cut off and taken for the same.
+    for answer in ["a", "b"] {
+        std::fs::write(ws.outside("answer"), answer).unwrap();
+        let ran = ws.try_run("t");
+        assert!(matches!(ran.outcome("t"), "ran" | "failed"), "{}", ran.shown());
+    }
+}
+
+#[test]
 fn description_timeout_retry_on_fail_locks_and_profile_do_not_count() {
     all_agree(&[
         "run = 'true'\nsources = []",

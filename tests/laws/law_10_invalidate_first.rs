@@ -201,3 +201,20 @@ sources = []",
     assert_eq!((ws.count("t"), ws.count("overlap")), (2, 0));
     assert!(!alive(held));
 }
+
+#[test]
+fn a_failure_in_another_process_is_seen_by_one_that_runs_already() {
+    let ws = Workspace::new(
+        "[tasks.gate]\nrun = '../pause gate'\n\
+         [tasks.t]\nrun = 'echo x >> ../t.ran; cp in out; test ! -e ../fails'\nsources = ['in']\noutputs = ['out']\nwait_for = ['gate']",
+    );
+    ws.write("in", "a");
+    ws.run("t");
+    let puppet = ws.puppet("gate");
+    let early = ws.weir(&["run", "gate", "t"]).spawn();
+    puppet.arrives();
+    fs::write(ws.outside("fails"), "").unwrap();
+    ws.try_run("-f t").exit(1);
+    puppet.goes_on();
+    early.end().exit(1).tasks("gate ran, t failed");
+}

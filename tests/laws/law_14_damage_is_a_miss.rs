@@ -1,7 +1,7 @@
 //! Law 14: a torn, corrupt or foreign entry is a miss, with one warning; never an error, never a
 //! hit, on the first run and on the second.
 
-use crate::support::{Ran, Workspace};
+use crate::support::{Ran, Workspace, stored};
 use std::fs;
 use std::path::Path;
 
@@ -230,25 +230,26 @@ fn a_result_of_another_task_is_foreign() {
     goes_well(&ws, "of another task").tasks("out ran");
 }
 
-/// A result's file with another version in its header.
-fn with_version(data: &[u8], version: u32, checksum: Option<u32>) -> Vec<u8> {
-    let end = data.iter().position(|byte| *byte == b'\n').unwrap();
-    let body = &data[end + 1..];
-    let sum = checksum.unwrap_or_else(|| crc32fast::hash(body));
-    [format!("weir-result {version} {} {sum:08x}\n", body.len()).as_bytes(), body].concat()
-}
-
 #[test]
 fn a_result_of_a_newer_version_is_a_miss_with_one_warning() {
-    for checksum in [None, Some(1)] {
+    let ws = prepared();
+    let result = result_of(&ws, "out");
+    let content = stored::content(&fs::read(ws.path(&result)).unwrap());
+    // As it should be, it is a hit: so that the others can fail.
+    overwrite(&ws, &result, &stored::sealed(1, &content));
+    ws.run("out").tasks("out hit");
+    for (version, believed) in [(2, true), (2, false), (0, false)] {
         let ws = prepared();
         let result = result_of(&ws, "out");
-        let data = fs::read(ws.path(&result)).unwrap();
-        overwrite(&ws, &result, &with_version(&data, 2, checksum));
+        let sealed = stored::sealed(version, &content);
+        // Not sealed anew: the version alone was flipped.
+        let flipped = fs::read(ws.path(&result)).unwrap();
+        let flipped = [format!("weir-result {version}").as_bytes(), &flipped["weir-result 1".len()..]].concat();
+        overwrite(&ws, &result, if believed { &sealed } else { &flipped });
         let ran = goes_well(&ws, "newer").tasks("out ran");
         let [(_, told)] = &ran.told()[..] else { panic!("{:?}", ran.told()) };
         // Believed only if the checksum holds.
-        assert_eq!(told.contains("newer version"), checksum.is_none(), "{told}");
+        assert_eq!(told.contains("newer version"), believed, "{told}");
     }
 }
 

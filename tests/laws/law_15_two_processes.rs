@@ -147,3 +147,24 @@ fn declared_locks_hold_between_processes_too() {
     let second = second.end().success().tasks("b ran");
     assert_eq!(second.waited("b").len(), 1);
 }
+
+#[test]
+fn what_another_process_did_meanwhile_is_not_missed_by_one_that_runs_already() {
+    // The early one judges `t` only after the late one has come and gone.
+    let ws = Workspace::new(
+        "[tasks.gate]\nrun = '../pause gate'\n\
+         [tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\nwait_for = ['gate']",
+    );
+    ws.write("in", "a");
+    ws.run("t");
+    let puppet = ws.puppet("gate");
+    let early = ws.weir(&["run", "gate", "t"]).spawn();
+    puppet.arrives();
+    ws.write("in", "b");
+    ws.run("t").tasks("t ran");
+    ws.write("in", "a");
+    puppet.goes_on();
+    // The last result is the one for `b`, and nobody knows what it did.
+    early.end().success().tasks("gate ran, t ran");
+    assert_eq!((ws.count("t"), ws.read("out").as_str()), (3, "a"));
+}
