@@ -189,7 +189,7 @@ fn missing_sources(
             .sources
             .iter()
             .flat_map(|sources| &sources.value)
-            .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if *pattern == located.value.raw))
+            .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if pattern == located.value.raw()))
             .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
         found.push(
             Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),

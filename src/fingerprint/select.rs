@@ -32,7 +32,7 @@ impl<'p> Taken<'p> {
     fn new(pattern: &'p Pattern) -> Self {
         Self {
             prefix: &pattern.prefix,
-            raw: &pattern.raw,
+            raw: pattern.raw(),
             text: pattern.glob.as_deref(),
             // The config has judged the glob; one that fails after all selects nothing, loudly.
             glob: pattern.glob.as_deref().and_then(|glob| {
