@@ -8,6 +8,7 @@ mod judge;
 mod ledger;
 mod pool;
 mod prepare;
+mod priority;
 mod printer;
 pub mod scheduler;
 mod services;

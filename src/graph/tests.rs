@@ -3,7 +3,7 @@
 use crate::config::{Action, Config, Diagnostic, load};
 use crate::graph::{Graph, Plan, Selection, Target, plan, validate};
 use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
-use crate::node::{Context, Effects, Facts, Instance, Node, Output, Outside, Pending};
+use crate::node::{Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
 use crate::process::ProcessError;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -27,7 +27,7 @@ impl Node for Still {
         vec![]
     }
 
-    fn obstacles(&self, _: &Path, _: &Outside) -> Vec<Diagnostic> {
+    fn obstacles(&self, _: &Path, _: &Outside, _: &mut Seen) -> Vec<Diagnostic> {
         vec![]
     }
 
@@ -52,6 +52,8 @@ fn still(instance: Instance<'_>) -> Arc<dyn Node> {
     let task = instance.task;
     let plain = |list: &[crate::config::Located<crate::config::Pattern>]| list.iter().map(|p| p.value.clone()).collect();
     Arc::new(Still(Facts {
+        kept_as: instance.name.clone(),
+        locked_as: instance.name.clone(),
         name: instance.name,
         acts: !matches!(task.action, Action::Group { .. }),
         always: None,
