@@ -314,12 +314,12 @@ fn remove_empty_folders(folder: &Path) -> io::Result<()> {
 
 /// Where a file for `folder` is made before it is moved there: in `.weir`, so that a kill leaves
 /// nothing among the outputs; beside its place where that is another file system.
-fn scratch_for(real_root: &Path, folder: &Path) -> PathBuf {
+fn scratch_for(store: &Store, folder: &Path) -> PathBuf {
     use std::os::unix::fs::MetadataExt;
-    let scratch = real_root.join(".weir/tmp");
+    let scratch = store.scratch();
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let usable = std::fs::create_dir_all(&scratch).is_ok() && device(&scratch) == device(folder);
-    if usable { scratch } else { folder.to_path_buf() }
+    let usable = std::fs::create_dir_all(scratch).is_ok() && device(scratch) == device(folder);
+    if usable { scratch } else { folder }.to_path_buf()
 }
 
 fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreError> {
@@ -327,7 +327,7 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
     let fail = |error: io::Error| RestoreError::Write(entry.path.clone(), error);
     let folder = target.parent().map(Path::to_path_buf).unwrap_or_default();
     std::fs::create_dir_all(&folder).map_err(fail)?;
-    let scratch = scratch_for(real_root, &folder);
+    let scratch = scratch_for(store, &folder);
     if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir())
         && !matches!(entry.kind, EntryKind::Folder)
     {

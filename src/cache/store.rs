@@ -47,6 +47,7 @@ pub enum Found<T> {
 /// Blobs and results, in a workspace or in a folder that several checkouts share.
 #[derive(Debug, Clone)]
 pub struct Store {
+    scratch: PathBuf,
     results: PathBuf,
     shared: Option<PathBuf>,
     cas: PathBuf,
@@ -95,10 +96,16 @@ impl Store {
     /// The same for looking only: creates nothing.
     pub fn at(weir: &Path, shared: Option<&Path>) -> Self {
         Self {
+            scratch: weir.join("tmp"),
             results: weir.join("results"),
             shared: shared.map(|shared| shared.join("results")),
             cas: shared.unwrap_or(weir).join("cas"),
         }
+    }
+
+    /// For files in the making.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
     }
 
     /// Where a blob is, or would be.

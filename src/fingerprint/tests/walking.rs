@@ -83,7 +83,8 @@ fn everything(root: &Path, folder: &WsPath, follow: bool, all: &mut Vec<(WsPath,
     for entry in std::fs::read_dir(folder.under(root)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if name == ".git" || name == ".weir" {
+        // A repository is no source, but may be an output.
+        if (follow && name == ".git") || (name == ".weir" && (follow || folder.is_root())) {
             continue;
         }
         let path = folder.join(&name);
