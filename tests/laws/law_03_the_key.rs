@@ -79,7 +79,7 @@ fn arguments_count_in_their_order() {
 
 #[test]
 fn declared_arguments_count_by_name() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo $WEIR_ARG_TO >> ../t.ran'\nsources = []\nargs = [{ name = 'to', default = 'dev' }]");
+    let ws = Workspace::new("[tasks.t]\nrun = 'echo $WEIR_ARG_TO >> ../t.ran'\nsources = []\noutputs = []\nargs = [{ name = 'to', default = 'dev' }]");
     ws.run("t -- dev");
     ws.run("t -- prod");
     ws.run("t -- prod");
