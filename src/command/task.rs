@@ -351,7 +351,18 @@ impl Node for CommandNode {
             }
         }
         let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
-        let env = self.environment.build(root, outside, own).unwrap_or_default();
+        let env = match self.environment.build(root, outside, own) {
+            Ok(env) => env,
+            Err(reason) => {
+                let at = task.env_file.first().map_or(task.at, |file| file.at);
+                let unread = Diagnostic::error("task::env-file", at, format!("`{name}`: {}", reason.describe()));
+                // A file that is not there was told of above.
+                if found.is_empty() {
+                    found.push(unread.help("write a line `NAME=value` for each variable"));
+                }
+                return found;
+            }
+        };
         let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
         let mut missing = |code, at, program: &str, what: &str| {
             if find_program(program, path.as_deref(), &dir).is_none() {
