@@ -549,8 +549,9 @@ fn no_descriptor_leaks_into_commands() {
 fn a_command_has_its_own_group_and_is_signalled_with_it() {
     guarded(|guard| async move {
         let script =
-            "sh -c 'trap \"echo got it; exit\" TERM; echo $$; while :; do sleep 0.01; done' &
-            trap 'wait; exit 7' TERM; wait";
+            "trap 'wait; exit 7' TERM
+            sh -c 'trap \"echo got it; exit\" TERM; echo $$; while :; do sleep 0.01; done' &
+            wait";
         let child = guard.spawn(sh(script)).await.unwrap();
         let inner: i32 = line(&child).await.parse().unwrap();
         let group = nix::unistd::getpgid(Some(Pid::from_raw(inner))).unwrap();

@@ -47,7 +47,7 @@ pub enum Last {
     },
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Clone, Serialize, Deserialize)]
 enum StateRecord {
     Memo(Vec<u8>),
     Last { node: String, last: Last },
@@ -178,35 +178,41 @@ impl State {
     }
 
     fn append(&mut self, record: StateRecord) -> io::Result<()> {
-        self.write(&record)?;
-        self.records += 1;
-        self.remember(record);
-        Ok(())
+        self.transact(|_| Some(record.clone()))
     }
 
-    /// Appends a record; takes in what other processes appended before it.
-    fn write(&mut self, record: &StateRecord) -> io::Result<()> {
-        let payload = encode(record)?;
-        let distrust = encode(&StateRecord::Distrust)?;
-        let Some(mut log) = self.log.take() else { return Ok(()) };
-        let done = self.write_to(&mut log, &distrust, &payload);
+    /// Takes the log's lock and takes in what other processes appended; then has `make` decide, on
+    /// what is known by then, what is to be appended.
+    fn transact(&mut self, make: impl FnOnce(&Self) -> Option<StateRecord>) -> io::Result<()> {
+        let Some(mut log) = self.log.take() else {
+            if let Some(record) = make(self) {
+                self.remember(record);
+            }
+            return Ok(());
+        };
+        let done = self.transact_on(&mut log, make);
         self.birth = log.birth();
         self.log = Some(log);
         done
     }
 
-    fn write_to(&mut self, log: &mut Log, distrust: &[u8], payload: &[u8]) -> io::Result<()> {
+    fn transact_on(&mut self, log: &mut Log, make: impl FnOnce(&Self) -> Option<StateRecord>) -> io::Result<()> {
         let (mut writer, news) = log.lock()?;
         self.take_in(writer.lost(), news);
         if self.owes_distrust {
-            if let Err(error) = writer.append(distrust) {
+            if let Err(error) = writer.append(&encode(&StateRecord::Distrust)?) {
                 // Nobody may take what is there for all there was.
                 writer.wipe()?;
                 return Err(error);
             }
             self.owes_distrust = false;
         }
-        writer.append(payload)
+        if let Some(record) = make(self) {
+            writer.append(&encode(&record)?)?;
+            self.records += 1;
+            self.remember(record);
+        }
+        Ok(())
     }
 
     /// Takes in what other processes recorded; if the log was `lost`, nothing else is known.
@@ -240,6 +246,11 @@ impl State {
         locked
     }
 
+    /// For digests of secrets: without it they can't be guessed at, and it never leaves `.weir`.
+    pub fn salt(&self) -> String {
+        hex(&self.birth)
+    }
+
     /// The last that is known of `node`.
     pub fn last(&self, node: &str) -> Option<&Last> {
         self.last.get(node)
@@ -260,15 +271,17 @@ impl State {
     /// # Errors
     /// It can't be written; then `node` must not be recorded either.
     pub fn invalidate(&mut self, node: &str, keyless: bool) -> io::Result<()> {
-        let (owned, keyless) = match self.last.get(node) {
-            Some(Last::Dirty { keyless: known, .. }) if *known || !keyless => return Ok(()),
-            Some(Last::Dirty { owned, .. }) => (owned.clone(), keyless),
-            Some(Last::Good(recorded)) => (recorded.outputs.clone(), keyless),
-            // What never was recorded has nothing to contradict.
-            None if keyless => return Ok(()),
-            None => (Manifest::default(), keyless),
-        };
-        self.append(StateRecord::Last { node: node.into(), last: Last::Dirty { owned, keyless } })
+        self.transact(|state| {
+            let (owned, keyless) = match state.last.get(node) {
+                Some(Last::Dirty { keyless: known, .. }) if *known || !keyless => return None,
+                Some(Last::Dirty { owned, .. }) => (owned.clone(), keyless),
+                Some(Last::Good(recorded)) => (recorded.outputs.clone(), keyless),
+                // What never was recorded has nothing to contradict.
+                None if keyless => return None,
+                None => (Manifest::default(), keyless),
+            };
+            Some(StateRecord::Last { node: node.into(), last: Last::Dirty { owned, keyless } })
+        })
     }
 
     /// Forgets everything, on disk too: where an invalidation can't be written (no space), nothing
@@ -292,10 +305,10 @@ impl State {
     /// # Errors
     /// It can't be written.
     pub fn record(&mut self, node: &str, recorded: Recorded) -> io::Result<()> {
-        if matches!(self.last.get(node), Some(Last::Good(known)) if *known == recorded) {
-            return Ok(());
-        }
-        self.append(StateRecord::Last { node: node.into(), last: Last::Good(recorded) })
+        self.transact(|state| {
+            let known = matches!(state.last.get(node), Some(Last::Good(known)) if *known == recorded);
+            (!known).then(|| StateRecord::Last { node: node.into(), last: Last::Good(recorded) })
+        })
     }
 
     /// The incarnation that `reset` wrote last, as text for keys. Where none is on record, it is
@@ -327,7 +340,7 @@ impl State {
         let Some(news) = memo.take_news() else { return Ok(()) };
         let long = self.log.as_ref().map_or(0, Log::len) + news.len() as u64;
         if long < COMPACT_AT || long < self.loaded_bytes.max(COMPACT_AT) * 2 && self.records < 50_000 {
-            return self.write(&StateRecord::Memo(news));
+            return self.append(StateRecord::Memo(news));
         }
         self.compact(memo)
     }

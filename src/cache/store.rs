@@ -266,6 +266,12 @@ impl Store {
         }
     }
 
+    /// The lock of a folder that several checkouts share.
+    pub fn lock_of(shared: &Path) -> PathBuf {
+        let _ = std::fs::create_dir_all(shared);
+        shared.join("lock")
+    }
+
     fn results_folders(&self) -> impl Iterator<Item = &PathBuf> {
         std::iter::once(&self.results).chain(&self.shared)
     }
@@ -316,7 +322,7 @@ impl Store {
         verified
     }
 
-    /// Removes results not written or used for `max_age`, then the oldest results until the rest
+    /// Removes results older than `max_age`, then the oldest results until the rest
     /// holds at most `max_bytes` of blobs, then every blob that no result names. A newer version's
     /// results stay, and so do all blobs then: which of them it names is not known. Returns
     /// results and blobs removed, and the bytes freed.

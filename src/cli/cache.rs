@@ -5,10 +5,11 @@ use super::error::CliError;
 use super::explain::recorded;
 use super::print;
 use super::project::Place;
-use crate::cache::{Place as WeirFolder, Store};
+use crate::cache::Store;
 use crate::journal::{Lock, LockKind};
 use crate::model::parse_duration;
 use std::fmt::Write as _;
+use std::path::Path;
 
 /// `weir cache status|verify|prune|clear`.
 ///
@@ -53,7 +54,8 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
             let age = parse_duration(&max_age)
                 .map_err(|message| CliError::usage(format!("`--max-age`: {message}"), "such as `--max-age 30d`"))?;
             let size = max_size.as_deref().map(parse_size).transpose()?;
-            let _alone = alone(&folder)?;
+            let _alone = alone(&folder.store_lock())?;
+            let _shared = shared.as_deref().map(|shared| alone(&Store::lock_of(shared))).transpose()?;
             let (results, blobs, freed) = store
                 .prune(Some(age), size)
                 .map_err(|error| CliError::outside(format!("failed to prune the cache: {error}")))?;
@@ -63,7 +65,7 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
             print::text(&format!("removed {results} results and {blobs} blobs; {} freed\n", print::bytes(freed)))
         }
         CacheCommand::Clear => {
-            let _alone = alone(&folder)?;
+            let _alone = alone(&folder.store_lock())?;
             for part in ["results", "cas", "state"] {
                 let path = folder.weir().join(part);
                 match std::fs::remove_dir_all(&path) {
@@ -82,12 +84,12 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
 }
 
 /// Waits until no run works with the store, and keeps others out.
-fn alone(folder: &WeirFolder) -> Result<Option<Lock>, CliError> {
+fn alone(path: &Path) -> Result<Option<Lock>, CliError> {
     let tell = |holder: &crate::journal::Holder| {
         let who = if holder.pid == 0 { "a run that is going on".to_owned() } else { holder.to_string() };
         print::warning_line(&format!("waiting for {who}"));
     };
-    Lock::take(&folder.store_lock(), LockKind::Exclusive, &Place::holder(), tell, || false)
+    Lock::take(path, LockKind::Exclusive, &Place::holder(), tell, || false)
         .map_err(|error| CliError::outside(format!("failed to lock the cache: {error}")))
 }
 

@@ -12,6 +12,7 @@ use crate::fingerprint::compare;
 use crate::graph::{Selection, Target};
 use crate::model::{KeyPart, PartKind, Reason};
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::sync::Arc;
 
@@ -144,7 +145,7 @@ fn describe(
     };
     if matches!(inspection.verdict, Ok(Verdict::Depends)) {
         let mut told = Vec::new();
-        unsettled(plan, all, index, &mut told);
+        unsettled(plan, all, index, &mut BTreeSet::new(), &mut told);
         for before in told.into_iter().take(LINES) {
             let why: Vec<String> = all[before].reasons.iter().map(Reason::describe).collect();
             let _ = writeln!(text, "  `{}` would run: {}", all[before].task, why.join("; "));
@@ -165,7 +166,7 @@ fn describe(
         let _ = writeln!(text, "  and {} more (`--json` shows every part)", lines.len() - LINES);
     }
     if let Some(key) = inspection.key {
-        let recorded = match services.lock_state().last(name.as_str()) {
+        let recorded = match services.lock_state().last(plan.nodes[index].node.facts().kept_as.as_str()) {
             Some(Last::Good(recorded)) if recorded.key == key => "the one recorded last".to_owned(),
             Some(Last::Good(recorded)) => format!("recorded last: {}", recorded.key.short()),
             Some(Last::Dirty { .. }) => "its last run did not succeed".to_owned(),
@@ -176,16 +177,22 @@ fn describe(
 }
 
 /// The nodes whose runs keep `index` from being judged, nearest first.
-fn unsettled(plan: &crate::graph::Plan, all: &[Inspection], index: usize, told: &mut Vec<usize>) {
+fn unsettled(
+    plan: &crate::graph::Plan,
+    all: &[Inspection],
+    index: usize,
+    seen: &mut BTreeSet<usize>,
+    told: &mut Vec<usize>,
+) {
     for before in &plan.nodes[index].data {
         let before = before.index();
-        if told.contains(&before) {
+        if !seen.insert(before) {
             continue;
         }
         match all[before].verdict {
             Ok(Verdict::Run) if !all[before].group => told.push(before),
-            Ok(Verdict::Depends) => unsettled(plan, all, before, told),
-            _ if all[before].group => unsettled(plan, all, before, told),
+            Ok(Verdict::Depends) => unsettled(plan, all, before, seen, told),
+            _ if all[before].group => unsettled(plan, all, before, seen, told),
             _ => {}
         }
     }

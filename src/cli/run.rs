@@ -6,12 +6,12 @@ use super::print;
 use super::project::{Place, Project};
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
-use crate::engine::{self, Options, Services, inspect};
+use crate::engine::{self, Options, Prepared, Services, inspect};
 use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
-use crate::fingerprint::{InputError, Sources};
-use crate::graph::{Graph, Plan, Selection, Target};
+use crate::fingerprint::InputError;
+use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
 use crate::model::{Notice, Reason, TaskName};
-use crate::node::Effects;
+use crate::node::{Effects, Seen};
 use crate::ui;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,12 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         force_all: args.force_all,
     };
     let plan = project.plan(&graph, &selection)?;
-    let obstacles: Vec<Diagnostic> =
-        plan.nodes.iter().flat_map(|node| node.node.obstacles(&project.config.root, &place.outside)).collect();
+    let mut seen = Seen::default();
+    let obstacles: Vec<Diagnostic> = plan
+        .nodes
+        .iter()
+        .flat_map(|node| node.node.obstacles(&project.config.root, &place.outside, &mut seen))
+        .collect();
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
@@ -50,7 +54,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         place.shared_cache().as_deref(),
         Place::holder(),
     );
-    missing_sources(&project, &graph, &plan, &services)?;
+    let prepared = Prepared::new(plan, &services);
+    missing_sources(&project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
     std::fs::create_dir_all(folder.path.join("logs"))
         .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
@@ -66,7 +71,11 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         targets: args.tasks.clone(),
         warnings: warnings.into_iter().chain(remarks(&project)).collect(),
     };
-    let finish = engine::run(plan, Arc::new(services), &folder, &options, &mut *sink);
+    let plan = Arc::clone(prepared.plan());
+    let finish = engine::run(prepared, Arc::new(services), &folder, &options, &mut *sink);
+    // The process is about to end: giving back thousands of small pieces of memory would only take time.
+    std::mem::forget((plan, graph));
+    std::mem::forget(project);
     match finish.broken {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
@@ -156,11 +165,11 @@ fn missing_sources(
     project: &Project,
     graph: &Graph<'_>,
     plan: &Plan,
-    services: &Services,
+    unreadable: impl Fn(usize, &PlanNode) -> Option<InputError>,
 ) -> Result<(), CliError> {
     let mut makers: Vec<bool> = Vec::with_capacity(plan.nodes.len());
     let mut found = Vec::new();
-    for node in &plan.nodes {
+    for (index, node) in plan.nodes.iter().enumerate() {
         let facts = node.node.facts();
         let before = node.data.iter().chain(&node.order).chain(&node.soft);
         let something_before = before.clone().any(|id| makers[id.index()]);
@@ -172,32 +181,21 @@ fn missing_sources(
         if something_before || facts.always.is_some() || facts.sources.is_empty() {
             continue;
         }
-        let read: Result<Sources, InputError> = match quick_look(services, &facts.sources) {
-            true => continue,
-            false => services.surveyor.sources(&facts.sources),
+        let Some(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = unreadable(index, node) else {
+            continue;
         };
-        let Err(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = read else { continue };
         let task = graph.task(node.task);
         let at = task
             .sources
             .iter()
             .flat_map(|sources| &sources.value)
-            .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if *pattern == located.value.raw))
+            .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if pattern == located.value.raw()))
             .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
         found.push(
             Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),
         );
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
-}
-
-/// Whether every pattern is a literal path that is there: nothing to complain about, without a walk.
-fn quick_look(services: &Services, patterns: &[crate::config::Pattern]) -> bool {
-    patterns.iter().filter(|pattern| !pattern.negated).all(|pattern| {
-        pattern.glob.is_none()
-            && std::fs::symlink_metadata(pattern.prefix.under(services.surveyor.root()))
-                .is_ok_and(|there| there.is_file() || there.is_dir())
-    })
 }
 
 fn run_folder(services: &Services, mut warnings: Vec<Notice>) -> Result<(RunFolder, Vec<Notice>), CliError> {
@@ -270,7 +268,7 @@ fn dry_run(
         Place::holder(),
     )
     .map_err(|error| CliError::outside(error.to_string()))?;
-    missing_sources(project, graph, plan, &services)?;
+    missing_sources(project, graph, plan, |_, node| services.surveyor.sources(&node.node.facts().sources).err())?;
     let mut sink = ui::human(human_options(place, mode(args), args.explain, Path::new("")), Box::new(io::stdout()));
     if let Some(report) = &args.report {
         sink = ui::tee(vec![sink, ui::report(place.folder.join(report))]);

@@ -35,7 +35,7 @@ pub fn list(place: &Place, args: &ListArgs) -> Result<u8, CliError> {
     let project = Project::open(place, &[])?;
     let graph = project.graph();
     let shown: Vec<(TaskIndex, &Task)> =
-        project.config.tasks.iter().enumerate().filter(|(_, task)| args.all || !task.hide).collect();
+        project.config.tasks.iter().map(|task| &**task).enumerate().filter(|(_, task)| args.all || !task.hide).collect();
     if args.json {
         let all: Vec<Value> = shown.iter().map(|(index, _)| as_json(&project, &graph, *index)).collect();
         return print::json(&all);

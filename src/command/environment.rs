@@ -3,8 +3,9 @@
 use crate::config::Task;
 use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath, lossless};
 use crate::node::Outside;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Seen by every task, and in no key.
@@ -116,18 +117,21 @@ impl Declared {
         Ok(env.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
+    /// The PATH of [`Declared::build`]; none where an `env_file` can't be read.
+    pub fn search_path<'a>(&self, root: &Path, outside: &'a Outside) -> Option<Cow<'a, OsStr>> {
+        if self.env_file.is_empty() && self.path.is_empty() && !self.set.contains_key("PATH") {
+            // Nothing of the task's own stands in the way.
+            return outside.vars.get("PATH").map(|path| Cow::Borrowed(path.as_os_str()));
+        }
+        let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
+        let env = self.build(root, outside, own).ok()?;
+        env.into_iter().find(|(name, _)| name == "PATH").map(|(_, path)| Cow::Owned(path))
+    }
+
     fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
         let mut all = Vec::new();
         for file in &self.env_file {
-            let fail = |why: String| FailReason::Inputs {
-                message: format!("failed to read `env_file` `{file}`: {why}"),
-                help: Some("write a line `NAME=value` for each variable".into()),
-            };
-            let entries =
-                dotenvy::from_path_iter(file.under(root)).map_err(|error| fail(error_text(&error)))?;
-            for entry in entries {
-                all.push(entry.map_err(|error| fail(error_text(&error)))?);
-            }
+            all.extend(variables_of(root, file)?);
         }
         Ok(all)
     }
@@ -213,10 +217,24 @@ impl Declared {
     }
 }
 
+/// The variables in an `env_file`.
+///
+/// # Errors
+/// It can't be read, or has a line that is none.
+pub fn variables_of(root: &Path, file: &WsPath) -> Result<Vec<(String, String)>, FailReason> {
+    let fail = |error: dotenvy::Error| FailReason::Inputs {
+        message: format!("failed to read `env_file` `{file}`: {}", error_text(&error)),
+        help: Some("write a line `NAME=value` for each variable".into()),
+    };
+    let entries = dotenvy::from_path_iter(file.under(root)).map_err(fail)?;
+    entries.map(|entry| entry.map_err(fail)).collect()
+}
+
 fn error_text(error: &dotenvy::Error) -> String {
     match error {
-        dotenvy::Error::LineParse(line, _) => format!("`{line}` is no `NAME=value`"),
+        // The line may hold a secret.
+        dotenvy::Error::LineParse(..) => "one of its lines is no `NAME=value`".into(),
         dotenvy::Error::Io(error) if error.kind() == std::io::ErrorKind::NotFound => "there is no such file".into(),
-        other => other.to_string(),
+        _ => "it can't be read".into(),
     }
 }

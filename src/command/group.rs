@@ -1,8 +1,8 @@
 //! A group: it orders others and does nothing itself.
 
 use crate::config::{Diagnostic, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, TaskName};
-use crate::node::{Context, Effects, Facts, Node, Observation, Output, Outside, Pending};
+use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
+use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending, Seen};
 use crate::process::ProcessError;
 use std::path::Path;
 use std::time::Duration;
@@ -18,6 +18,8 @@ impl GroupNode {
     pub fn new(task: &Task, name: TaskName) -> Self {
         Self {
             facts: Facts {
+                kept_as: name.clone(),
+                locked_as: name.clone(),
                 name,
                 acts: false,
                 always: None,
@@ -53,7 +55,7 @@ impl Node for GroupNode {
         vec![]
     }
 
-    fn obstacles(&self, _: &Path, _: &Outside) -> Vec<Diagnostic> {
+    fn obstacles(&self, _: &Path, _: &Outside, _: &mut Seen) -> Vec<Diagnostic> {
         vec![]
     }
 

@@ -1,16 +1,19 @@
 //! A task with a command.
 
-use super::environment::Declared;
+use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
-use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, Notice, PartKind, Reason, format_duration};
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Observation, Output, Outside, Pending};
+use crate::model::{
+    Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
+};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -25,7 +28,7 @@ const PROBE_LIMIT: usize = 1 << 20;
 #[derive(Debug)]
 pub struct CommandNode {
     facts: Facts,
-    task: Task,
+    task: Arc<Task>,
     arguments: Vec<String>,
     environment: Declared,
     timeout: Duration,
@@ -40,8 +43,14 @@ impl CommandNode {
         let listed = |list: &Option<Located<Vec<Located<Pattern>>>>| {
             list.as_ref().map(|list| plain(&list.value))
         };
+        let unknown_effects = task.outputs.is_none() && task.state.is_none();
+        let writes_outputs = task.outputs.as_ref().is_some_and(|outputs| !outputs.value.is_empty());
+        let own_name = |as_task: bool| if as_task { task.name.clone() } else { instance.name.clone() };
         let facts = Facts {
             name: instance.name.clone(),
+            kept_as: own_name(unknown_effects),
+            // With other arguments it writes the same outputs; one run refuses that, two must not.
+            locked_as: own_name(writes_outputs),
             acts: true,
             shareable: task.cache == CacheMode::On,
             sources: listed(&task.sources).unwrap_or_default(),
@@ -64,7 +73,7 @@ impl CommandNode {
         Self {
             timeout: task.timeout.unwrap_or(timeout),
             arguments: instance.arguments.positional.clone(),
-            task: task.clone(),
+            task: Arc::clone(task),
             environment,
             facts,
         }
@@ -196,7 +205,8 @@ impl CommandNode {
         let mut command = Command::new(program, dir);
         command.args = vec!["--version".into()];
         command.env = env;
-        let version = match capture(&context.guard, command, VERSION_TIMEOUT, 4096).await {
+        let told = unless_cancelled(context, capture(&context.guard, command, VERSION_TIMEOUT, 4096)).await?;
+        let version = match told {
             Ok(captured) if captured.exit.success() && !captured.timed_out => {
                 String::from_utf8_lossy(&captured.output).trim().to_owned()
             }
@@ -211,9 +221,13 @@ impl CommandNode {
     async fn ask(&self, context: &Context, text: &str) -> Result<Vec<u8>, FailReason> {
         let fail = |message: String| FailReason::Probe { command: text.to_owned(), message };
         let command = self.shell(context, text, &self.arguments)?;
-        let Captured { exit, output, timed_out, .. } = capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT)
-            .await
-            .map_err(|error| fail(error.to_string()))?;
+        let Captured { exit, output, timed_out, truncated, .. } =
+            unless_cancelled(context, capture(&context.guard, command, PROBE_TIMEOUT, PROBE_LIMIT))
+                .await?
+                .map_err(|error| fail(error.to_string()))?;
+        if truncated {
+            return Err(fail("it printed more than 1 MiB".into()));
+        }
         if timed_out {
             return Err(fail(format!("it took longer than {}", format_duration(PROBE_TIMEOUT))));
         }
@@ -226,6 +240,15 @@ impl CommandNode {
             crate::process::Exit::Code(code) => format!("exit status {code} ({last})"),
             crate::process::Exit::Signal(name) => format!("ended by {name}"),
         }))
+    }
+}
+
+/// Waits for `work`, which ends with its process when the run is cut short.
+async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+    let mut cancel = context.cancel.clone();
+    tokio::select! {
+        done = work => Ok(done),
+        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
     }
 }
 
@@ -306,7 +329,7 @@ impl Node for CommandNode {
         self.environment.secrets(root, outside)
     }
 
-    fn obstacles(&self, root: &Path, outside: &Outside) -> Vec<Diagnostic> {
+    fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic> {
         let task = &self.task;
         let name = &self.facts.name;
         let mut found = Vec::new();
@@ -327,7 +350,7 @@ impl Node for CommandNode {
             return found;
         }
         let dir = self.dir(root);
-        if !dir.is_dir() {
+        if !seen.folder(&dir) {
             found.push(
                 Diagnostic::error(
                     "task::dir",
@@ -339,33 +362,24 @@ impl Node for CommandNode {
             return found;
         }
         for file in &task.env_file {
-            if !file.value.under(root).is_file() {
-                found.push(
-                    Diagnostic::error(
-                        "task::env-file",
-                        file.at,
-                        format!("`{name}` reads variables from `{}`, which is no file", file.value),
-                    )
-                    .help("create it, or remove it from `env_file`"),
-                );
-            }
+            let (message, help) = if !file.value.under(root).is_file() {
+                let message = format!("`{name}` reads variables from `{}`, which is no file", file.value);
+                (message, "create it, or remove it from `env_file`")
+            } else if let Err(reason) = variables_of(root, &file.value) {
+                (format!("`{name}`: {}", reason.describe()), "write a line `NAME=value` for each variable")
+            } else {
+                continue;
+            };
+            found.push(Diagnostic::error("task::env-file", file.at, message).help(help));
         }
-        let own = ["WEIR_TASK", "WEIR_RUN_ID", "WEIR_WORKSPACE"].map(|name| (name, OsString::new()));
-        let env = match self.environment.build(root, outside, own) {
-            Ok(env) => env,
-            Err(reason) => {
-                let at = task.env_file.first().map_or(task.at, |file| file.at);
-                let unread = Diagnostic::error("task::env-file", at, format!("`{name}`: {}", reason.describe()));
-                // A file that is not there was told of above.
-                if found.is_empty() {
-                    found.push(unread.help("write a line `NAME=value` for each variable"));
-                }
-                return found;
-            }
-        };
-        let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, path)| path.clone());
+        if !found.is_empty() {
+            // Without them nobody knows the PATH.
+            return found;
+        }
+        let path = self.environment.search_path(root, outside);
+        let path = path.as_deref();
         let mut missing = |code, at, program: &str, what: &str| {
-            if find_program(program, path.as_deref(), &dir).is_none() {
+            if !seen.program(program, path, &dir, || find_program(program, path, &dir).is_some()) {
                 found.push(
                     Diagnostic::error(code, at, format!("`{name}` {what} `{program}`, which is not found"))
                         .help("install it, or put its folder on PATH"),

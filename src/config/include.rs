@@ -69,7 +69,7 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
                 &nearest_existing(root, &pattern.prefix),
             );
         }
-        return Ok(Included::File(pattern.prefix));
+        return Ok(Included::File(pattern.prefix.clone()));
     };
     let mut found = Vec::new();
     let mut parts: Vec<&str> = glob.split('/').collect();

@@ -83,7 +83,7 @@ struct Loader<'a> {
     root: &'a Path,
     profiles: &'a [String],
     files: Vec<SourceFile>,
-    tasks: Vec<super::Task>,
+    tasks: Vec<Arc<super::Task>>,
     root_parts: RootParts,
     known_profiles: BTreeSet<String>,
     /// The files included so far, and where.
@@ -157,7 +157,7 @@ impl Loader<'_> {
                 ),
                 None => {
                     self.names.insert(task.name.clone(), task.at);
-                    self.tasks.push(task);
+                    self.tasks.push(Arc::new(task));
                 }
             }
         }

@@ -53,7 +53,7 @@ pub struct Config {
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// All tasks, by file and then in the order they stand in it.
-    pub tasks: Vec<Task>,
+    pub tasks: Vec<Arc<Task>>,
 }
 
 /// A file of the configuration.

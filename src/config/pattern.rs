@@ -1,18 +1,40 @@
 //! A declared source or output: a path or a glob, possibly negated.
 
 use crate::model::{PathError, WsPath};
+use std::ops::Deref;
+use std::sync::Arc;
 
-/// A path or a glob, relative to the workspace root.
+/// A path or a glob, relative to the workspace root. There may be very many, and everyone who works
+/// with them keeps them: a clone is the same pattern.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Pattern {
-    /// As written.
-    pub raw: String,
+pub struct Pattern(Arc<PatternParts>);
+
+/// What a pattern consists of.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub struct PatternParts {
+    /// As written, where that differs from the prefix.
+    written: Option<Box<str>>,
     /// It takes away instead of adding.
     pub negated: bool,
     /// The leading components without glob characters; the whole path for a literal pattern.
     pub prefix: WsPath,
     /// The components after the prefix, `/`-separated; none for a literal pattern.
-    pub glob: Option<String>,
+    pub glob: Option<Box<str>>,
+}
+
+impl PatternParts {
+    /// As written.
+    pub fn raw(&self) -> &str {
+        self.written.as_deref().unwrap_or_else(|| self.prefix.as_str())
+    }
+}
+
+impl Deref for Pattern {
+    type Target = PatternParts;
+
+    fn deref(&self) -> &PatternParts {
+        &self.0
+    }
 }
 
 /// Why a text is no pattern.
@@ -42,7 +64,7 @@ impl Pattern {
         let cut = text.split('/').take_while(|part| !is_glob(part)).map(|part| part.len() + 1).sum::<usize>();
         if cut > text.len() {
             let prefix = WsPath::resolve(folder, text).map_err(PatternError::Path)?;
-            return Ok(Self { raw: raw.into(), negated, prefix, glob: None });
+            return Ok(Self::of(raw, negated, prefix, None));
         }
         let prefix = WsPath::resolve(folder, &text[..cut]).map_err(PatternError::Path)?;
         let glob = text[cut..].trim_end_matches('/');
@@ -50,7 +72,12 @@ impl Pattern {
             return Err(PatternError::Glob("`..` can't follow a glob".into()));
         }
         build_glob(glob).map_err(|error| PatternError::Glob(error.kind().to_string()))?;
-        Ok(Self { raw: raw.into(), negated, prefix, glob: Some(glob.into()) })
+        Ok(Self::of(raw, negated, prefix, Some(glob.into())))
+    }
+
+    fn of(raw: &str, negated: bool, prefix: WsPath, glob: Option<Box<str>>) -> Self {
+        let written = (raw != prefix.as_str()).then(|| raw.into());
+        Self(Arc::new(PatternParts { written, negated, prefix, glob }))
     }
 
     /// Whether `path` is matched: the pattern's own path, a path its glob matches, or anything
@@ -63,11 +90,14 @@ impl Pattern {
         let rest = path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/');
         let Ok(glob) = build_glob(glob) else { return false };
         let matcher = glob.compile_matcher();
-        rest.char_indices()
-            .filter(|(_, c)| *c == '/')
-            .map(|(cut, _)| &rest[..cut])
-            .chain([rest])
-            .any(|head| matcher.is_match(head))
+        // `*` matches the empty text, but `src/*` is not `src`.
+        !rest.is_empty()
+            && rest
+                .char_indices()
+                .filter(|(_, c)| *c == '/')
+                .map(|(cut, _)| &rest[..cut])
+                .chain([rest])
+                .any(|head| matcher.is_match(head))
     }
 
     /// The whole text, relative to the root, for messages.
@@ -119,6 +149,7 @@ mod tests {
         assert!(!pattern("src/*.rs").covers(&path("src/a/b.rs")));
         assert!(pattern("packages/*/src").covers(&path("packages/a/src/deep/x")));
         assert!(!pattern("src").covers(&path("srcs")));
+        assert!(!pattern("src/*").covers(&path("src")) && !pattern("src/**").covers(&path("src")));
         assert!(pattern("{a,b}/x").covers(&path("b/x")));
     }
 }

@@ -76,9 +76,7 @@ pub(super) fn patterns(
 
 /// What is written can't be the whole workspace, nor weir's own folder.
 fn check_written(reader: &mut Reader<'_>, pattern: &Located<Pattern>, name: &str) {
-    let Pattern {
-        prefix, glob, raw, ..
-    } = &pattern.value;
+    let (prefix, glob, raw) = (&pattern.value.prefix, &pattern.value.glob, pattern.value.raw());
     let everything =
         prefix.is_root() && matches!(glob.as_deref(), None | Some("*" | "**" | "**/*"));
     if everything && name == "outputs" {

@@ -98,6 +98,10 @@ impl Reader<'_> {
 
     /// A string, possibly empty; never one with a NUL, which no process can be given.
     pub(super) fn string(&mut self, value: &Value<'_>) -> Option<String> {
+        self.string_ref(value).map(str::to_owned)
+    }
+
+    fn string_ref<'v>(&mut self, value: &'v Value<'_>) -> Option<&'v str> {
         let DeValue::String(text) = value.get_ref() else {
             self.wrong_type(value, "a string");
             return None;
@@ -111,18 +115,18 @@ impl Reader<'_> {
             );
             return None;
         }
-        Some(text.clone().into_owned())
+        Some(text)
     }
 
     /// A string that says something.
     pub(super) fn text(&mut self, value: &Value<'_>) -> Option<String> {
-        let text = self.string(value)?;
+        let text = self.string_ref(value)?;
         if text.trim().is_empty() {
             let at = self.at(value.span());
             self.bad_value(at, "an empty string", "write something here, or remove it");
             return None;
         }
-        Some(text)
+        Some(text.to_owned())
     }
 
     /// A string that says something, and where it stands.
@@ -205,12 +209,10 @@ impl Reader<'_> {
             self.wrong_type(value, expected);
             return None;
         };
-        Some(
-            array
-                .iter()
-                .filter_map(|element| item(self, element))
-                .collect(),
-        )
+        // Most elements are good: no room is left over, and none is looked for twice.
+        let mut list = Vec::with_capacity(array.len());
+        list.extend(array.iter().filter_map(|element| item(self, element)));
+        Some(list)
     }
 
     /// A list, or a single string that stands for a list of one.
@@ -302,11 +304,11 @@ impl Reader<'_> {
 
     /// A path or a glob inside the workspace, relative to the file's folder.
     pub(super) fn pattern(&mut self, value: &Value<'_>) -> Option<Located<Pattern>> {
-        let raw = self.string(value)?;
+        let raw = self.string_ref(value)?;
         let at = self.at(value.span());
-        match Pattern::parse(self.folder, &raw) {
+        match Pattern::parse(self.folder, raw) {
             Ok(pattern) => return Some(Located::new(pattern, at)),
-            Err(PatternError::Path(why)) => self.path_error(at, &raw, &why),
+            Err(PatternError::Path(why)) => self.path_error(at, raw, &why),
             Err(PatternError::Glob(why)) => self.report(
                 Diagnostic::error("config::bad-glob", at, format!("`{raw}` is no valid glob: {why}"))
                     .help("`*`, `?`, `**`, `[…]` and `{a,b}` have a meaning; a `\\` before one takes it away"),

@@ -1,18 +1,21 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
-use super::job::{Job, JobReport, log_name};
-use super::judge::{Ahead, Decision, Judge, Judgement, Upstream, look_ahead};
+use super::job::{JobReport, log_name};
+use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::pool::Pool;
-use super::scheduler::{Done, Effect, Ending, Input, NodePlan, NodeState, Rules, Scheduler, Skip, Verdict};
+use super::prepare::Prepared;
+use super::priority::node_plans;
+use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
+use super::work::Work;
 use crate::cache::{Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
 use crate::node::Cancel;
-use crate::process::{Redactor, Signal, SignalWatch, on_signals};
+use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -64,6 +67,8 @@ pub enum Message {
     Signal(Signal),
     /// weir broke.
     Broken(String),
+    /// The work on a node panicked; the hook has said why.
+    Panicked(NodeId),
 }
 
 /// Messages under way at once; a full channel holds tasks back, so that memory stays flat.
@@ -87,7 +92,6 @@ struct Driver<'a> {
     sender: SyncSender<Message>,
     cancel: watch::Sender<Cancel>,
     cleanup_cancel: watch::Sender<Cancel>,
-    redactor: Redactor,
     started: Instant,
     seq: u64,
     interrupts: u32,
@@ -98,19 +102,17 @@ struct Driver<'a> {
 
 /// Runs a plan.
 pub fn run(
-    plan: Plan,
+    prepared: Prepared,
     services: Arc<Services>,
     folder: &RunFolder,
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let started = Instant::now();
-    let plan = Arc::new(plan);
+    let Prepared { plan, ahead, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
-    let signals = watch_signals(&sender);
-    let secrets: Vec<String> =
-        plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)).collect();
-    let ahead = read_ahead(&plan, &services);
+    let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
+    let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
+    services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
@@ -120,9 +122,8 @@ pub fn run(
         untouched: true,
         pool: None,
         sender,
-        cancel: watch::Sender::new(Cancel::No),
-        cleanup_cancel: watch::Sender::new(Cancel::No),
-        redactor: Redactor::new(secrets),
+        cancel: cancels.0,
+        cleanup_cancel: cancels.1,
         started,
         seq: 0,
         interrupts: 0,
@@ -148,91 +149,34 @@ pub fn run(
     driver.close()
 }
 
-fn watch_signals(sender: &SyncSender<Message>) -> Result<SignalWatch, crate::process::ProcessError> {
+/// Acts on signals where they arrive: the loop may be held up by a terminal that takes no output.
+fn watch_signals(
+    sender: &SyncSender<Message>,
+    (tasks, cleanups): (watch::Sender<Cancel>, watch::Sender<Cancel>),
+    services: Arc<Services>,
+) -> Result<SignalWatch, crate::process::ProcessError> {
     let sender = sender.clone();
+    let mut count = 0;
     on_signals(move |signal| {
-        let _ = sender.send(Message::Signal(signal));
+        count += 1;
+        // First the word and then the deed: the loop must hear of the signal before it hears of
+        // what that ended. Only a loop that is held up is told afterwards.
+        let held_up = sender.try_send(Message::Signal(signal)).is_err();
+        if count == 1 {
+            tasks.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
+        } else {
+            tasks.send_replace(Cancel::Kill);
+            cleanups.send_replace(Cancel::Kill);
+            services.kill_all();
+        }
+        if held_up {
+            let _ = sender.send(Message::Signal(signal));
+        }
     })
 }
 
 fn rules(options: &Options) -> Rules {
     Rules { jobs: options.jobs.max(1) as usize, keep_going: options.keep_going }
-}
-
-/// What the scheduler needs to know, longest paths first by what tasks took last time.
-fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
-    let state = services.lock_state();
-    let mut plans: Vec<NodePlan> = plan
-        .nodes
-        .iter()
-        .map(|node| {
-            let facts = node.node.facts();
-            let took = match state.last(facts.name.as_str()) {
-                Some(Last::Good(recorded)) => recorded.duration_ms,
-                _ => 1000,
-            };
-            NodePlan {
-                hard: node.data.iter().chain(&node.order).copied().collect(),
-                soft: node.soft.clone(),
-                triggers: node.triggers.clone(),
-                locks: facts.locks.clone(),
-                exclusive: facts.interactive,
-                attempts: facts.retry.attempts.max(1),
-                priority: if facts.acts { took } else { 0 },
-                transparent: !facts.acts,
-            }
-        })
-        .collect();
-    drop(state);
-    // Each node stands after all it waits for, so that going backwards meets dependents first.
-    let own: Vec<u64> = plans.iter().map(|plan| plan.priority).collect();
-    for index in (0..plans.len()).rev() {
-        let below = plans[index].priority;
-        let befores: Vec<NodeId> = plans[index].hard.iter().chain(&plans[index].soft).copied().collect();
-        for before in befores {
-            let path = own[before.index()].saturating_add(below);
-            let known = &mut plans[before.index()].priority;
-            *known = path.max(*known);
-        }
-    }
-    plans
-}
-
-/// Reads sources and outputs of all cacheable nodes, on all cores.
-fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
-    let state = services.lock_state();
-    let count = plan.nodes.len();
-    let look = |index: usize| {
-        let node = &plan.nodes[index];
-        look_ahead(services, node, state.last(node.name().as_str()))
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
-    if threads < 2 {
-        return (0..count).map(look).collect();
-    }
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let mut all: Vec<Option<Ahead>> = (0..count).map(|_| None).collect();
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let from = next.fetch_add(16, std::sync::atomic::Ordering::Relaxed);
-            if from >= count {
-                return done;
-            }
-            done.extend((from..(from + 16).min(count)).map(|index| (index, look(index))));
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            found.extend(other.join().unwrap_or_default());
-        }
-        for (index, ahead) in found {
-            all[index] = ahead;
-        }
-    });
-    all
 }
 
 impl Driver<'_> {
@@ -245,7 +189,7 @@ impl Driver<'_> {
             event,
         };
         self.seq += 1;
-        self.sink.record(&record);
+        self.sink.record(&self.services.masked(record));
     }
 
     fn announce(&mut self) {
@@ -339,16 +283,25 @@ impl Driver<'_> {
         let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = self.pool.get_or_insert_with(|| Pool::new(most));
         let sender = self.sender.clone();
-        if let Err(error) = pool.spawn(move || work(&sender)) {
-            self.broken.get_or_insert(format!("failed to start a thread: {error}"));
-            let reason = FailReason::Start { message: error.to_string() };
-            inputs.push_back(match self.scheduler.state(id) {
-                NodeState::Running { .. } => {
-                    Input::Ended(id, Ending::Failed { reason, warn: false, retry: false })
-                }
-                _ => Input::Checked(id, Verdict::Failed { reason, warn: false }),
-            });
+        let guarded = move || {
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&sender)));
+            if done.is_err() {
+                let _ = sender.send(Message::Panicked(id));
+            }
+        };
+        if let Err(error) = pool.spawn(guarded) {
+            self.give_up(id, format!("failed to start a thread: {error}"), inputs);
         }
+    }
+
+    /// weir broke while it worked on a node: the node fails, and so does the run.
+    fn give_up(&mut self, id: NodeId, why: String, inputs: &mut VecDeque<Input>) {
+        let reason = FailReason::Start { message: why.clone() };
+        self.broken.get_or_insert(why);
+        inputs.push_back(match self.scheduler.state(id) {
+            NodeState::Running { .. } => Input::Ended(id, Ending::Failed { reason, warn: false, retry: false }),
+            _ => Input::Checked(id, Verdict::Failed { reason, warn: false }),
+        });
     }
 
     fn judged(&mut self, id: NodeId, mut judgement: Judgement, inputs: &mut VecDeque<Input>) {
@@ -360,9 +313,10 @@ impl Driver<'_> {
         match &judgement.decision {
             Decision::Fresh(recorded) => {
                 let recorded = recorded.clone();
+                let kept_as = &self.plan.nodes[id.index()].node.facts().kept_as;
                 let known = {
                     let state = self.services.lock_state();
-                    matches!(state.last(self.names[id.index()].as_str()), Some(Last::Good(last)) if *last == recorded)
+                    matches!(state.last(kept_as.as_str()), Some(Last::Good(last)) if *last == recorded)
                 };
                 if known {
                     self.take_over(id, recorded);
@@ -409,7 +363,6 @@ impl Driver<'_> {
             run_id: self.folder.id.clone(),
             run_dir: self.folder.path.clone(),
             cancel: self.cancel_of(id),
-            redactor: self.redactor.clone(),
             relied_on: self.relied_on(id),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
         }
@@ -438,25 +391,30 @@ impl Driver<'_> {
 
     fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
         self.untouched = false;
-        let Some(mut judgement) = self.judged[id.index()].take() else {
-            unreachable!("node {} runs without having been judged", id.0)
-        };
+        // Of a further attempt, the job makes a judgement when its turn comes.
+        let judgement = self.judged[id.index()].take();
         let retry = self.plan.nodes[id.index()].node.facts().retry;
-        self.ledger.page(id).attempts = attempt;
-        if attempt > 1 {
-            judgement.at = Instant::now();
+        let page = self.ledger.page(id);
+        page.attempts = attempt;
+        if let Some(message) = page.failed.take() {
+            let backoff_ms = millis(backoff(retry.backoff, attempt));
+            let task = self.names[id.index()].clone();
+            self.emit(Event::TaskRetried { task, attempt: attempt - 1, message, backoff_ms });
         }
-        let reasons = judgement.reasons.clone();
+        let reasons = judgement.as_ref().map(|judgement| judgement.reasons.clone()).unwrap_or_default();
+        let upstream = self.upstream(id);
         self.emit(Event::TaskStarted { task: self.names[id.index()].clone(), attempt, reasons });
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
         self.spawn(inputs, id, move |sender| {
-            let report = work.job(sender).run_after(backoff, judgement);
+            let report = work.job(sender).run_after(backoff, judgement, upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });
     }
 
     fn receive(&mut self, message: Message, inputs: &mut VecDeque<Input>) {
+        // Something was waited for; what was read ahead is not of this instant any more.
+        self.untouched = false;
         match message {
             Message::Judged(id, judgement) => self.judged(id, *judgement, inputs),
             Message::Restored(id, Ok((done, recorded))) => {
@@ -481,6 +439,10 @@ impl Driver<'_> {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
             Message::Signal(signal) => self.signalled(signal, inputs),
+            Message::Panicked(id) => {
+                let why = format!("the work on `{}` panicked", self.names[id.index()]);
+                self.give_up(id, why, inputs);
+            }
             Message::Broken(why) => {
                 self.broken.get_or_insert(why);
             }
@@ -489,7 +451,6 @@ impl Driver<'_> {
 
     fn job_ended(&mut self, id: NodeId, report: JobReport, inputs: &mut VecDeque<Input>) {
         self.services.surveyor.rules().forget();
-        let attempts = self.plan.nodes[id.index()].node.facts().retry.attempts;
         let page = self.ledger.page(id);
         page.took += report.took;
         page.key = report.key.or(page.key);
@@ -497,25 +458,12 @@ impl Driver<'_> {
         page.log_bytes += report.log_bytes;
         page.left = report.left;
         page.outputs = report.outputs;
-        let attempt = page.attempts;
         if let Some(recorded) = report.found {
             page.attempts = 0;
             self.take_over(id, recorded);
         }
-        if let Ending::Failed { reason, retry, .. } = &report.ending {
-            if *retry && attempt < attempts && self.interrupts == 0 {
-                let message = reason.describe();
-                let base = self.plan.nodes[id.index()].node.facts().retry.backoff;
-                let backoff_ms = millis(backoff(base, attempt + 1));
-                let task = self.names[id.index()].clone();
-                self.emit(Event::TaskRetried { task, attempt, message, backoff_ms });
-                let cancel = self.cancel_of(id);
-                let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
-                let node = &self.plan.nodes[id.index()];
-                let mut again = judge.judge(node, self.upstream(id), None);
-                again.decision = Decision::Run;
-                self.judged[id.index()] = Some(again);
-            }
+        if let Ending::Failed { reason, .. } = &report.ending {
+            self.ledger.page(id).failed = Some(reason.describe());
         }
         inputs.push_back(Input::Ended(id, report.ending));
     }
@@ -525,15 +473,7 @@ impl Driver<'_> {
         self.exit_signal.get_or_insert(signal);
         let stage = self.interrupts.min(2);
         self.emit(Event::Interrupted { signal: signal.name().into(), stage });
-        if stage == 1 {
-            self.cancel.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
-            inputs.push_back(Input::Interrupt);
-        } else {
-            self.cancel.send_replace(Cancel::Kill);
-            self.cleanup_cancel.send_replace(Cancel::Kill);
-            self.services.kill_all();
-            inputs.push_back(Input::Kill);
-        }
+        inputs.push_back(if stage == 1 { Input::Interrupt } else { Input::Kill });
     }
 
     fn finished(&mut self, id: NodeId) {
@@ -545,6 +485,11 @@ impl Driver<'_> {
         }
         let outcome = self.outcome(id);
         let name = self.names[id.index()].clone();
+        if matches!(outcome, Outcome::Failed { .. }) {
+            // Where that is a warning its dependents go on, and nobody knows what it left.
+            let page = self.ledger.page(id);
+            (page.left, page.outputs) = (None, None);
+        }
         let (log, log_bytes) = self.log_of(id, &outcome);
         self.ledger.count(id, &name, &outcome);
         let page = self.ledger.page(id);
@@ -638,6 +583,7 @@ impl Driver<'_> {
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
             (None, None, Some(_)) => 1,
+            (None, None, None) if self.ledger.totals.failed > 0 => 1,
             (None, None, None) => 0,
         };
         let (critical, chain) = self.ledger.critical_path(&self.plan);
@@ -655,40 +601,6 @@ impl Driver<'_> {
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, broken: self.broken }
-    }
-}
-
-/// What a job is made of, to be carried to its thread.
-struct Work {
-    services: Arc<Services>,
-    plan: Arc<Plan>,
-    id: NodeId,
-    run_id: String,
-    run_dir: std::path::PathBuf,
-    cancel: watch::Receiver<Cancel>,
-    redactor: Redactor,
-    relied_on: Vec<(NodeId, Digest)>,
-    live: bool,
-}
-
-impl Work {
-    fn job<'w>(&'w self, sender: &SyncSender<Message>) -> Job<'w> {
-        Job {
-            services: &self.services,
-            node: &self.plan.nodes[self.id.index()],
-            id: self.id,
-            run_id: &self.run_id,
-            run_dir: self.run_dir.clone(),
-            cancel: self.cancel.clone(),
-            redactor: self.redactor.clone(),
-            messages: sender.clone(),
-            relied_on: self
-                .relied_on
-                .iter()
-                .map(|(id, left)| (&self.plan.nodes[id.index()], *left))
-                .collect(),
-            live: self.live,
-        }
     }
 }
 

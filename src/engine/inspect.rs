@@ -33,6 +33,7 @@ pub struct Inspection {
 pub fn inspect(plan: &Plan, services: &Services, with_parts: bool) -> Vec<Inspection> {
     let cancel = watch::Sender::new(Cancel::No);
     let receiver = cancel.subscribe();
+    services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
     let judge = Judge { services, run_id: "inspection", cancel: &receiver };
     // What each node leaves; none where that is not known before it has run.
     let mut left: Vec<Option<Left>> = Vec::with_capacity(plan.nodes.len());

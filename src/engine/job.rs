@@ -7,12 +7,11 @@ use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
-use crate::fingerprint::Left;
+use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
-use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
+use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
 use crate::node::{Cancel, Effects};
-use crate::process::Redactor;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -36,8 +35,6 @@ pub struct Job<'a> {
     pub run_dir: PathBuf,
     /// Whether this node is being cut short.
     pub cancel: watch::Receiver<Cancel>,
-    /// For masking.
-    pub redactor: Redactor,
     /// To the driver.
     pub messages: SyncSender<Message>,
     /// The data dependencies with declared outputs, and the digest of these.
@@ -90,11 +87,12 @@ pub fn log_name(node: &PlanNode) -> String {
 impl Job<'_> {
     /// Restores what a judgement found, under the node's lock. `Err`: it must run after all.
     pub fn bring_back(&self, judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
-        let held = match self.lock() {
+        let held = match self.lock(false) {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let judgement = if held.waited { self.judge_again(judgement) } else { judgement };
+        let again = held.waited || judgement.at.elapsed() > STALE;
+        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
@@ -125,21 +123,15 @@ impl Job<'_> {
     }
 
     fn remember(&self, recorded: &Recorded) {
-        let name = self.node.name().as_str();
+        let name = self.node.node.facts().kept_as.as_str();
         if let Err(error) = self.services.lock_state().record(name, recorded.clone()) {
             self.warn("not-recorded", format!("failed to record the result: {error}"), None);
         }
     }
 
-    fn judge_again(&self, judgement: Judgement) -> Judgement {
-        let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let upstream = Upstream { ..judgement.upstream };
-        judge.judge(self.node, upstream, None)
-    }
-
     /// Runs the node once, after a pause that an interrupt ends.
-    pub fn run_after(&self, pause: Duration, judgement: Judgement) -> JobReport {
+    /// Without a judgement it is made then.
+    pub fn run_after(&self, pause: Duration, judgement: Option<Judgement>, upstream: Upstream) -> JobReport {
         if !pause.is_zero() {
             let mut cancel = self.cancel.clone();
             let interrupted = match self.services.context(self.run_id, cancel.clone()) {
@@ -152,13 +144,31 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Interrupted, false);
             }
         }
+        let judgement = judgement.unwrap_or_else(|| {
+            let mut judgement = self.judge(upstream);
+            // Another attempt was decided on.
+            if !matches!(judgement.decision, Decision::Fail(_)) {
+                judgement.decision = Decision::Run;
+            }
+            judgement
+        });
+        if let Decision::Fail(reason) = judgement.decision {
+            return JobReport::failed(reason, self.node.node.facts().warn_on_fail);
+        }
         self.run(judgement)
+    }
+
+    fn judge(&self, upstream: Upstream) -> Judgement {
+        self.services.surveyor.rules().forget();
+        let _ = self.services.lock_state().refresh();
+        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
+        judge.judge(self.node, upstream, None)
     }
 
     /// Runs the node once.
     fn run(&self, mut judgement: Judgement) -> JobReport {
         let facts = self.node.node.facts();
-        let held = match self.lock() {
+        let held = match self.lock(true) {
             Ok(Some(held)) => held,
             Ok(None) => return JobReport::failed(FailReason::Interrupted, false),
             Err(error) => {
@@ -167,7 +177,7 @@ impl Job<'_> {
             }
         };
         if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
-            judgement = self.judge_again(judgement);
+            judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
             }
@@ -196,7 +206,7 @@ impl Job<'_> {
     /// What must be on disk before the first act. Says whether a success may be recorded.
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
-        let name = facts.name.as_str();
+        let name = facts.kept_as.as_str();
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
@@ -227,13 +237,16 @@ impl Job<'_> {
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
         let facts = self.node.node.facts();
+        // An `env_file` may have been written by a task of this run.
+        self.services.learn_secrets(self.node.node.secrets(&self.services.root, &self.services.outside));
         let mut printer = Printer::new(
             self.id,
-            self.redactor.clone(),
+            self.services.redactor(),
             self.run_dir.join(log_name(self.node)),
             self.messages.clone(),
             self.live,
         );
+        let relied_on = self.look_at_relied_on();
         let started = Instant::now();
         let ended = match self.services.context(self.run_id, self.cancel.clone()) {
             Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
@@ -277,7 +290,7 @@ impl Job<'_> {
             Ok(outputs) => outputs,
             Err(reason) => return fail(reason),
         };
-        let held_still = self.inputs_held_still(judgement);
+        let held_still = self.inputs_held_still(judgement, &relied_on);
         let left = if held_still {
             self.left(judgement, &outputs, state)
         } else {
@@ -324,16 +337,32 @@ impl Job<'_> {
         if missing.is_empty() { Ok(manifest) } else { Err(FailReason::MissingOutputs { patterns: missing }) }
     }
 
+    /// How the outputs it relies on look: to be compared with how they look after the run.
+    fn look_at_relied_on(&self) -> Vec<Vec<(WsPath, Stat)>> {
+        if self.node.node.facts().always.is_some() {
+            return vec![];
+        }
+        let look = |(before, _): &(&PlanNode, Digest)| {
+            let found = self.services.surveyor.outputs(before.node.facts().effects.patterns());
+            let (found, _) = found.unwrap_or_default();
+            // A link made to a file, or its mode set back, is no writing.
+            let written = |stat: Stat| Stat { ctime: 0, ..stat };
+            found.into_iter().map(|found| (found.path, written(found.stat))).collect()
+        };
+        self.relied_on.iter().map(look).collect()
+    }
+
     /// Whether the inputs are what they were when they were read; if not, says which are not.
-    fn inputs_held_still(&self, judgement: &Judgement) -> bool {
+    fn inputs_held_still(&self, judgement: &Judgement, relied_on: &[Vec<(WsPath, Stat)>]) -> bool {
         let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
         let mut what = judge.changes_since(self.node, judgement);
-        if self.node.node.facts().always.is_none() {
-            what.extend(self.relied_on.iter().filter_map(|(before, left)| {
-                let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
-                let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
-                (!same).then(|| format!("what `{}` left changed", before.name()))
-            }));
+        let after = self.look_at_relied_on();
+        for (index, ((before, left), looked)) in self.relied_on.iter().zip(relied_on).enumerate() {
+            let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
+            let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
+            if !same || after.get(index) != Some(looked) {
+                what.push(format!("what `{}` left was written again", before.name()));
+            }
         }
         if what.is_empty() {
             return true;
@@ -392,7 +421,7 @@ impl Job<'_> {
             parts,
         };
         store.put_result(&key, &result, facts.shareable && !unknown)?;
-        self.services.lock_state().record(facts.name.as_str(), recorded)
+        self.services.lock_state().record(facts.kept_as.as_str(), recorded)
     }
 
     fn warn(&self, code: &str, message: String, help: Option<String>) {
@@ -400,15 +429,17 @@ impl Job<'_> {
         let _ = self.messages.send(Message::Notice(self.id, notice));
     }
 
-    /// Takes the task's lock and the declared ones. None: interrupted while waiting.
-    fn lock(&self) -> io::Result<Option<Held>> {
+    /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
+    /// while waiting.
+    fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
         let mut held = Held { waited: false, _locks: vec![] };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = facts.locks.clone();
+        let mut names = if declared { facts.locks.clone() } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
-        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.name)]);
+        names.dedup();
+        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.locked_as)]);
         for path in paths {
             let waiting = |holder: &crate::journal::Holder| {
                 held.waited = true;

@@ -4,8 +4,8 @@ use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
 use crate::fingerprint::{InputError, Selection, Stat, KeyInputs, Left, Sources, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
-use crate::model::{Digest, FailReason, KeyPart, Notice, Reason, TaskName};
-use crate::node::{Cancel, Effects, Observation};
+use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
+use crate::node::{Cancel, Effects};
 use std::time::Instant;
 use tokio::sync::watch;
 
@@ -106,7 +106,7 @@ impl Judge<'_> {
         }
         match self.look(node, &mut judgement, ahead) {
             Ok(decision) => judgement.decision = decision,
-            Err(reason) => judgement.decision = Decision::Fail(reason),
+            Err(reason) => judgement.decision = Decision::Fail(self.services.masked(reason)),
         }
         judgement
     }
@@ -214,9 +214,7 @@ impl Judge<'_> {
         let dependencies: Vec<(&TaskName, Digest)> =
             judgement.upstream.left.iter().map(|(name, left)| (name, *left)).collect();
         make(&KeyInputs {
-            node: &*node.node,
-            root: &self.services.root,
-            outside: &self.services.outside,
+            define: &|sink| node.node.define(&self.services.root, &self.services.outside, sink),
             sources: &judgement.sources,
             observations: &judgement.observations,
             dependencies: &dependencies,
@@ -229,7 +227,8 @@ impl Judge<'_> {
     /// # Errors
     /// An input of the definition can't be read.
     pub fn parts(&self, node: &PlanNode, judgement: &Judgement) -> Result<Vec<KeyPart>, FailReason> {
-        self.with_inputs(node, judgement, explain)
+        let salt = self.services.lock_state().salt();
+        self.with_inputs(node, judgement, |inputs| explain(inputs, &salt)).map(|parts| self.services.masked(parts))
     }
 
     fn look_up(
@@ -240,7 +239,7 @@ impl Judge<'_> {
         outputs: Option<Result<Survey, InputError>>,
     ) -> Result<Decision, FailReason> {
         let facts = node.node.facts();
-        let name = facts.name.as_str();
+        let name = facts.kept_as.as_str();
         let (last, trusts_shared) = {
             let state = self.services.lock_state();
             (state.last(name).cloned(), state.trusts_shared(name))

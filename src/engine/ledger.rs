@@ -26,6 +26,8 @@ pub struct Page {
     pub attempts: u32,
     /// Bytes of its log.
     pub log_bytes: u64,
+    /// How its last attempt failed.
+    pub failed: Option<String>,
 }
 
 /// All pages.

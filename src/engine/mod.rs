@@ -7,10 +7,14 @@ mod job;
 mod judge;
 mod ledger;
 mod pool;
+mod prepare;
+mod priority;
 mod printer;
 pub mod scheduler;
 mod services;
+mod work;
 
 pub use driver::{Finish, Options, planned, run};
+pub use prepare::Prepared;
 pub use inspect::{Inspection, inspect};
 pub use services::{Services, ServicesError, WorkspaceTrouble};

@@ -6,10 +6,11 @@ use crate::fingerprint::{Memo, Surveyor};
 use crate::journal::{Holder, Lock, LockKind, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
-use crate::process::{Guard, ProcessError};
+use crate::process::{Guard, ProcessError, Redactor};
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLock};
 use tokio::sync::watch;
 
 /// Something about the workspace that a person should know, for one warning each.
@@ -31,12 +32,20 @@ pub struct Services {
     pub me: Holder,
     state: Mutex<State>,
     machinery: OnceLock<Machinery>,
+    secrets: RwLock<Secrets>,
     programs: Programs,
     /// What the guard keeps open for as long as it ends things.
     held: OnceLock<std::fs::File>,
     /// No guard of an earlier run is still ending things.
     settled: std::sync::atomic::AtomicBool,
-    _in_use: Option<Lock>,
+    _in_use: Vec<Lock>,
+}
+
+/// What no byte leaving weir may hold.
+#[derive(Default)]
+struct Secrets {
+    known: BTreeSet<String>,
+    redactor: Redactor,
 }
 
 /// The runtime for processes, and their guard.
@@ -82,6 +91,12 @@ impl Services {
                 return (services, troubles);
             }
         };
+        // `weir cache prune` waits until nobody works with the store.
+        let shared_lock = shared.map(Store::lock_of);
+        for path in [Some(place.store_lock()), shared_lock].into_iter().flatten() {
+            let lock = Lock::take(&path, LockKind::Shared, &services.me, |_| (), || false);
+            services._in_use.extend(lock.ok().flatten());
+        }
         let opened = Store::open(place.weir(), shared).or_else(|error| {
             let Some(shared) = shared else { return Err(error) };
             troubles.push(Notice {
@@ -115,10 +130,6 @@ impl Services {
             // Without a memory of what was invalidated, no result may count.
             services.store = None;
         }
-        // `weir cache prune` waits until nobody works with the store.
-        services._in_use = Lock::take(&place.store_lock(), LockKind::Shared, &services.me, |_| (), || false)
-            .ok()
-            .flatten();
         services.place = Some(place);
         (services, troubles)
     }
@@ -156,11 +167,45 @@ impl Services {
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
+            secrets: RwLock::default(),
             programs: Programs::default(),
             held: OnceLock::new(),
             settled: std::sync::atomic::AtomicBool::new(false),
-            _in_use: None,
+            _in_use: Vec::new(),
         }
+    }
+
+    /// Adds secrets to be masked from now on.
+    pub fn learn_secrets(&self, more: impl IntoIterator<Item = String>) {
+        let mut secrets = self.secrets.write().unwrap_or_else(PoisonError::into_inner);
+        let before = secrets.known.len();
+        secrets.known.extend(more);
+        if secrets.known.len() != before {
+            secrets.redactor = Redactor::new(secrets.known.iter().cloned());
+        }
+    }
+
+    /// What masks them.
+    pub fn redactor(&self) -> Redactor {
+        self.secrets.read().unwrap_or_else(PoisonError::into_inner).redactor.clone()
+    }
+
+    /// A text without secrets.
+    pub fn mask(&self, text: &str) -> String {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        if secrets.redactor.is_empty() { text.to_owned() } else { secrets.redactor.mask(text) }
+    }
+
+    /// A value with every text in it masked.
+    pub fn masked<T: serde::Serialize + serde::de::DeserializeOwned>(&self, value: T) -> T {
+        let secrets = self.secrets.read().unwrap_or_else(PoisonError::into_inner);
+        if secrets.redactor.is_empty() {
+            return value;
+        }
+        let Ok(mut tree) = serde_json::to_value(&value) else { return value };
+        mask_texts(&mut tree, &secrets.redactor);
+        // A text that must stay as it is to be read back (a time, a digest) holds no secret.
+        serde_json::from_value(tree).unwrap_or(value)
     }
 
     /// The workspace's memory, for this thread alone.
@@ -269,6 +314,19 @@ impl Machinery {
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
+    }
+}
+
+fn mask_texts(tree: &mut serde_json::Value, redactor: &Redactor) {
+    match tree {
+        serde_json::Value::String(text) => *text = redactor.mask(text),
+        serde_json::Value::Array(items) => items.iter_mut().for_each(|item| mask_texts(item, redactor)),
+        serde_json::Value::Object(fields) => {
+            // What names a variant of an enum is weir's own word.
+            let own = ["event", "outcome", "kind", "why", "verdict", "key", "at"];
+            fields.iter_mut().filter(|(name, _)| !own.contains(&name.as_str())).for_each(|(_, item)| mask_texts(item, redactor));
+        }
+        _ => {}
     }
 }
 

@@ -1,10 +1,11 @@
 //! The key of a node, and the explanation of it: one traversal, two sinks.
 
 use super::walk::{Behind, Source, SourceKind, Sources};
-use crate::model::{Digest, FailReason, Hasher, KeyPart, KeySink, KeyValue, PartKind, TaskName};
-use crate::node::{Node, Observation, Outside};
+use crate::model::{Digest, FailReason, Hasher, KeyPart, KeySink, KeyValue, Observation, PartKind, TaskName};
 use rustc_hash::FxHashMap;
-use std::path::Path;
+
+/// Writes a node's definition and environment to a sink.
+pub type Define<'a> = dyn Fn(&mut dyn KeySink) -> Result<(), FailReason> + 'a;
 
 /// Version of the encoding; any change to what is hashed, or how, counts it up.
 const FORMAT: &str = "weir key 1";
@@ -21,12 +22,8 @@ pub enum Left {
 
 /// Everything that enters a key.
 pub struct KeyInputs<'a> {
-    /// The node: its definition and environment.
-    pub node: &'a dyn Node,
-    /// The workspace root.
-    pub root: &'a Path,
-    /// The environment weir was started with.
-    pub outside: &'a Outside,
+    /// Its definition and environment.
+    pub define: &'a Define<'a>,
     /// Its sources.
     pub sources: &'a Sources,
     /// Programs and probes.
@@ -46,7 +43,7 @@ impl KeyInputs<'_> {
         sink.part(PartKind::Format, "format", KeyValue::Text(FORMAT));
         let platform = concat_platform();
         sink.part(PartKind::Format, "platform", KeyValue::Text(&platform));
-        self.node.define(self.root, self.outside, sink)?;
+        (self.define)(sink)?;
         for source in &self.sources.0 {
             source_part(source, sink);
         }
@@ -111,13 +108,15 @@ impl KeySink for KeyHasher {
 }
 
 /// Keeps parts for people.
-#[derive(Default)]
-pub struct Explainer(pub Vec<KeyPart>);
+pub struct Explainer<'a> {
+    parts: Vec<KeyPart>,
+    salt: &'a str,
+}
 
 /// A shown value is cut here, and then carries a digest of the whole.
 const SHOWN: usize = 200;
 
-impl KeySink for Explainer {
+impl KeySink for Explainer<'_> {
     fn part(&mut self, kind: PartKind, name: &str, value: KeyValue<'_>) {
         let shown = match value {
             KeyValue::Text(text) if text.len() <= SHOWN => text.to_owned(),
@@ -125,14 +124,17 @@ impl KeySink for Explainer {
                 let cut = (0..=SHOWN).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
                 format!("{}… ({})", &text[..cut], Digest::of(text.as_bytes()).short())
             }
-            // A digest of a short secret can be guessed; salted with nothing weir keeps, so what is
-            // shown of it only says whether it changed within one file of parts.
-            KeyValue::Secret(text) => format!("*** ({})", Digest::of(format!("weir\0{name}\0{text}").as_bytes()).short()),
+            // Says whether it changed, and no more: without the salt a short one could be guessed.
+            KeyValue::Secret(text) => {
+                let mut hasher = Hasher::new();
+                [self.salt, name, text].iter().for_each(|field| hasher.field(field.as_bytes()));
+                format!("*** ({})", hasher.finish().short())
+            }
             KeyValue::Content(digest, "") => digest.short(),
             KeyValue::Content(digest, note) => format!("{} {note}", digest.short()),
             KeyValue::Absent => "not set".into(),
         };
-        self.0.push(KeyPart { kind, name: name.to_owned(), shown });
+        self.parts.push(KeyPart { kind, name: name.to_owned(), shown });
     }
 }
 
@@ -146,14 +148,14 @@ pub fn key_of(inputs: &KeyInputs<'_>) -> Result<Digest, FailReason> {
     Ok(hasher.0.finish())
 }
 
-/// The parts of the key, for people.
+/// The parts of the key, for people; digests of secrets are salted with `salt`.
 ///
 /// # Errors
 /// As [`key_of`].
-pub fn explain(inputs: &KeyInputs<'_>) -> Result<Vec<KeyPart>, FailReason> {
-    let mut explainer = Explainer::default();
+pub fn explain(inputs: &KeyInputs<'_>, salt: &str) -> Result<Vec<KeyPart>, FailReason> {
+    let mut explainer = Explainer { parts: vec![], salt };
     inputs.traverse(&mut explainer)?;
-    Ok(explainer.0)
+    Ok(explainer.parts)
 }
 
 /// What differs between two keys' parts, a line each, in the order of the new one.

@@ -7,12 +7,14 @@ mod key;
 mod memo;
 mod select;
 mod stat;
+#[cfg(test)]
+mod tests;
 mod walk;
 
 pub use hash::{Reading, digest_file};
 pub use ignored::IgnoreRules;
-pub use key::{Explainer, KeyInputs, Left, compare, explain, key_of};
+pub use key::{Define, Explainer, KeyInputs, Left, compare, explain, key_of};
 pub use memo::Memo;
 pub use select::{Selection, Taken};
 pub use stat::{Stat, now};
-pub use walk::{Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};
+pub use walk::{Behind, Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};

@@ -6,34 +6,34 @@ use globset::GlobMatcher;
 
 /// A compiled list of patterns.
 #[derive(Debug)]
-pub struct Selection {
+pub struct Selection<'p> {
     /// The additive patterns, in order.
-    pub takes: Vec<Taken>,
-    leaves: Vec<Taken>,
+    pub takes: Vec<Taken<'p>>,
+    leaves: Vec<Taken<'p>>,
 }
 
 /// One compiled pattern.
 #[derive(Debug)]
-pub struct Taken {
+pub struct Taken<'p> {
     /// Where it begins.
-    pub prefix: WsPath,
+    pub prefix: &'p WsPath,
     /// As declared, for messages.
-    pub raw: String,
-    text: Option<String>,
+    pub raw: &'p str,
+    text: Option<&'p str>,
     glob: Option<GlobMatcher>,
 }
 
-impl Taken {
+impl<'p> Taken<'p> {
     /// The glob behind the prefix, as text.
-    pub fn glob_text(&self) -> Option<&str> {
-        self.text.as_deref()
+    pub const fn glob_text(&self) -> Option<&str> {
+        self.text
     }
 
-    fn new(pattern: &Pattern) -> Self {
+    fn new(pattern: &'p Pattern) -> Self {
         Self {
-            prefix: pattern.prefix.clone(),
-            raw: pattern.raw.clone(),
-            text: pattern.glob.clone(),
+            prefix: &pattern.prefix,
+            raw: pattern.raw(),
+            text: pattern.glob.as_deref(),
             // The config has judged the glob; one that fails after all selects nothing, loudly.
             glob: pattern.glob.as_deref().and_then(|glob| {
                 crate::config::build_glob(glob).ok().map(|glob| glob.compile_matcher())
@@ -48,23 +48,25 @@ impl Taken {
 
     /// Whether this very path (not something above it) is matched.
     pub fn matches(&self, path: &WsPath) -> bool {
-        let Some(glob) = &self.glob else { return self.is_literal() && *path == self.prefix };
-        if !path.is_within(&self.prefix) {
+        let Some(glob) = &self.glob else { return self.is_literal() && path == self.prefix };
+        if !path.is_within(self.prefix) {
             return false;
         }
-        glob.is_match(path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/'))
+        let rest = path.as_str()[self.prefix.as_str().len()..].trim_start_matches('/');
+        // `*` matches the empty text, but `src/*` is not `src`.
+        !rest.is_empty() && glob.is_match(rest)
     }
 
     /// Whether the path or a folder above it, not above the prefix, is matched.
     pub fn covers(&self, path: &WsPath) -> bool {
         if self.is_literal() {
-            return path.is_within(&self.prefix);
+            return path.is_within(self.prefix);
         }
-        if !path.is_within(&self.prefix) {
+        if !path.is_within(self.prefix) {
             return false;
         }
         let mut here = Some(path.clone());
-        while let Some(at) = here.filter(|at| at.is_within(&self.prefix)) {
+        while let Some(at) = here.filter(|at| at.is_within(self.prefix)) {
             if self.matches(&at) {
                 return true;
             }
@@ -74,9 +76,9 @@ impl Taken {
     }
 }
 
-impl Selection {
+impl<'p> Selection<'p> {
     /// Compiles `patterns`.
-    pub fn new(patterns: &[Pattern]) -> Self {
+    pub fn new(patterns: &'p [Pattern]) -> Self {
         let compile = |negated| patterns.iter().filter(|p| p.negated == negated).map(Taken::new).collect();
         Self { takes: compile(false), leaves: compile(true) }
     }

@@ -1,8 +1,14 @@
 //! What `lstat` says of a file, as far as it tells an unchanged file from a changed one.
 
+use crate::model::WsPath;
+use nix::fcntl::AtFlags;
+use nix::libc;
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::MetadataExt;
+use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Inode, size, mode and both times. The change time is in it because a program can set the
@@ -31,7 +37,6 @@ const SECOND: i64 = 1_000_000_000;
 impl Stat {
     /// From what the file system said.
     pub fn of(metadata: &Metadata) -> Self {
-        let nanos = |seconds: i64, nanos: i64| seconds.saturating_mul(SECOND).saturating_add(nanos);
         Self {
             ino: metadata.ino(),
             size: metadata.size(),
@@ -39,6 +44,38 @@ impl Stat {
             ctime: nanos(metadata.ctime(), metadata.ctime_nsec()),
             mode: metadata.mode(),
         }
+    }
+
+    /// Of what is at `path` in the folder `base`; a symlink is not followed. Relative to an open folder
+    /// the system has fewer components to look up, and no path needs to be put together.
+    ///
+    /// # Errors
+    /// As `lstat`.
+    #[allow(clippy::unnecessary_cast, reason = "the types of these fields differ between systems")]
+    pub fn at(base: &OwnedFd, path: &WsPath) -> io::Result<Self> {
+        let name = if path.is_root() { "." } else { path.as_str() };
+        let found = nix::sys::stat::fstatat(base, Path::new(name), AtFlags::AT_SYMLINK_NOFOLLOW)?;
+        Ok(Self {
+            ino: found.st_ino as u64,
+            size: found.st_size as u64,
+            mtime: nanos(found.st_mtime as i64, found.st_mtime_nsec as i64),
+            ctime: nanos(found.st_ctime as i64, found.st_ctime_nsec as i64),
+            mode: found.st_mode as u32,
+        })
+    }
+
+    const fn is(&self, kind: libc::mode_t) -> bool {
+        self.mode & libc::S_IFMT as u32 == kind as u32
+    }
+
+    /// Whether it is a folder.
+    pub const fn is_folder(&self) -> bool {
+        self.is(libc::S_IFDIR)
+    }
+
+    /// Whether it is a symlink.
+    pub const fn is_link(&self) -> bool {
+        self.is(libc::S_IFLNK)
     }
 
     /// Whether a digest taken at `now` may be trusted as long as the stat stays the same. False
@@ -57,6 +94,10 @@ impl Stat {
     pub const fn permissions(&self) -> u32 {
         self.mode & 0o7777
     }
+}
+
+fn nanos(seconds: i64, nanos: i64) -> i64 {
+    seconds.saturating_mul(SECOND).saturating_add(nanos)
 }
 
 /// Now, nanoseconds since 1970.

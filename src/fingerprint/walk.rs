@@ -9,6 +9,7 @@ use crate::config::{Pattern, did_you_mean};
 use crate::model::{Digest, WsPath, lossless};
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 /// A selected path and what is there.
@@ -137,7 +138,7 @@ pub struct Found {
 }
 
 /// What a walk found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum What {
     /// Anything that is neither folder nor symlink.
     File,
@@ -163,6 +164,8 @@ const TRIES: usize = 5;
 #[derive(Debug)]
 pub struct Surveyor {
     root: PathBuf,
+    /// The root, opened; none where that fails, and then every look says why.
+    base: Option<OwnedFd>,
     rules: IgnoreRules,
     /// Which content files had.
     pub memo: Memo,
@@ -171,12 +174,21 @@ pub struct Surveyor {
 impl Surveyor {
     /// For the workspace at `root`.
     pub fn new(root: &Path, memo: Memo) -> Self {
-        Self { root: root.to_path_buf(), rules: IgnoreRules::new(root), memo }
+        let base = std::fs::File::open(root).ok().map(OwnedFd::from);
+        Self { root: root.to_path_buf(), base, rules: IgnoreRules::new(root), memo }
     }
 
     /// The workspace root.
     pub fn root(&self) -> &Path {
         &self.root
+    }
+
+    /// How `path` looks; a symlink is not followed.
+    fn look(&self, path: &WsPath) -> io::Result<Stat> {
+        match &self.base {
+            Some(base) => Stat::at(base, path),
+            None => std::fs::symlink_metadata(path.under(&self.root)).map(|metadata| Stat::of(&metadata)),
+        }
     }
 
     /// The ignore rules.
@@ -226,11 +238,10 @@ impl Surveyor {
             let before = all.len();
             self.list_one(taken, &selection, Manner::Outputs, &mut all)?;
             if all.len() == before {
-                missing.push(taken.raw.clone());
+                missing.push(taken.raw.to_owned());
             }
         }
-        all.sort_unstable_by(|a: &Found, b| a.path.cmp(&b.path));
-        all.dedup_by(|a, b| a.path == b.path);
+        settle(&mut all);
         Ok((all, missing))
     }
 
@@ -249,49 +260,49 @@ impl Surveyor {
         Ok(reading.digest)
     }
 
-    fn list(&self, selection: &Selection, manner: Manner) -> Result<Vec<Found>, InputError> {
+    fn list(&self, selection: &Selection<'_>, manner: Manner) -> Result<Vec<Found>, InputError> {
         let mut all = Vec::new();
         for taken in &selection.takes {
             let before = all.len();
             self.list_one(taken, selection, manner, &mut all)?;
             if all.len() == before {
-                return Err(InputError::NoMatch { pattern: taken.raw.clone(), help: self.nearest(taken) });
+                return Err(InputError::NoMatch { pattern: taken.raw.to_owned(), help: self.nearest(taken) });
             }
         }
-        if selection.takes.len() > 1 || all.iter().any(|found| found.what == What::Link) {
-            all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-            all.dedup_by(|a, b| a.path == b.path);
-        } else {
-            all.sort_unstable_by(|a, b| a.path.cmp(&b.path));
-        }
+        settle(&mut all);
         Ok(all)
     }
 
     fn list_one(
         &self,
-        taken: &Taken,
-        selection: &Selection,
+        taken: &Taken<'_>,
+        selection: &Selection<'_>,
         manner: Manner,
         out: &mut Vec<Found>,
     ) -> Result<(), InputError> {
-        let start = &taken.prefix;
-        let metadata = match std::fs::symlink_metadata(start.under(&self.root)) {
-            Ok(metadata) => metadata,
+        let start = taken.prefix;
+        let stat = match self.look(start) {
+            Ok(stat) => stat,
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(read_error(start, &error)),
         };
-        let stat = Stat::of(&metadata);
+        if taken.is_literal() && !stat.is_folder() && !stat.is_link() {
+            if !selection.leaves_out(start) {
+                out.push(Found { path: start.clone(), stat, what: What::File });
+            }
+            return Ok(());
+        }
         let mut walk = Walk {
             surveyor: self,
             taken,
             selection,
             manner,
-            honour: manner == Manner::Sources && !(metadata.is_dir() && self.rules.ignores(start, true)),
+            honour: manner == Manner::Sources && !(stat.is_folder() && self.rules.ignores(start, true)),
             hops: Vec::new(),
             steps: steps(taken),
             out,
         };
-        if metadata.is_symlink() {
+        if stat.is_link() {
             if taken.is_literal() {
                 walk.link(start, stat)
             } else if std::fs::metadata(start.under(&self.root)).is_ok_and(|behind| behind.is_dir()) {
@@ -299,12 +310,9 @@ impl Surveyor {
             } else {
                 Ok(())
             }
-        } else if metadata.is_dir() {
+        } else if stat.is_folder() {
             walk.folder(start, 0, taken.is_literal())
         } else {
-            if taken.is_literal() && !selection.leaves_out(start) {
-                out.push(Found { path: start.clone(), stat, what: What::File });
-            }
             Ok(())
         }
     }
@@ -363,7 +371,7 @@ impl Surveyor {
     }
 
     /// What to say where nothing matches.
-    fn nearest(&self, taken: &Taken) -> String {
+    fn nearest(&self, taken: &Taken<'_>) -> String {
         let mut at = WsPath::root();
         for part in taken.prefix.components() {
             let next = at.join(part);
@@ -384,6 +392,12 @@ impl Surveyor {
         }
         format!("`{at}` exists, but nothing in it matches (or all of it is ignored)")
     }
+}
+
+/// Sorts, and leaves each path once: a symlink to an empty folder is the symlink.
+fn settle(all: &mut Vec<Found>) {
+    all.sort_unstable_by(|a, b| a.path.cmp(&b.path).then(a.what.cmp(&b.what)));
+    all.dedup_by(|a, b| a.path == b.path);
 }
 
 enum ReadTrouble {
@@ -417,7 +431,7 @@ enum Step {
     Any,
 }
 
-fn steps(taken: &Taken) -> Vec<Step> {
+fn steps(taken: &Taken<'_>) -> Vec<Step> {
     let Some(glob) = taken.glob_text() else { return vec![] };
     if glob.contains(['{', '\\', '[']) {
         return vec![Step::Any];
@@ -437,8 +451,8 @@ fn steps(taken: &Taken) -> Vec<Step> {
 
 struct Walk<'a> {
     surveyor: &'a Surveyor,
-    taken: &'a Taken,
-    selection: &'a Selection,
+    taken: &'a Taken<'a>,
+    selection: &'a Selection<'a>,
     manner: Manner,
     honour: bool,
     /// The real folders that hold the symlinks that were followed to get here.
@@ -462,13 +476,18 @@ impl Walk<'_> {
             let Some(name) = name.to_str() else {
                 return Err(InputError::NotUtf8 { shown: folder.join(&name.to_string_lossy()).to_string() });
             };
-            if matches!(name, ".git" | ".weir") {
+            // Among outputs a repository is a folder like any other; weir's own is never one.
+            let skipped = match self.manner {
+                Manner::Sources => matches!(name, ".git" | ".weir"),
+                Manner::Outputs => name == ".weir" && folder.is_root(),
+            };
+            if skipped {
                 continue;
             }
             empty = false;
             self.entry(&entry, folder, name, depth, all)?;
         }
-        if empty && all && (self.manner == Manner::Outputs || *folder == self.taken.prefix) {
+        if empty && all && (self.manner == Manner::Outputs || folder == self.taken.prefix) {
             self.push_folder(folder)?;
         }
         Ok(())

@@ -5,7 +5,7 @@ use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
 use crate::config::{Diagnostic, Pattern, Task, When};
-use crate::model::{NodeId, TaskName, WsPath};
+use crate::model::{Digest, NodeId, TaskName, WsPath};
 use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
@@ -193,7 +193,16 @@ fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) 
         let _ = if plain { write!(name, " {argument}") } else { write!(name, " {argument:?}") };
     }
     for (key, value) in env {
-        let _ = write!(name, " {key}={value:?}");
+        let secret = task.redact.iter().any(|declared| match declared.strip_suffix('*') {
+            Some(prefix) => key.starts_with(prefix),
+            None => declared == key,
+        });
+        let _ = if secret {
+            // Different secrets are different nodes, and none of them is shown.
+            write!(name, " {key}=***{}", Digest::of(format!("{name}\0{key}\0{value}").as_bytes()).short())
+        } else {
+            write!(name, " {key}={value:?}")
+        };
     }
     TaskName::new(name)
 }
@@ -315,11 +324,22 @@ impl Builder<'_, '_> {
 
     fn wait_for(&mut self) {
         let by_task = self.nodes_of_tasks();
+        let mut cleanups = Vec::new();
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
-                for other in by_task.get(waited).into_iter().flatten() {
-                    self.nodes[node].soft.push(NodeId(*other as u32));
+                for other in by_task.get(waited).into_iter().flatten().copied() {
+                    if self.nodes[other].is_cleanup() {
+                        cleanups.push((node, other));
+                    } else {
+                        self.nodes[node].soft.push(NodeId(other as u32));
+                    }
                 }
+            }
+        }
+        // What is here only to clean up comes after what it cleans up, whoever waits for it.
+        for (node, cleanup) in cleanups {
+            if !self.closure([cleanup]).contains(&node) {
+                self.nodes[node].soft.push(NodeId(cleanup as u32));
             }
         }
     }
@@ -344,26 +364,38 @@ impl Builder<'_, '_> {
 
     /// A step, and all that only it needs, comes after the step before it.
     fn order_sequences(&mut self) {
-        for steps in std::mem::take(&mut self.sequences) {
+        let sequences = std::mem::take(&mut self.sequences);
+        // What is declared first, of all sequences: what they would only like must fit in.
+        for pair in sequences.iter().flat_map(|steps| steps.windows(2)) {
+            for later in &pair[1] {
+                self.put_after(*later, &pair[0]);
+            }
+        }
+        for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
-            for step in &steps {
+            for step in steps {
+                let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
-                for node in needed.difference(&before).copied().collect::<Vec<_>>() {
-                    for earlier in last {
-                        // Two sequences may pull in opposite directions beyond their own steps.
-                        if step.contains(&node) || !self.closure([*earlier]).contains(&node) {
-                            let id = NodeId(*earlier as u32);
-                            if !self.nodes[node].data.contains(&id) && !self.nodes[node].order.contains(&id) {
-                                self.nodes[node].order.push(id);
-                            }
-                        }
+                let earlier = self.closure(last.iter().copied());
+                let mut new: Vec<usize> = needed.difference(&before).copied().collect();
+                new.sort_unstable();
+                for node in new {
+                    if !own.contains(&node) && !earlier.contains(&node) {
+                        self.put_after(node, last);
                     }
                 }
                 before.extend(needed);
                 last = step;
             }
         }
+    }
+
+    fn put_after(&mut self, node: usize, earlier: &[usize]) {
+        let order = &mut self.nodes[node].order;
+        order.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
+        order.sort_unstable();
+        order.dedup();
     }
 
     /// Who reads what a task of this run `writes` goes after it, and two such tasks one by one.

@@ -2,6 +2,7 @@
 
 use super::names::{Lookup, Names};
 use crate::config::{Action, At, Config, Dep, Diagnostic, Located, Task, When};
+use std::sync::Arc;
 
 /// A task: an index into [`Config::tasks`].
 pub type TaskIndex = usize;
@@ -85,7 +86,7 @@ impl<'c> Graph<'c> {
     }
 
     /// The task at an index.
-    pub fn task(&self, index: TaskIndex) -> &'c Task {
+    pub fn task(&self, index: TaskIndex) -> &'c Arc<Task> {
         &self.config.tasks[index]
     }
 }

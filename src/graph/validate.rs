@@ -19,7 +19,7 @@ pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: boo
     let mut paths = Paths::new(graph);
     outputs(graph, ignored, whole, &mut paths, &mut diagnostics);
     if whole {
-        resets(graph, &mut paths, &mut diagnostics);
+        resets(graph, &mut diagnostics);
     }
     diagnostics
 }
@@ -115,8 +115,8 @@ impl<'g, 'c> Paths<'g, 'c> {
         Self { graph, seen: vec![0; graph.edges.len()], round: 0 }
     }
 
-    /// Whether `from` waits for `to`, directly or through others; `soft`: `wait_for` counts too.
-    fn reaches(&mut self, from: TaskIndex, to: TaskIndex, soft: bool) -> bool {
+    /// Whether `from` waits for `to`, directly or through others.
+    fn reaches(&mut self, from: TaskIndex, to: TaskIndex) -> bool {
         if self.graph.edges[from].members().any(|edge| edge.to == to) {
             return true;
         }
@@ -124,8 +124,7 @@ impl<'g, 'c> Paths<'g, 'c> {
         let mut stack = vec![from];
         while let Some(at) = stack.pop() {
             let edges = &self.graph.edges[at];
-            let waits = edges.wait_for.iter().copied().filter(|_| soft);
-            for next in edges.members().map(|edge| edge.to).chain(waits) {
+            for next in edges.members().map(|edge| edge.to) {
                 if next == to {
                     return true;
                 }
@@ -137,9 +136,34 @@ impl<'g, 'c> Paths<'g, 'c> {
         }
         false
     }
+}
 
-    fn ordered(&mut self, a: TaskIndex, b: TaskIndex, soft: bool) -> bool {
-        self.reaches(a, b, soft) || self.reaches(b, a, soft)
+/// Which task waits for which, by whatever orders: `sequence` and `wait_for` too.
+struct Order(Vec<Vec<TaskIndex>>);
+
+impl Order {
+    fn new(graph: &Graph<'_>) -> Self {
+        let mut waits = vec![Vec::new(); graph.edges.len()];
+        for (from, to, _) in ordering_edges(graph) {
+            waits[from].push(to);
+        }
+        Self(waits)
+    }
+
+    fn has(&self, from: TaskIndex, to: TaskIndex) -> bool {
+        let mut seen = BTreeSet::new();
+        let mut stack = vec![from];
+        while let Some(at) = stack.pop() {
+            for next in &self.0[at] {
+                if *next == to {
+                    return true;
+                }
+                if seen.insert(*next) {
+                    stack.push(*next);
+                }
+            }
+        }
+        false
     }
 }
 
@@ -221,7 +245,7 @@ fn outputs(
                 if producer == reader {
                     told.insert(producer);
                     diagnostics.push(own_source(task, source, output));
-                } else if whole && !paths.reaches(reader, producer, false) {
+                } else if whole && !paths.reaches(reader, producer) {
                     told.insert(producer);
                     diagnostics.push(missing_edge(task, &tasks[producer], source, output));
                 }
@@ -263,8 +287,12 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
 }
 
 /// A reset and whoever shares a lock with it act on the same state: their order must be declared.
-fn resets(graph: &Graph<'_>, paths: &mut Paths<'_, '_>, diagnostics: &mut Vec<Diagnostic>) {
+fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let tasks = &graph.config.tasks;
+    if tasks.iter().all(|task| task.reset.is_none() || task.locks.is_empty()) {
+        return;
+    }
+    let order = Order::new(graph);
     for (reset, task) in tasks.iter().enumerate() {
         let Some(at) = task.reset else { continue };
         for lock in &task.locks {
@@ -273,7 +301,7 @@ fn resets(graph: &Graph<'_>, paths: &mut Paths<'_, '_>, diagnostics: &mut Vec<Di
                 let Some(shared) = shared.filter(|_| other != reset && !(user.reset.is_some() && other < reset)) else {
                     continue;
                 };
-                if matches!(user.action, Action::Group { .. }) || paths.ordered(reset, other, true) {
+                if matches!(user.action, Action::Group { .. }) || order.has(reset, other) || order.has(other, reset) {
                     continue;
                 }
                 diagnostics.push(

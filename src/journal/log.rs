@@ -133,7 +133,7 @@ impl Log {
     pub fn lock(&mut self) -> io::Result<(Writer<'_>, Vec<Vec<u8>>)> {
         let held = self.lock_current()?;
         let length = self.file.metadata()?.len();
-        let lost = !self.is_known(length)?;
+        let mut lost = !self.is_known(length)?;
         if lost {
             // Begun anew by another process, damaged, or wiped.
             let (found, _) = parse(read_all(&self.file)?, self.format);
@@ -159,6 +159,13 @@ impl Log {
             news = found.frames.into_iter().map(|frame| data[frame].to_vec()).collect();
             self.seen = found.end as u64;
             if found.end as u64 != data.len() as u64 {
+                // What was committed is lost; what was not, nobody counted on.
+                if parse_committed(&data).is_none_or(|committed| committed > self.seen) {
+                    lost = true;
+                    news.clear();
+                    self.birth = new_birth();
+                    self.seen = 0;
+                }
                 self.file.set_len(self.seen)?;
             }
         }

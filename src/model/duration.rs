@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// What is longer is a mistake, and would overflow a clock.
+const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
 /// Parses a duration such as `500ms`, `30s`, `15m`, `1h30m` or `2d`.
 ///
 /// # Errors
@@ -9,6 +12,7 @@ use std::time::Duration;
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     match humantime::parse_duration(text) {
         Ok(duration) if duration.is_zero() => Err("a duration must be longer than zero".into()),
+        Ok(duration) if duration > LONGEST => Err("a duration must be shorter than a year".into()),
         Ok(duration) => Ok(duration),
         Err(_) => Err(format!(
             "`{text}` is no duration; write a number and a unit, such as `500ms`, `30s`, `15m` or `1h`"

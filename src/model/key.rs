@@ -38,6 +38,17 @@ pub struct KeyPart {
     pub shown: String,
 }
 
+/// Something that a node observed for its key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Observation {
+    /// A program or a probe.
+    pub kind: PartKind,
+    /// Which.
+    pub name: String,
+    /// What enters the key.
+    pub value: String,
+}
+
 /// Takes the parts of a key, in order.
 pub trait KeySink {
     /// One part. `value` is hashed as it is; `secret` values are never shown.

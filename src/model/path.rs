@@ -72,6 +72,9 @@ impl WsPath {
         if text.starts_with('/') {
             return Err(PathError::Absolute);
         }
+        if folder.is_root() && text.split('/').all(|part| !matches!(part, "" | "." | "..")) {
+            return Ok(Self(text.to_owned()));
+        }
         let mut parts: Vec<&str> = folder.components().collect();
         for part in text.split('/') {
             match part {

@@ -2,10 +2,11 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, Notice, PartKind, Reason, TaskName};
+use crate::model::{Digest, FailReason, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
+use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
@@ -28,7 +29,7 @@ pub struct Bound {
 #[derive(Debug)]
 pub struct Instance<'a> {
     /// The task.
-    pub task: &'a Task,
+    pub task: &'a Arc<Task>,
     /// Its name with arguments and variables, unique.
     pub name: TaskName,
     /// Arguments.
@@ -42,6 +43,11 @@ pub struct Instance<'a> {
 pub struct Facts {
     /// Its name, arguments included; unique in a workspace.
     pub name: TaskName,
+    /// The name under which its last result is kept: the task's own where its effects are unknown,
+    /// so that with other arguments it is still the task's last; its own otherwise.
+    pub kept_as: TaskName,
+    /// The name of the lock under which it runs.
+    pub locked_as: TaskName,
     /// It does something itself; a group does not, and is transparent to data and taint.
     pub acts: bool,
     /// Why it always runs; none: it is cacheable.
@@ -122,17 +128,6 @@ impl Outside {
     }
 }
 
-/// Something observed for a key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Observation {
-    /// A program or a probe.
-    pub kind: PartKind,
-    /// Which.
-    pub name: String,
-    /// What enters the key.
-    pub value: String,
-}
-
 /// How much a run is being cut short.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Cancel {
@@ -144,6 +139,36 @@ pub enum Cancel {
     Terminate,
     /// Killed.
     Kill,
+}
+
+/// What was seen of the machine while nodes were asked for their obstacles: a thousand of them look
+/// for the same shell in the same folder.
+#[derive(Debug, Default)]
+pub struct Seen {
+    folders: FxHashMap<PathBuf, bool>,
+    programs: FxHashMap<(PathBuf, Option<OsString>, String), bool>,
+}
+
+impl Seen {
+    /// Whether `folder` is one.
+    pub fn folder(&mut self, folder: &Path) -> bool {
+        if let Some(known) = self.folders.get(folder) {
+            return *known;
+        }
+        *self.folders.entry(folder.to_path_buf()).or_insert_with(|| folder.is_dir())
+    }
+
+    /// Whether `find` finds a program, seen from `folder`, with this PATH.
+    pub fn program(
+        &mut self,
+        name: &str,
+        path: Option<&OsStr>,
+        folder: &Path,
+        find: impl FnOnce() -> bool,
+    ) -> bool {
+        let key = (folder.to_path_buf(), path.map(OsStr::to_os_string), name.to_owned());
+        *self.programs.entry(key).or_insert_with(find)
+    }
 }
 
 /// What programs were found to be, once a run: (program, what its answer depends on) → identity.
@@ -188,8 +213,8 @@ pub trait Node: Send + Sync {
     /// Secrets that no byte leaving weir may hold.
     fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String>;
 
-    /// Why it can't run on this machine, before anything has run.
-    fn obstacles(&self, root: &Path, outside: &Outside) -> Vec<Diagnostic>;
+    /// Why it can't run on this machine, before anything has run; `seen` is shared by all nodes.
+    fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic>;
 
     /// Looks at what it needs beside files: programs, probes. Only called where
     /// [`Facts::observes`] says so.

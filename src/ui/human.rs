@@ -319,7 +319,14 @@ impl Sink for Human {
             }
         }
         self.redraw(false);
-        self.screen.flush();
+        // Of thousands of fresh tasks each line would be a write; the next tick shows them at the latest.
+        let can_wait = match &record.event {
+            Event::TaskFinished(task) => task.outcome == Outcome::Fresh && task.log.is_none(),
+            _ => false,
+        };
+        if !can_wait {
+            self.screen.flush();
+        }
     }
 
     fn output(&mut self, task: &TaskName, bytes: &[u8]) {

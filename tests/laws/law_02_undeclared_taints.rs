@@ -107,3 +107,15 @@ fn a_failure_that_is_only_a_warning_taints() {
     ws.run("t").tasks("shaky failed, t ran");
     assert_eq!(ws.count("t"), 2);
 }
+
+#[test]
+fn a_group_of_steps_is_transparent_to_taint() {
+    let ws = Workspace::new(
+        "[tasks.always]\nrun = 'true'\n\
+         [tasks.step]\nrun = 'true'\nsources = []\noutputs = []\n\
+         [tasks.group]\nsequence = ['always', ['step']]\n\
+         [tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\ndepends = ['group']",
+    );
+    ws.run("t").tasks("always ran, step ran, t ran");
+    ws.run("t").tasks("always ran, step fresh, t ran");
+}

@@ -333,6 +333,19 @@ fn the_output_of_probes_counts() {
 }
 
 #[test]
+fn all_of_a_probes_output_counts_however_long() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nprobes = ['head -c 3000000 /dev/zero; cat ../answer']",
+    );
+    // Too much may be refused, but not cut off and taken for the same.
+    for answer in ["a", "b"] {
+        std::fs::write(ws.outside("answer"), answer).unwrap();
+        let ran = ws.try_run("t");
+        assert!(matches!(ran.outcome("t"), "ran" | "failed"), "{}", ran.shown());
+    }
+}
+
+#[test]
 fn description_timeout_retry_on_fail_locks_and_profile_do_not_count() {
     all_agree(&[
         "run = 'true'\nsources = []",
@@ -400,4 +413,15 @@ fn tasks_named_alike_have_nothing_in_common() {
         ws.run(name).tasks(&format!("{name} fresh"));
     }
     ws.try_run("gen:x").exit(1).tasks("gen:x failed");
+}
+
+#[test]
+fn the_way_to_the_checkout_does_not_count() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'cp in out'\nsources = ['in']\noutputs = ['out']\nrequires = ['cp']");
+    ws.write("in", "a");
+    ws.run("t").tasks("t ran");
+    std::os::unix::fs::symlink("ws", ws.outside("way")).unwrap();
+    ws.weir(&["-C", "../way", "run", "t"]).ok().tasks("t fresh");
+    ws.write("sub/dir/x", "");
+    ws.weir(&["-C", "../way/sub/dir", "run", "t"]).ok().tasks("t fresh");
 }

@@ -108,3 +108,35 @@ fn results_are_shared_unless_their_effects_are_unknown() {
         run(&two).tasks("t fresh");
     }
 }
+
+#[test]
+fn arguments_going_a_b_a_run_three_times_where_effects_are_unknown() {
+    // One task, whatever it is called with: `b` has overwritten what `a` left.
+    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; echo $1 > out'\nsources = []");
+    for (argument, count) in [("a", 1), ("a", 1), ("b", 2), ("a", 3), ("a", 3)] {
+        ws.run(&format!("t -- {argument}"));
+        assert_eq!((ws.count("t"), ws.read("out")), (count, format!("{argument}\n")));
+    }
+}
+
+#[test]
+fn environments_of_edges_going_a_b_a_run_three_times_where_effects_are_unknown() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; echo $V > out'\nsources = []\n\
+         [tasks.a]\ndepends = [{ task = 't', env = { V = 'a' } }]\n\
+         [tasks.b]\ndepends = [{ task = 't', env = { V = 'b' } }]",
+    );
+    for (group, count) in [("a", 1), ("b", 2), ("a", 3)] {
+        ws.run(group);
+        assert_eq!((ws.count("t"), ws.read("out")), (count, format!("{group}\n")));
+    }
+}
+
+#[test]
+fn arguments_going_a_b_a_are_restored_where_outputs_are_declared() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; echo $1 > out'\nsources = []\noutputs = ['out']");
+    for (argument, count) in [("a", 1), ("b", 2), ("a", 2), ("b", 2)] {
+        ws.run(&format!("t -- {argument}"));
+        assert_eq!((ws.count("t"), ws.read("out")), (count, format!("{argument}\n")));
+    }
+}

@@ -1,7 +1,7 @@
 //! Law 11: inputs are read before the run and checked after it. If one changed in between, the task
 //! passes, but its result is not recorded, taints, and the report says which file.
 
-use crate::support::{Ran, Workspace};
+use crate::support::{Ran, Workspace, wait_until};
 
 /// `t` copies its source and is then held; `after` depends on it.
 const HELD: &str = "
@@ -123,54 +123,130 @@ fn a_task_that_changes_its_own_source_is_not_recorded() {
     }
 }
 
-#[test]
-fn a_dependencys_output_changed_during_the_run_is_seen() {
+fn dependencys_output_changed(gen_keys: &str, depends: &str) {
     // What a dependency leaves is an input as well, though `t` need not list it.
-    let ws = Workspace::new(
-        "[tasks.gen]\nrun = 'cp in gen.out'\nsources = ['in']\noutputs = ['gen.out']\n\
-         [tasks.t]\nrun = '../pause t; cat gen.out > out'\nsources = []\noutputs = ['out']\ndepends = ['gen']",
-    );
+    let ws = Workspace::new(&format!(
+        "[tasks.gen]\nrun = 'cp in gen.out'\noutputs = ['gen.out']\n{gen_keys}\n\
+         [tasks.group]\ndepends = ['gen']\n[tasks.steps]\nsequence = [['group']]\n\
+         [tasks.t]\nrun = '../pause t; cat gen.out > out'\nsources = []\noutputs = ['out']\ndepends = ['{depends}']"
+    ));
     ws.write("in", "right");
     let puppet = ws.puppet("t");
     let weir = ws.weir(&["run", "t"]).spawn();
     puppet.arrives();
     ws.write("gen.out", "wrong");
     puppet.goes_on();
-    weir.end().success();
+    let ran = weir.end().success();
     puppet.retire();
     assert_eq!(ws.read("out"), "wrong");
+    let told = ran.notices("t");
+    assert!(told.iter().any(|(_, message)| message.contains("gen")), "{}", ran.shown());
     // `gen.out` is put right, and what was made of the wrong one must not stay.
     ws.run("t");
     assert_eq!((ws.read("gen.out").as_str(), ws.read("out").as_str()), ("right", "right"));
 }
 
 #[test]
-fn a_source_edited_between_judging_and_running_is_seen_or_used() {
-    // With one job `late` is judged and then waits for its turn behind `t`, which is held.
+fn a_dependencys_output_changed_during_the_run_is_seen() {
+    dependencys_output_changed("sources = ['in']", "gen");
+}
+
+#[test]
+fn a_dependencys_output_changed_during_the_run_is_seen_through_groups() {
+    dependencys_output_changed("sources = ['in']", "group");
+    dependencys_output_changed("sources = ['in']", "steps");
+}
+
+#[test]
+fn an_always_run_dependencys_output_changed_during_the_run_is_seen() {
+    dependencys_output_changed("", "gen");
+}
+
+#[test]
+fn a_dependencys_output_written_again_during_the_run_is_seen() {
+    // Half-written for a while by another weir, say, and whole again in the end.
     let ws = Workspace::new(
-        "[tasks.t]\nrun = '../pause t'\n\
-         [tasks.late]\nrun = 'echo x >> ../late.ran; cat in > out'\nsources = ['in']\noutputs = ['out']",
+        "[tasks.gen]\nrun = 'cp in gen.out'\nsources = ['in']\noutputs = ['gen.out']\n\
+         [tasks.t]\nrun = '../pause one; cat gen.out > out; ../pause two'\nsources = []\noutputs = ['out']\ndepends = ['gen']",
     );
-    ws.write("in", "one");
-    let puppet = ws.puppet("t");
-    let weir = ws.weir(&["run", "-j", "1", "t", "late"]).spawn();
-    puppet.arrives();
-    ws.write("in", "two");
-    puppet.goes_on();
+    ws.write("in", "right");
+    let (one, two) = (ws.puppet("one"), ws.puppet("two"));
+    let weir = ws.weir(&["run", "t"]).spawn();
+    one.arrives();
+    ws.write("gen.out", "ri");
+    one.goes_on();
+    two.arrives();
+    ws.write("gen.out", "right");
+    two.goes_on();
     weir.end().success();
-    puppet.retire();
-    ws.run("late");
-    assert_eq!(ws.read("out"), "two");
-    ws.write("in", "one");
-    ws.run("late");
-    assert_eq!(ws.read("out"), "one");
+    one.retire();
+    two.retire();
+    ws.run("t");
+    assert_eq!(ws.read("out"), "right");
+}
+
+/// `late` is judged (it asks its probe) when `second` has ended, and then waits for the lock that
+/// `first` has. Its input changes before it runs; what it makes of that must not pass for what the
+/// old input gives.
+fn changed_between_judging_and_running(keys: &str, command: &str, change: impl Fn(&Workspace, &str)) {
+    let ws = Workspace::new(&format!(
+        "[tasks.first]\nrun = '../pause first'\nlocks = ['one']\n\
+         [tasks.second]\nrun = '../pause second'\n\
+         [tasks.late]\nrun = '{command} > out'\noutputs = ['out']\nlocks = ['one']\n\
+         depends = [{{ task = 'second', order_only = true }}]\n{keys}"
+    ));
+    change(&ws, "one");
+    let (first, second) = (ws.puppet("first"), ws.puppet("second"));
+    let weir = ws.weir(&["run", "-j", "3", "first", "late"]).spawn();
+    first.arrives();
+    second.goes_on();
+    wait_until("`late` is judged", || ws.count("asked") > 0);
+    change(&ws, "two");
+    first.goes_on();
+    weir.end().success();
+    first.retire();
+    second.retire();
+    for input in ["one", "two", "one"] {
+        change(&ws, input);
+        ws.run("late");
+        assert_eq!(ws.read("out"), format!("{input}\n"), "{keys}");
+    }
     ws.run("late").tasks("late fresh");
+}
+
+#[test]
+fn a_source_edited_between_judging_and_running_is_seen_or_used() {
+    changed_between_judging_and_running("sources = ['in']\nprobes = ['echo x >> ../asked.ran']", "cat in", |ws, input| ws.write("in", format!("{input}\n")));
+}
+
+#[test]
+fn an_env_file_edited_between_judging_and_running_is_seen_or_used() {
+    changed_between_judging_and_running("sources = []\nprobes = ['echo x >> ../asked.ran']\nenv_file = ['.env']", "echo $V", |ws, input| {
+        ws.write(".env", format!("V={input}\n"));
+    });
+}
+
+#[test]
+fn a_probe_that_answers_otherwise_between_judging_and_running_is_seen_or_used() {
+    changed_between_judging_and_running("sources = []\nprobes = ['cat ../answer; echo x >> ../asked.ran']", "cat ../answer", |ws, input| {
+        std::fs::write(ws.outside("answer"), format!("{input}\n")).unwrap();
+    });
+}
+
+#[test]
+fn a_program_replaced_between_judging_and_running_is_seen_or_used() {
+    changed_between_judging_and_running("sources = []\nprobes = ['echo x >> ../asked.ran']\npath = ['bin']\nrequires = ['tool']", "tool", |ws, input| {
+        ws.write("fresh", format!("#!/bin/sh\necho {input}\n"));
+        ws.chmod("fresh", 0o755);
+        std::fs::create_dir_all(ws.path("bin")).unwrap();
+        ws.rename("fresh", "bin/tool");
+    });
 }
 
 #[test]
 fn an_edit_before_a_retry_is_used() {
     let ws = Workspace::new(
-        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; cp in out; test $(wc -l < ../t.ran) -ge 2'\nsources = ['in']\noutputs = ['out']\nretry = 2",
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; cp in out; test $(wc -l < ../t.ran) -ge 2'\nsources = ['in']\noutputs = ['out']\nretry = { attempts = 2, backoff = '1ms' }",
     );
     ws.write("in", "one");
     let puppet = ws.puppet("t");

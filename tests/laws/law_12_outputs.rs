@@ -1,7 +1,8 @@
 //! Law 12: declared outputs: missing ones fail the task; on a hit they are verified by content and
 //! put right, byte for byte, and only inside the workspace.
 
-use crate::support::Workspace;
+use crate::support::{Workspace, stored};
+use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
@@ -353,27 +354,69 @@ fn removing_never_goes_through_a_symlink_that_leads_out() {
     assert_ne!(ran.outcome("t"), "hit", "{}", ran.shown());
 }
 
+/// What the one result of `t` says it left, replaced by what `forge` makes of it. The result passes
+/// for whole; nothing else remembers it. Returns what the next run says of `t`.
+fn forged(ws: &Workspace, forge: impl FnOnce(&mut Vec<Value>)) -> String {
+    let [result] = &ws.files(".weir/results")[..] else { panic!("one result") };
+    let mut content = stored::content(&fs::read(ws.path(result)).unwrap());
+    let outputs = content["recorded"]["outputs"].as_array_mut().unwrap();
+    forge(outputs);
+    ws.chmod(result, 0o644);
+    ws.write(result, stored::sealed(1, &content));
+    fs::remove_dir_all(ws.path(".weir/state")).unwrap();
+    fs::remove_dir_all(ws.path("out")).unwrap();
+    let ran = ws.run("t");
+    assert_eq!(ws.files("out"), ["out/a"], "{}", ran.shown());
+    assert_eq!(ws.read("out/a"), "content");
+    ran.outcome("t").to_owned()
+}
+
+fn forgeable() -> Workspace {
+    let ws = Workspace::new("[tasks.t]\nrun = 'mkdir -p out; cp in out/a'\nsources = ['in']\noutputs = ['out']");
+    ws.write("in", "content");
+    ws.run("t");
+    ws
+}
+
 #[test]
 fn restoring_never_writes_outside_the_workspace_whatever_a_result_says() {
-    for path in ["../escaped", "made/../../escaped", "../../escaped", "out/../../escaped"] {
-        let ws = Workspace::new("[tasks.t]\nrun = 'cp in out'\nsources = ['in']\noutputs = ['out']");
-        ws.write("in", "a");
-        ws.run("t");
-        let [result] = &ws.files(".weir/results")[..] else { panic!("one result") };
-        let data = ws.read(result);
-        let (_, body) = data.split_once('\n').unwrap();
-        assert_eq!(body.matches("\"path\":\"out\"").count(), 1, "{body}");
-        let forged = body.replace("\"path\":\"out\"", &format!("\"path\":\"{path}\""));
-        let header = format!("weir-result 1 {} {:08x}", forged.len(), crc32fast::hash(forged.as_bytes()));
-        ws.chmod(result, 0o644);
-        ws.write(result, format!("{header}\n{forged}"));
-        // Only the result counts, not this workspace's memory of it.
-        fs::remove_dir_all(ws.path(".weir/state")).unwrap();
-        ws.remove("out");
-        ws.run("t");
-        assert!(!ws.outside("escaped").exists(), "{path}");
-        assert!(!ws.outside("../escaped").exists(), "{path}");
-        assert_eq!(ws.read("out"), "a", "{path}");
+    // So that the others can fail: what is forged is believed where nothing speaks against it.
+    assert_eq!(forged(&forgeable(), |_| ()), "hit");
+    for path in ["../escaped", "made/../../escaped", "../../escaped", "out/../../escaped", "out/sub/../../../escaped"] {
+        let ws = forgeable();
+        let outcome = forged(&ws, |outputs| outputs[0]["path"] = path.into());
+        assert_eq!(outcome, "ran", "{path}");
+        assert!(!ws.outside("escaped").exists() && !ws.outside("../escaped").exists(), "{path}");
+    }
+    // An absolute one.
+    let ws = forgeable();
+    let path = ws.outside("escaped").to_str().unwrap().to_owned();
+    assert_eq!(forged(&ws, |outputs| outputs[0]["path"] = path.into()), "ran");
+    assert!(!ws.outside("escaped").exists());
+}
+
+#[test]
+fn restoring_never_writes_through_a_symlink_that_it_made_itself() {
+    let ws = forgeable();
+    let folder = precious(&ws);
+    let outcome = forged(&ws, |outputs| {
+        let mut file = outputs[0].clone();
+        file["path"] = "out/sub/a".into();
+        let link = serde_json::json!({ "path": "out/sub", "kind": { "Link": { "target": "../../precious" } } });
+        *outputs = vec![link, file];
+    });
+    assert_eq!(outcome, "ran");
+    is_untouched(&folder);
+}
+
+#[test]
+fn restoring_never_writes_what_the_task_does_not_declare() {
+    for path in ["tasks.toml", "in", "outs", ".git/hooks/pre-commit", "out2/a"] {
+        let ws = forgeable();
+        let before = fs::read(ws.path("tasks.toml")).unwrap();
+        assert_eq!(forged(&ws, |outputs| outputs[0]["path"] = path.into()), "ran", "{path}");
+        assert_eq!(fs::read(ws.path("tasks.toml")).unwrap(), before);
+        assert!(!ws.exists("outs") && !ws.exists(".git") && !ws.exists("out2"), "{path}");
     }
 }
 
@@ -387,4 +430,76 @@ fn a_hit_whose_output_is_not_in_the_store_any_more_runs() {
     fs::remove_dir_all(ws.path("out")).unwrap();
     ws.run("t").tasks("t hit");
     is_whole(&ws);
+}
+
+#[test]
+fn what_is_removed_leaves_no_folders_behind() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; rm -rf out; for f in $(cat in); do mkdir -p out/$f; echo $f > out/$f/file; done'\nsources = ['in']\noutputs = ['out']",
+    );
+    for (input, outcome) in [("a b", "ran"), ("a c", "ran"), ("a b", "hit")] {
+        ws.write("in", input);
+        ws.run("t").tasks(&format!("t {outcome}"));
+    }
+    assert_eq!(ws.files("out"), ["out/a/file", "out/b/file"]);
+    assert!(!ws.exists("out/c"), "an empty folder of another result is left");
+}
+
+#[test]
+fn folders_that_a_glob_matches_are_restored_with_all_that_is_below() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'mkdir -p dist/a/deep; cp in dist/a/deep/file; cp in dist/b'\nsources = ['in']\noutputs = ['dist/*']",
+    );
+    ws.write("in", "content");
+    ws.run("t");
+    fs::remove_dir_all(ws.path("dist")).unwrap();
+    ws.run("t").tasks("t hit");
+    assert_eq!(ws.files("dist"), ["dist/a/deep/file", "dist/b"]);
+}
+
+#[test]
+fn a_repository_among_the_outputs_is_restored_whole() {
+    // That `.git` is no source does not make it no output.
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'rm -rf vendor; mkdir -p vendor/.git; cp in vendor/file; cp in vendor/.git/HEAD'\nsources = ['in']\noutputs = ['vendor']",
+    );
+    ws.write("in", "content");
+    ws.run("t");
+    fs::remove_dir_all(ws.path("vendor")).unwrap();
+    ws.run("t");
+    assert_eq!(ws.files("vendor"), ["vendor/.git/HEAD", "vendor/file"]);
+}
+
+#[test]
+fn a_file_in_the_place_of_a_folder_of_outputs_is_put_right() {
+    for outputs in ["['out']", "['out/sub/a']", "['out/**']"] {
+        let ws = Workspace::new(&format!(
+            "[tasks.t]\nrun = 'rm -rf out; mkdir -p out/sub; cp in out/sub/a'\nsources = ['in']\noutputs = {outputs}"
+        ));
+        ws.write("in", "content");
+        for place in ["out", "out/sub"] {
+            ws.run("t");
+            fs::remove_dir_all(ws.path(place)).unwrap();
+            ws.write(place, "a file");
+            ws.run("t");
+            assert_eq!(ws.read("out/sub/a"), "content");
+            ws.run("t").tasks("t fresh");
+        }
+    }
+}
+
+#[test]
+fn outputs_with_names_of_any_kind_are_restored() {
+    let names = ["a b", "it's", "\"quoted\"", "new\nline", "\u{fc}n\u{ef}", "-dash", "back\\slash", "*", "[a]", "!a", "$HOME", ".dot"];
+    let ws = Workspace::new("[tasks.t]\nrun = 'mkdir -p out; cp -R in/. out'\nsources = ['in']\noutputs = ['out']");
+    for name in names {
+        ws.write(&format!("in/{name}"), name);
+    }
+    ws.run("t");
+    fs::remove_dir_all(ws.path("out")).unwrap();
+    ws.run("t").tasks("t hit");
+    for name in names {
+        assert_eq!(ws.read(&format!("out/{name}")), name);
+    }
+    assert_eq!(ws.files("out").len(), names.len());
 }

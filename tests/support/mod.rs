@@ -2,6 +2,7 @@
 
 mod puppet;
 mod ran;
+pub mod stored;
 mod workspace;
 
 pub use puppet::Puppet;

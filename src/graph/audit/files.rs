@@ -85,12 +85,12 @@ fn sources(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task, produce
             path.is_within(&pattern.prefix) && inside(path).split('/').any(|part| BUILD_FOLDERS.contains(&part))
         });
         if let Some(path) = wide {
-            let message = format!("source `{}` of `{}` takes in `{path}`", pattern.raw, task.name);
+            let message = format!("source `{}` of `{}` takes in `{path}`", pattern.raw(), task.name);
             audit.find(WIDE_SOURCE, index, *at, message, WIDE_SOURCE.mend.into());
         }
         let is_dir = audit.ground.is_dir(&pattern.prefix);
         if !pattern.prefix.is_root() && audit.ground.ignores(&pattern.prefix, is_dir) {
-            let message = format!("source `{}` of `{}` is left out by an ignore file", pattern.raw, task.name);
+            let message = format!("source `{}` of `{}` is left out by an ignore file", pattern.raw(), task.name);
             audit.find(IGNORED_SOURCE, index, *at, message, IGNORED_SOURCE.mend.into());
         }
     }
