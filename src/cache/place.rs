@@ -50,7 +50,7 @@ impl Place {
     /// # Errors
     /// [`PlaceError`] where it can't.
     pub fn open(root: &Path) -> Result<Self, PlaceError> {
-        let weir = root.join(".weir");
+        let weir = Self::of(root);
         let make = |path: PathBuf| {
             std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error })
         };
@@ -68,9 +68,14 @@ impl Place {
         Ok(place)
     }
 
+    /// Where the `.weir` of a workspace is, or will be.
+    pub fn of(root: &Path) -> PathBuf {
+        root.join(".weir")
+    }
+
     /// An existing `.weir`, whatever can be done with it; none if there is none.
     pub fn existing(root: &Path) -> Option<Self> {
-        let weir = root.join(".weir");
+        let weir = Self::of(root);
         weir.join("state").is_dir().then_some(Self { weir })
     }
 

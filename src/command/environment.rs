@@ -131,15 +131,7 @@ impl Declared {
     fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
         let mut all = Vec::new();
         for file in &self.env_file {
-            let fail = |why: String| FailReason::Inputs {
-                message: format!("failed to read `env_file` `{file}`: {why}"),
-                help: Some("write a line `NAME=value` for each variable".into()),
-            };
-            let entries =
-                dotenvy::from_path_iter(file.under(root)).map_err(|error| fail(error_text(&error)))?;
-            for entry in entries {
-                all.push(entry.map_err(|error| fail(error_text(&error)))?);
-            }
+            all.extend(variables_of(root, file)?);
         }
         Ok(all)
     }
@@ -223,6 +215,19 @@ impl Declared {
             })
             || self.from_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
     }
+}
+
+/// The variables in an `env_file`.
+///
+/// # Errors
+/// It can't be read, or has a line that is none.
+pub fn variables_of(root: &Path, file: &WsPath) -> Result<Vec<(String, String)>, FailReason> {
+    let fail = |error: dotenvy::Error| FailReason::Inputs {
+        message: format!("failed to read `env_file` `{file}`: {}", error_text(&error)),
+        help: Some("write a line `NAME=value` for each variable".into()),
+    };
+    let entries = dotenvy::from_path_iter(file.under(root)).map_err(fail)?;
+    entries.map(|entry| entry.map_err(fail)).collect()
 }
 
 fn error_text(error: &dotenvy::Error) -> String {

@@ -1,6 +1,6 @@
 //! A task with a command.
 
-use super::environment::Declared;
+use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
@@ -362,16 +362,19 @@ impl Node for CommandNode {
             return found;
         }
         for file in &task.env_file {
-            if !file.value.under(root).is_file() {
-                found.push(
-                    Diagnostic::error(
-                        "task::env-file",
-                        file.at,
-                        format!("`{name}` reads variables from `{}`, which is no file", file.value),
-                    )
-                    .help("create it, or remove it from `env_file`"),
-                );
-            }
+            let (message, help) = if !file.value.under(root).is_file() {
+                let message = format!("`{name}` reads variables from `{}`, which is no file", file.value);
+                (message, "create it, or remove it from `env_file`")
+            } else if let Err(reason) = variables_of(root, &file.value) {
+                (format!("`{name}`: {}", reason.describe()), "write a line `NAME=value` for each variable")
+            } else {
+                continue;
+            };
+            found.push(Diagnostic::error("task::env-file", file.at, message).help(help));
+        }
+        if !found.is_empty() {
+            // Without them nobody knows the PATH.
+            return found;
         }
         let path = self.environment.search_path(root, outside);
         let path = path.as_deref();

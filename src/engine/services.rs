@@ -145,7 +145,11 @@ impl Services {
         me: Holder,
     ) -> Result<(Self, Vec<WorkspaceTrouble>), ServicesError> {
         let mut services = Self::forgetful(root, outside, me);
-        let Some(place) = Place::existing(root) else { return Ok((services, vec![])) };
+        let Some(place) = Place::existing(root) else {
+            // The first run makes it. Until then there may be results in the shared cache.
+            services.store = Some(Store::at(&Place::of(root), shared));
+            return Ok((services, vec![]));
+        };
         let (state, memo, trouble) = State::read(&place.state()).map_err(ServicesError::State)?;
         services.state = Mutex::new(state);
         services.surveyor = Surveyor::new(root, memo);

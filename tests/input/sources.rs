@@ -13,8 +13,9 @@ fn a_loop_of_symlinks_is_an_error_with_its_path() {
         let ws = Workspace::new(TASK);
         ws.write("src/inside/file", "a");
         ws.link(target, path);
-        let ran = ws.try_run("t").exit(2).says(path);
+        let ran = ws.try_run("t").exit(2).says(path).says("tasks.toml:4:11");
         assert_eq!(ran.err.matches("help:").count(), 1, "{}", ran.shown());
+        assert!(!ran.recorded());
         assert_eq!(ws.count("t"), 0);
         ws.remove(path);
         ws.run("t").tasks("t ran");
