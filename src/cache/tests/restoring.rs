@@ -55,11 +55,12 @@ fn patterns(texts: &[&str]) -> Vec<Pattern> {
     texts.iter().map(|text| Pattern::parse(&WsPath::root(), text).unwrap()).collect()
 }
 
-/// Everything below a folder: path, and what is there.
+/// Everything below a folder but weir's own: path, and what is there.
 fn picture(root: &Path) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = walkdir::WalkDir::new(root)
         .min_depth(1)
         .into_iter()
+        .filter_entry(|entry| entry.file_name() != ".weir")
         .flatten()
         .map(|entry| {
             let path = entry.path();

@@ -164,16 +164,47 @@ proptest! {
     }
 }
 
-#[test]
-fn a_secret_is_not_shown() {
-    let mut inputs = Inputs {
-        definition: vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))],
-        secret: true,
+fn defined(definition: Vec<(bool, String, Value)>) -> Inputs {
+    Inputs {
+        definition,
+        secret: false,
         sources: BTreeMap::new(),
         observations: vec![],
         dependencies: BTreeMap::new(),
         incarnations: BTreeMap::new(),
-    };
+    }
+}
+
+/// Names and texts that look like the borders between parts.
+#[test]
+fn parts_do_not_run_into_each_other() {
+    let kind = char::from(PartKind::Env as u8);
+    let zeros = "\0".repeat(7);
+    let absent = |name: &str| (false, name.to_owned(), Value::Absent);
+    let text = |name: &str, text: &str| (false, name.to_owned(), Value::Text(text.to_owned()));
+    let all = [
+        vec![absent("a"), absent("b")],
+        vec![absent(&format!("a-{kind}b"))],
+        vec![absent(&format!("a-{kind}\u{1}{zeros}b"))],
+        vec![text("a", ""), absent("b")],
+        vec![absent(&format!("at\0{zeros}{kind}b"))],
+        vec![text("a", &format!("{kind}\u{1}{zeros}b-"))],
+        vec![text("at", "b")],
+        vec![text("a", "tb")],
+        vec![text("a", "b"), text("c", "d")],
+        vec![text("a", &format!("b{kind}ctd"))],
+    ];
+    for (number, one) in all.iter().enumerate() {
+        for other in &all[number + 1..] {
+            assert_ne!(defined(one.clone()).key(), defined(other.clone()).key(), "{one:?} and {other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let mut inputs =
+        Inputs { secret: true, ..defined(vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))]) };
     let before = inputs.parts();
     assert!(!format!("{before:?}").contains("hunter2"));
     inputs.definition[0].2 = Value::Text("hunter3".into());
