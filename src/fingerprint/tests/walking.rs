@@ -142,7 +142,7 @@ fn naively(root: &Path, patterns: &[Pattern], outputs: bool) -> (BTreeSet<(Strin
             .map(|(path, what)| (path.as_str().to_owned(), *what))
             .collect();
         if found.is_empty() {
-            missing.push(pattern.raw.clone());
+            missing.push(pattern.raw().to_owned());
         }
         selected.extend(found);
     }
