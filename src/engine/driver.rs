@@ -84,7 +84,7 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
-    judged: Vec<Option<Judgement>>,
+    judged: Vec<Option<Box<Judgement>>>,
     names: Vec<TaskName>,
     pool: Option<Pool>,
     sender: SyncSender<Message>,
@@ -383,7 +383,7 @@ impl Driver<'_> {
             }
             Decision::Restore(..) => self.bring_back(id, judgement, inputs),
             Decision::Run => {
-                self.judged[id.index()] = Some(judgement);
+                self.judged[id.index()] = Some(Box::new(judgement));
                 inputs.push_back(Input::Checked(id, Verdict::Run));
             }
             Decision::Fail(reason) => {
@@ -462,7 +462,7 @@ impl Driver<'_> {
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
         self.spawn(inputs, id, move |sender| {
-            let report = work.job(sender).run_after(backoff, judgement, upstream);
+            let report = work.job(sender).run_after(backoff, judgement.map(|judgement| *judgement), upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });
     }
@@ -481,7 +481,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
                 }
                 _ => {
-                    self.judged[id.index()] = Some(*judgement);
+                    self.judged[id.index()] = Some(judgement);
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },
