@@ -2,13 +2,13 @@
 
 use super::store::Store;
 use crate::config::Pattern;
-use crate::fingerprint::{InputError, Stat, Surveyor, What};
+use crate::fingerprint::{InputError, Selection, Stat, Surveyor, What};
 use crate::model::{Digest, Hasher, WsPath};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// One path that a task left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,6 +108,8 @@ pub struct Survey {
     pub stale: Vec<WsPath>,
     /// There, in neither: nobody knows what it is. Makes the task run.
     pub foreign: Vec<WsPath>,
+    /// Folders in the outputs that hold nothing else than what is stale, deepest first.
+    pub stale_folders: Vec<WsPath>,
     /// For people, a line each.
     pub lines: Vec<String>,
 }
@@ -168,7 +170,26 @@ pub fn survey(
             result.foreign.push(found.path);
         }
     }
+    if !result.stale.is_empty() {
+        result.stale_folders = folders_of_stale(patterns, &result.stale);
+    }
     Ok(result)
+}
+
+/// The folders above what is stale, as far as they are themselves in the outputs.
+fn folders_of_stale(patterns: &[Pattern], stale: &[WsPath]) -> Vec<WsPath> {
+    let selection = Selection::new(patterns);
+    let mut folders = BTreeSet::new();
+    for path in stale {
+        let mut folder = path.parent();
+        while let Some(here) = folder.filter(|here| !here.is_root() && selection.covers(here)) {
+            folder = here.parent();
+            folders.insert(here);
+        }
+    }
+    let mut folders: Vec<WsPath> = folders.into_iter().collect();
+    folders.sort_by_key(|folder| std::cmp::Reverse(folder.components().count()));
+    folders
 }
 
 /// What a restore did.
@@ -251,6 +272,10 @@ pub fn restore(root: &Path, store: &Store, survey: &Survey) -> Result<Restore, R
             Err(error) => return Err(RestoreError::Write(path.clone(), error)),
         }
     }
+    for folder in &survey.stale_folders {
+        // One that still holds something stays.
+        let _ = std::fs::remove_dir(folder.under(&real_root));
+    }
     for entry in &survey.wrong {
         put(&real_root, store, entry)?;
         done.written += 1;
@@ -287,11 +312,22 @@ fn remove_empty_folders(folder: &Path) -> io::Result<()> {
     Ok(())
 }
 
+/// Where a file for `folder` is made before it is moved there: in `.weir`, so that a kill leaves
+/// nothing among the outputs; beside its place where that is another file system.
+fn scratch_for(real_root: &Path, folder: &Path) -> PathBuf {
+    use std::os::unix::fs::MetadataExt;
+    let scratch = real_root.join(".weir/tmp");
+    let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
+    let usable = std::fs::create_dir_all(&scratch).is_ok() && device(&scratch) == device(folder);
+    if usable { scratch } else { folder.to_path_buf() }
+}
+
 fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreError> {
     let target = entry.path.under(real_root);
     let fail = |error: io::Error| RestoreError::Write(entry.path.clone(), error);
     let folder = target.parent().map(Path::to_path_buf).unwrap_or_default();
     std::fs::create_dir_all(&folder).map_err(fail)?;
+    let scratch = scratch_for(real_root, &folder);
     if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir())
         && !matches!(entry.kind, EntryKind::Folder)
     {
@@ -306,11 +342,11 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
             std::fs::create_dir_all(&target).and_then(|()| remove_empty_folders(&target)).map_err(fail)
         }
         EntryKind::Link { target: text } => {
-            let link = tempfile::Builder::new().prefix(".weir-tmp-").make_in(&folder, |path| symlink(text, path)).map_err(fail)?;
+            let link = tempfile::Builder::new().prefix(".weir-tmp-").make_in(&scratch, |path| symlink(text, path)).map_err(fail)?;
             link.persist(&target).map(drop).map_err(|error| fail(error.error))
         }
         EntryKind::File { digest, size, mode } => {
-            let mut file = tempfile::Builder::new().prefix(".weir-tmp-").tempfile_in(&folder).map_err(fail)?;
+            let mut file = tempfile::Builder::new().prefix(".weir-tmp-").tempfile_in(&scratch).map_err(fail)?;
             match store.copy_blob(digest, file.as_file_mut()) {
                 Ok((copied, length)) if copied == *digest && length == *size => {}
                 Ok(_) => {

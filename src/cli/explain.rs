@@ -166,7 +166,7 @@ fn describe(
         let _ = writeln!(text, "  and {} more (`--json` shows every part)", lines.len() - LINES);
     }
     if let Some(key) = inspection.key {
-        let recorded = match services.lock_state().last(name.as_str()) {
+        let recorded = match services.lock_state().last(plan.nodes[index].node.facts().kept_as.as_str()) {
             Some(Last::Good(recorded)) if recorded.key == key => "the one recorded last".to_owned(),
             Some(Last::Good(recorded)) => format!("recorded last: {}", recorded.key.short()),
             Some(Last::Dirty { .. }) => "its last run did not succeed".to_owned(),

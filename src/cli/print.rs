@@ -1,6 +1,7 @@
 //! Writing to standard output and standard error.
 
 use super::error::CliError;
+use crate::ui::clean_lines;
 use std::io::{self, IsTerminal, Write};
 
 /// Whether standard error takes colours.
@@ -13,6 +14,7 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
 }
 
 fn line(word: &str, code: &str, text: &str) {
+    let text = clean_lines(text, word.len() + 2);
     let mut err = io::stderr().lock();
     let _ = if colour(&err) {
         writeln!(err, "\x1b[{code}m{word}:\x1b[0m {text}")

@@ -2,6 +2,7 @@
 
 use super::print;
 use crate::config::{At, Diagnostic, Severity, SourceFile};
+use crate::ui::{clean, clean_lines};
 use miette::{GraphicalReportHandler, GraphicalTheme, LabeledSpan, NamedSource, SourceCode};
 use std::fmt;
 use std::io::{self, Write};
@@ -21,7 +22,7 @@ impl fmt::Debug for Rendered<'_> {
 
 impl fmt::Display for Rendered<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.diagnostic.message)
+        f.write_str(&clean_lines(&self.diagnostic.message, 0))
     }
 }
 
@@ -41,7 +42,7 @@ impl miette::Diagnostic for Rendered<'_> {
     }
 
     fn help<'b>(&'b self) -> Option<Box<dyn fmt::Display + 'b>> {
-        self.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+        self.help.as_ref().map(|help| Box::new(clean_lines(help, 0)) as Box<dyn fmt::Display>)
     }
 
     fn source_code(&self) -> Option<&dyn SourceCode> {
@@ -54,7 +55,7 @@ impl miette::Diagnostic for Rendered<'_> {
         // The first is where the problem is, and what the head of the frame names.
         Some(Box::new(here.enumerate().map(|(index, label)| {
             let (start, end) = (label.at.start as usize, label.at.end as usize);
-            let text = (!label.text.is_empty()).then(|| label.text.clone());
+            let text = (!label.text.is_empty()).then(|| clean(&label.text).into_owned());
             let span = (start, end.saturating_sub(start));
             if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
         })))

@@ -7,6 +7,7 @@ use super::project::{Place, Project};
 use crate::config::{Action, CacheMode, Located, Pattern, Task, When};
 use crate::graph::{Graph, Lookup, TaskIndex};
 use crate::model::format_duration;
+use crate::ui::{clean, clean_lines};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
@@ -49,7 +50,7 @@ pub fn list(place: &Place, args: &ListArgs) -> Result<u8, CliError> {
         let alias: Vec<&str> = task.aliases.iter().map(|alias| alias.value.as_str()).collect();
         let alias = if alias.is_empty() { String::new() } else { format!(" (also {})", alias.join(", ")) };
         let about = format!("{}{alias}", task.description.as_deref().unwrap_or(""));
-        let _ = writeln!(text, "{}", format!("{name:<width$}  {about}").trim_end());
+        let _ = writeln!(text, "{}", clean(format!("{name:<width$}  {about}").trim_end()));
     }
     print::text(&text)
 }
@@ -129,7 +130,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     let mut text = String::new();
     let mut row = |name: &str, value: String| {
         if !value.is_empty() {
-            let _ = writeln!(text, "{name:<14} {}", value.replace('\n', &format!("\n{:15}", "")));
+            let _ = writeln!(text, "{name:<14} {}", clean_lines(&value, 15));
         }
     };
     let joined = |list: &[String]| list.join(", ");

@@ -18,6 +18,8 @@ impl GroupNode {
     pub fn new(task: &Task, name: TaskName) -> Self {
         Self {
             facts: Facts {
+                kept_as: name.clone(),
+                locked_as: name.clone(),
                 name,
                 acts: false,
                 always: None,

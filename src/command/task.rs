@@ -44,8 +44,14 @@ impl CommandNode {
         let listed = |list: &Option<Located<Vec<Located<Pattern>>>>| {
             list.as_ref().map(|list| plain(&list.value))
         };
+        let unknown_effects = task.outputs.is_none() && task.state.is_none();
+        let writes_outputs = task.outputs.as_ref().is_some_and(|outputs| !outputs.value.is_empty());
+        let own_name = |as_task: bool| if as_task { task.name.clone() } else { instance.name.clone() };
         let facts = Facts {
             name: instance.name.clone(),
+            kept_as: own_name(unknown_effects),
+            // With other arguments it writes the same outputs; one run refuses that, two must not.
+            locked_as: own_name(writes_outputs),
             acts: true,
             shareable: task.cache == CacheMode::On,
             sources: listed(&task.sources).unwrap_or_default(),

@@ -1,15 +1,17 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
-use super::job::{Job, JobReport, log_name};
-use super::judge::{Ahead, Decision, Judge, Judgement, Upstream, look_ahead};
+use super::job::{JobReport, log_name};
+use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::pool::Pool;
+use super::prepare::Prepared;
 use super::priority::node_plans;
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
+use super::work::Work;
 use crate::cache::{Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
-use crate::fingerprint::{InputError, Left};
+use crate::fingerprint::Left;
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
 use crate::node::Cancel;
@@ -98,32 +100,6 @@ struct Driver<'a> {
     complete: bool,
 }
 
-/// A plan with what was read ahead for it, to be run at once.
-pub struct Prepared {
-    plan: Arc<Plan>,
-    ahead: Vec<Option<Ahead>>,
-    started: Instant,
-}
-
-impl Prepared {
-    /// Reads the sources and outputs of all cacheable nodes.
-    pub fn new(plan: Plan, services: &Services) -> Self {
-        let started = Instant::now();
-        let ahead = read_ahead(&plan, services);
-        Self { plan: Arc::new(plan), ahead, started }
-    }
-
-    /// The plan.
-    pub const fn plan(&self) -> &Arc<Plan> {
-        &self.plan
-    }
-
-    /// Why the sources of a node could not be read, as things are before anything has run.
-    pub fn unreadable(&self, node: usize) -> Option<&InputError> {
-        self.ahead.get(node)?.as_ref()?.sources.as_ref().err()
-    }
-}
-
 /// Runs a plan.
 pub fn run(
     prepared: Prepared,
@@ -183,6 +159,9 @@ fn watch_signals(
     let mut count = 0;
     on_signals(move |signal| {
         count += 1;
+        // First the word and then the deed: the loop must hear of the signal before it hears of
+        // what that ended. Only a loop that is held up is told afterwards.
+        let held_up = sender.try_send(Message::Signal(signal)).is_err();
         if count == 1 {
             tasks.send_replace(if signal == Signal::Int { Cancel::Interrupt } else { Cancel::Terminate });
         } else {
@@ -190,49 +169,14 @@ fn watch_signals(
             cleanups.send_replace(Cancel::Kill);
             services.kill_all();
         }
-        let _ = sender.send(Message::Signal(signal));
+        if held_up {
+            let _ = sender.send(Message::Signal(signal));
+        }
     })
 }
 
 fn rules(options: &Options) -> Rules {
     Rules { jobs: options.jobs.max(1) as usize, keep_going: options.keep_going }
-}
-
-/// Reads sources and outputs of all cacheable nodes, on all cores.
-fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
-    let state = services.lock_state();
-    let count = plan.nodes.len();
-    let look = |index: usize| {
-        let node = &plan.nodes[index];
-        look_ahead(services, node, state.last(node.name().as_str()))
-    };
-    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
-    if threads < 2 {
-        return (0..count).map(look).collect();
-    }
-    let next = std::sync::atomic::AtomicUsize::new(0);
-    let mut all: Vec<Option<Ahead>> = (0..count).map(|_| None).collect();
-    let work = || {
-        let mut done = Vec::new();
-        loop {
-            let from = next.fetch_add(16, std::sync::atomic::Ordering::Relaxed);
-            if from >= count {
-                return done;
-            }
-            done.extend((from..(from + 16).min(count)).map(|index| (index, look(index))));
-        }
-    };
-    std::thread::scope(|scope| {
-        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
-        let mut found = work();
-        for other in others {
-            found.extend(other.join().unwrap_or_default());
-        }
-        for (index, ahead) in found {
-            all[index] = ahead;
-        }
-    });
-    all
 }
 
 impl Driver<'_> {
@@ -369,9 +313,10 @@ impl Driver<'_> {
         match &judgement.decision {
             Decision::Fresh(recorded) => {
                 let recorded = recorded.clone();
+                let kept_as = &self.plan.nodes[id.index()].node.facts().kept_as;
                 let known = {
                     let state = self.services.lock_state();
-                    matches!(state.last(self.names[id.index()].as_str()), Some(Last::Good(last)) if *last == recorded)
+                    matches!(state.last(kept_as.as_str()), Some(Last::Good(last)) if *last == recorded)
                 };
                 if known {
                     self.take_over(id, recorded);
@@ -468,6 +413,8 @@ impl Driver<'_> {
     }
 
     fn receive(&mut self, message: Message, inputs: &mut VecDeque<Input>) {
+        // Something was waited for; what was read ahead is not of this instant any more.
+        self.untouched = false;
         match message {
             Message::Judged(id, judgement) => self.judged(id, *judgement, inputs),
             Message::Restored(id, Ok((done, recorded))) => {
@@ -636,6 +583,7 @@ impl Driver<'_> {
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
             (None, None, Some(_)) => 1,
+            (None, None, None) if self.ledger.totals.failed > 0 => 1,
             (None, None, None) => 0,
         };
         let (critical, chain) = self.ledger.critical_path(&self.plan);
@@ -653,38 +601,6 @@ impl Driver<'_> {
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, broken: self.broken }
-    }
-}
-
-/// What a job is made of, to be carried to its thread.
-struct Work {
-    services: Arc<Services>,
-    plan: Arc<Plan>,
-    id: NodeId,
-    run_id: String,
-    run_dir: std::path::PathBuf,
-    cancel: watch::Receiver<Cancel>,
-    relied_on: Vec<(NodeId, Digest)>,
-    live: bool,
-}
-
-impl Work {
-    fn job<'w>(&'w self, sender: &SyncSender<Message>) -> Job<'w> {
-        Job {
-            services: &self.services,
-            node: &self.plan.nodes[self.id.index()],
-            id: self.id,
-            run_id: &self.run_id,
-            run_dir: self.run_dir.clone(),
-            cancel: self.cancel.clone(),
-            messages: sender.clone(),
-            relied_on: self
-                .relied_on
-                .iter()
-                .map(|(id, left)| (&self.plan.nodes[id.index()], *left))
-                .collect(),
-            live: self.live,
-        }
     }
 }
 

@@ -7,10 +7,10 @@ use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
-use crate::fingerprint::Left;
+use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
-use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
+use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
 use crate::node::{Cancel, Effects};
 use std::io;
 use std::path::PathBuf;
@@ -123,7 +123,7 @@ impl Job<'_> {
     }
 
     fn remember(&self, recorded: &Recorded) {
-        let name = self.node.name().as_str();
+        let name = self.node.node.facts().kept_as.as_str();
         if let Err(error) = self.services.lock_state().record(name, recorded.clone()) {
             self.warn("not-recorded", format!("failed to record the result: {error}"), None);
         }
@@ -206,7 +206,7 @@ impl Job<'_> {
     /// What must be on disk before the first act. Says whether a success may be recorded.
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
-        let name = facts.name.as_str();
+        let name = facts.kept_as.as_str();
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
@@ -246,6 +246,7 @@ impl Job<'_> {
             self.messages.clone(),
             self.live,
         );
+        let relied_on = self.look_at_relied_on();
         let started = Instant::now();
         let ended = match self.services.context(self.run_id, self.cancel.clone()) {
             Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
@@ -289,7 +290,7 @@ impl Job<'_> {
             Ok(outputs) => outputs,
             Err(reason) => return fail(reason),
         };
-        let held_still = self.inputs_held_still(judgement);
+        let held_still = self.inputs_held_still(judgement, &relied_on);
         let left = if held_still {
             self.left(judgement, &outputs, state)
         } else {
@@ -336,16 +337,32 @@ impl Job<'_> {
         if missing.is_empty() { Ok(manifest) } else { Err(FailReason::MissingOutputs { patterns: missing }) }
     }
 
+    /// How the outputs it relies on look: to be compared with how they look after the run.
+    fn look_at_relied_on(&self) -> Vec<Vec<(WsPath, Stat)>> {
+        if self.node.node.facts().always.is_some() {
+            return vec![];
+        }
+        let look = |(before, _): &(&PlanNode, Digest)| {
+            let found = self.services.surveyor.outputs(before.node.facts().effects.patterns());
+            let (found, _) = found.unwrap_or_default();
+            // A link made to a file, or its mode set back, is no writing.
+            let written = |stat: Stat| Stat { ctime: 0, ..stat };
+            found.into_iter().map(|found| (found.path, written(found.stat))).collect()
+        };
+        self.relied_on.iter().map(look).collect()
+    }
+
     /// Whether the inputs are what they were when they were read; if not, says which are not.
-    fn inputs_held_still(&self, judgement: &Judgement) -> bool {
+    fn inputs_held_still(&self, judgement: &Judgement, relied_on: &[Vec<(WsPath, Stat)>]) -> bool {
         let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
         let mut what = judge.changes_since(self.node, judgement);
-        if self.node.node.facts().always.is_none() {
-            what.extend(self.relied_on.iter().filter_map(|(before, left)| {
-                let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
-                let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
-                (!same).then(|| format!("what `{}` left changed", before.name()))
-            }));
+        let after = self.look_at_relied_on();
+        for (index, ((before, left), looked)) in self.relied_on.iter().zip(relied_on).enumerate() {
+            let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
+            let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
+            if !same || after.get(index) != Some(looked) {
+                what.push(format!("what `{}` left was written again", before.name()));
+            }
         }
         if what.is_empty() {
             return true;
@@ -404,7 +421,7 @@ impl Job<'_> {
             parts,
         };
         store.put_result(&key, &result, facts.shareable && !unknown)?;
-        self.services.lock_state().record(facts.name.as_str(), recorded)
+        self.services.lock_state().record(facts.kept_as.as_str(), recorded)
     }
 
     fn warn(&self, code: &str, message: String, help: Option<String>) {
@@ -422,7 +439,7 @@ impl Job<'_> {
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
         names.dedup();
-        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.name)]);
+        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.locked_as)]);
         for path in paths {
             let waiting = |holder: &crate::journal::Holder| {
                 held.waited = true;

@@ -239,7 +239,7 @@ impl Judge<'_> {
         outputs: Option<Result<Survey, InputError>>,
     ) -> Result<Decision, FailReason> {
         let facts = node.node.facts();
-        let name = facts.name.as_str();
+        let name = facts.kept_as.as_str();
         let (last, trusts_shared) = {
             let state = self.services.lock_state();
             (state.last(name).cloned(), state.trusts_shared(name))

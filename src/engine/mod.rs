@@ -7,11 +7,14 @@ mod job;
 mod judge;
 mod ledger;
 mod pool;
-mod printer;
+mod prepare;
 mod priority;
+mod printer;
 pub mod scheduler;
 mod services;
+mod work;
 
-pub use driver::{Finish, Options, Prepared, planned, run};
+pub use driver::{Finish, Options, planned, run};
+pub use prepare::Prepared;
 pub use inspect::{Inspection, inspect};
 pub use services::{Services, ServicesError, WorkspaceTrouble};

@@ -14,7 +14,7 @@ pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
         .iter()
         .map(|node| {
             let facts = node.node.facts();
-            let took = match state.last(facts.name.as_str()) {
+            let took = match state.last(facts.kept_as.as_str()) {
                 Some(Last::Good(recorded)) => recorded.duration_ms,
                 _ => 1000,
             };

@@ -481,7 +481,12 @@ impl Walk<'_> {
             let Some(name) = name.to_str() else {
                 return Err(InputError::NotUtf8 { shown: folder.join(&name.to_string_lossy()).to_string() });
             };
-            if matches!(name, ".git" | ".weir") {
+            // Among outputs a repository is a folder like any other; weir's own is never one.
+            let skipped = match self.manner {
+                Manner::Sources => matches!(name, ".git" | ".weir"),
+                Manner::Outputs => name == ".weir" && folder.is_root(),
+            };
+            if skipped {
                 continue;
             }
             empty = false;

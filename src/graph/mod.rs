@@ -7,6 +7,8 @@ mod names;
 mod overlap;
 mod plan;
 mod resolve;
+#[cfg(test)]
+mod tests;
 mod validate;
 
 pub use names::{Lookup, Names};

@@ -324,11 +324,22 @@ impl Builder<'_, '_> {
 
     fn wait_for(&mut self) {
         let by_task = self.nodes_of_tasks();
+        let mut cleanups = Vec::new();
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
-                for other in by_task.get(waited).into_iter().flatten() {
-                    self.nodes[node].soft.push(NodeId(*other as u32));
+                for other in by_task.get(waited).into_iter().flatten().copied() {
+                    if self.nodes[other].is_cleanup() {
+                        cleanups.push((node, other));
+                    } else {
+                        self.nodes[node].soft.push(NodeId(other as u32));
+                    }
                 }
+            }
+        }
+        // What is here only to clean up comes after what it cleans up, whoever waits for it.
+        for (node, cleanup) in cleanups {
+            if !self.closure([cleanup]).contains(&node) {
+                self.nodes[node].soft.push(NodeId(cleanup as u32));
             }
         }
     }
@@ -353,29 +364,38 @@ impl Builder<'_, '_> {
 
     /// A step, and all that only it needs, comes after the step before it.
     fn order_sequences(&mut self) {
-        for steps in std::mem::take(&mut self.sequences) {
+        let sequences = std::mem::take(&mut self.sequences);
+        // What is declared first, of all sequences: what they would only like must fit in.
+        for pair in sequences.iter().flat_map(|steps| steps.windows(2)) {
+            for later in &pair[1] {
+                self.put_after(*later, &pair[0]);
+            }
+        }
+        for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
-            for step in &steps {
+            for step in steps {
                 let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
                 let earlier = self.closure(last.iter().copied());
                 let mut new: Vec<usize> = needed.difference(&before).copied().collect();
                 new.sort_unstable();
                 for node in new {
-                    // Two sequences may pull in opposite directions beyond their own steps.
-                    if !own.contains(&node) && earlier.contains(&node) {
-                        continue;
+                    if !own.contains(&node) && !earlier.contains(&node) {
+                        self.put_after(node, last);
                     }
-                    let order = &mut self.nodes[node].order;
-                    order.extend(last.iter().map(|earlier| NodeId(*earlier as u32)));
-                    order.sort_unstable();
-                    order.dedup();
                 }
                 before.extend(needed);
                 last = step;
             }
         }
+    }
+
+    fn put_after(&mut self, node: usize, earlier: &[usize]) {
+        let order = &mut self.nodes[node].order;
+        order.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
+        order.sort_unstable();
+        order.dedup();
     }
 
     /// Who reads what a task of this run `writes` goes after it, and two such tasks one by one.

@@ -43,6 +43,11 @@ pub struct Instance<'a> {
 pub struct Facts {
     /// Its name, arguments included; unique in a workspace.
     pub name: TaskName,
+    /// The name under which its last result is kept: the task's own where its effects are unknown,
+    /// so that with other arguments it is still the task's last; its own otherwise.
+    pub kept_as: TaskName,
+    /// The name of the lock under which it runs.
+    pub locked_as: TaskName,
     /// It does something itself; a group does not, and is transparent to data and taint.
     pub acts: bool,
     /// Why it always runs; none: it is cacheable.

@@ -192,7 +192,8 @@ pub(super) fn help(finished: &TaskFinished) -> impl Iterator<Item = &str> {
         } => help.as_deref(),
         _ => None,
     };
-    own.into_iter().chain(finished.help.as_deref())
+    let declared = finished.help.as_deref().filter(|help| own != Some(*help));
+    own.into_iter().chain(declared)
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ mod tests;
 
 pub use jsonl::{EventReader, read_event_log};
 pub use report::{Judged, NoticeOf, Report, ReportTask};
+pub use style::{clean, clean_lines};
 
 use crate::event::{self, Event, Record, Sink};
 use crate::model::{Notice, TaskName};

@@ -53,7 +53,7 @@ fn is_unsafe(c: char) -> bool {
 }
 
 /// `text` on one line, with control characters written as escapes.
-pub(super) fn clean(text: &str) -> Cow<'_, str> {
+pub fn clean(text: &str) -> Cow<'_, str> {
     if !text.contains(is_unsafe) {
         return Cow::Borrowed(text);
     }
@@ -76,7 +76,7 @@ pub(super) fn clean(text: &str) -> Cow<'_, str> {
 }
 
 /// A message that may have several lines: each cleaned, the second and later ones indented.
-pub(super) fn clean_lines(text: &str, indent: usize) -> String {
+pub fn clean_lines(text: &str, indent: usize) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, line) in text.trim_end().lines().enumerate() {
         if index > 0 {

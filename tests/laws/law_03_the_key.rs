@@ -414,3 +414,14 @@ fn tasks_named_alike_have_nothing_in_common() {
     }
     ws.try_run("gen:x").exit(1).tasks("gen:x failed");
 }
+
+#[test]
+fn the_way_to_the_checkout_does_not_count() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'cp in out'\nsources = ['in']\noutputs = ['out']\nrequires = ['cp']");
+    ws.write("in", "a");
+    ws.run("t").tasks("t ran");
+    std::os::unix::fs::symlink("ws", ws.outside("way")).unwrap();
+    ws.weir(&["-C", "../way", "run", "t"]).ok().tasks("t fresh");
+    ws.write("sub/dir/x", "");
+    ws.weir(&["-C", "../way/sub/dir", "run", "t"]).ok().tasks("t fresh");
+}

@@ -343,3 +343,31 @@ fn paths_are_relative_to_the_folder_of_the_declaring_file() {
     ws.write("api/src/a", "two");
     ws.run("api:t").tasks("api:t ran");
 }
+
+#[test]
+fn names_of_any_kind_are_told_apart() {
+    let names = ["a b", "it's", "\"quoted\"", "new\nline", "\u{fc}n\u{ef}", "u\u{308}", "-dash", "back\\slash", "*", "[a]", "{a}", "!a", "a!", "~", "$HOME"];
+    let ws = with("['src']");
+    ws.write("src/a", "");
+    ws.run("t");
+    for content in ["one", "two"] {
+        for name in names {
+            ws.write(&format!("src/{name}"), content);
+            ws.run("t").tasks("t ran");
+        }
+    }
+    ws.run("t").tasks("t fresh");
+}
+
+#[test]
+fn an_escaped_glob_character_stands_for_itself() {
+    let ws = with("['src/\\[id\\].rs', 'src/a\\*']");
+    ws.write("src/[id].rs", "one");
+    ws.write("src/a*", "one");
+    reruns_nothing(&ws, "what the glob would match", || {
+        ws.write("src/i.rs", "");
+        ws.write("src/ab", "");
+    });
+    reruns(&ws, "the file itself", || ws.write("src/[id].rs", "two"));
+    reruns(&ws, "the other file itself", || ws.write("src/a*", "two"));
+}

@@ -218,3 +218,73 @@ fn a_failure_in_another_process_is_seen_by_one_that_runs_already() {
     puppet.goes_on();
     early.end().exit(1).tasks("gate ran, t failed");
 }
+
+/// Makes many files, so that there is something to be in the middle of.
+fn many() -> Workspace {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; mkdir -p out; for i in {1..200}; do echo content > out/$i; done'\nsources = ['in']\noutputs = ['out']",
+    );
+    ws.write("in", "");
+    ws
+}
+
+fn all_are_whole(ws: &Workspace) {
+    let files = ws.files("out");
+    assert_eq!(files.len(), 200, "{files:?}");
+    assert!(files.iter().all(|file| ws.read(file) == "content\n"));
+    ws.run("t").tasks("t fresh");
+}
+
+#[test]
+fn killed_in_the_middle_of_restoring_the_next_run_restores_the_rest() {
+    let ws = many();
+    ws.run("t");
+    for there in [1, 50, 199] {
+        fs::remove_dir_all(ws.path("out")).unwrap();
+        let weir = ws.weir(&["run", "t"]).spawn();
+        wait_until("files are restored", || ws.files("out").len() >= there);
+        weir.kill();
+        ws.run("t").tasks("t skips");
+        all_are_whole(&ws);
+    }
+    assert_eq!(ws.count("t"), 1);
+}
+
+#[test]
+fn killed_in_the_middle_of_recording_the_next_run_does_the_right_thing() {
+    for stored in [1, 100, 199] {
+        let ws = Workspace::new(
+            "[tasks.t]\nrun = 'mkdir -p out; for i in {1..200}; do echo $i > out/$i; done'\nsources = []\noutputs = ['out']",
+        );
+        let weir = ws.weir(&["run", "t"]).spawn();
+        wait_until("blobs are stored", || ws.files(".weir/cas").len() >= stored);
+        weir.kill();
+        ws.run("t");
+        fs::remove_dir_all(ws.path("out")).unwrap();
+        ws.run("t").tasks("t hit");
+        assert_eq!(ws.files("out").len(), 200);
+        assert!((1..=200).all(|number| ws.read(&format!("out/{number}")) == format!("{number}\n")));
+        ws.run("t").tasks("t fresh");
+    }
+}
+
+#[test]
+fn a_failure_in_another_process_is_seen_while_a_probe_is_asked() {
+    // Nothing of this run has run yet, and still what it read at its start is old.
+    let ws = Workspace::new(
+        "[tasks.first]\nrun = 'true'\nsources = []\noutputs = []\nprobes = ['../pause $(cat ../who)']\n\
+         [tasks.t]\nrun = 'cp in out; test ! -e ../fails'\nsources = ['in']\noutputs = ['out']\ndepends = ['first']",
+    );
+    ws.write("in", "a");
+    fs::write(ws.outside("who"), "nobody").unwrap();
+    ws.run("t");
+    fs::write(ws.outside("who"), "probe").unwrap();
+    let puppet = ws.puppet("probe");
+    let early = ws.weir(&["run", "t"]).spawn();
+    puppet.arrives();
+    fs::write(ws.outside("who"), "nobody").unwrap();
+    fs::write(ws.outside("fails"), "").unwrap();
+    ws.try_run("-f t").exit(1);
+    puppet.goes_on();
+    early.end().exit(1).tasks("first fresh, t failed");
+}

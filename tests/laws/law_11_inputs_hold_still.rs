@@ -123,25 +123,43 @@ fn a_task_that_changes_its_own_source_is_not_recorded() {
     }
 }
 
-#[test]
-fn a_dependencys_output_changed_during_the_run_is_seen() {
+fn dependencys_output_changed(gen_keys: &str, depends: &str) {
     // What a dependency leaves is an input as well, though `t` need not list it.
-    let ws = Workspace::new(
-        "[tasks.gen]\nrun = 'cp in gen.out'\nsources = ['in']\noutputs = ['gen.out']\n\
-         [tasks.t]\nrun = '../pause t; cat gen.out > out'\nsources = []\noutputs = ['out']\ndepends = ['gen']",
-    );
+    let ws = Workspace::new(&format!(
+        "[tasks.gen]\nrun = 'cp in gen.out'\noutputs = ['gen.out']\n{gen_keys}\n\
+         [tasks.group]\ndepends = ['gen']\n[tasks.steps]\nsequence = [['group']]\n\
+         [tasks.t]\nrun = '../pause t; cat gen.out > out'\nsources = []\noutputs = ['out']\ndepends = ['{depends}']"
+    ));
     ws.write("in", "right");
     let puppet = ws.puppet("t");
     let weir = ws.weir(&["run", "t"]).spawn();
     puppet.arrives();
     ws.write("gen.out", "wrong");
     puppet.goes_on();
-    weir.end().success();
+    let ran = weir.end().success();
     puppet.retire();
     assert_eq!(ws.read("out"), "wrong");
+    let told = ran.notices("t");
+    assert!(told.iter().any(|(_, message)| message.contains("gen")), "{}", ran.shown());
     // `gen.out` is put right, and what was made of the wrong one must not stay.
     ws.run("t");
     assert_eq!((ws.read("gen.out").as_str(), ws.read("out").as_str()), ("right", "right"));
+}
+
+#[test]
+fn a_dependencys_output_changed_during_the_run_is_seen() {
+    dependencys_output_changed("sources = ['in']", "gen");
+}
+
+#[test]
+fn a_dependencys_output_changed_during_the_run_is_seen_through_groups() {
+    dependencys_output_changed("sources = ['in']", "group");
+    dependencys_output_changed("sources = ['in']", "steps");
+}
+
+#[test]
+fn an_always_run_dependencys_output_changed_during_the_run_is_seen() {
+    dependencys_output_changed("", "gen");
 }
 
 #[test]
@@ -228,7 +246,7 @@ fn a_program_replaced_between_judging_and_running_is_seen_or_used() {
 #[test]
 fn an_edit_before_a_retry_is_used() {
     let ws = Workspace::new(
-        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; cp in out; test $(wc -l < ../t.ran) -ge 2'\nsources = ['in']\noutputs = ['out']\nretry = 2",
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; cp in out; test $(wc -l < ../t.ran) -ge 2'\nsources = ['in']\noutputs = ['out']\nretry = { attempts = 2, backoff = '1ms' }",
     );
     ws.write("in", "one");
     let puppet = ws.puppet("t");

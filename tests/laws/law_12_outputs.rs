@@ -469,3 +469,37 @@ fn a_repository_among_the_outputs_is_restored_whole() {
     ws.run("t");
     assert_eq!(ws.files("vendor"), ["vendor/.git/HEAD", "vendor/file"]);
 }
+
+#[test]
+fn a_file_in_the_place_of_a_folder_of_outputs_is_put_right() {
+    for outputs in ["['out']", "['out/sub/a']", "['out/**']"] {
+        let ws = Workspace::new(&format!(
+            "[tasks.t]\nrun = 'rm -rf out; mkdir -p out/sub; cp in out/sub/a'\nsources = ['in']\noutputs = {outputs}"
+        ));
+        ws.write("in", "content");
+        for place in ["out", "out/sub"] {
+            ws.run("t");
+            fs::remove_dir_all(ws.path(place)).unwrap();
+            ws.write(place, "a file");
+            ws.run("t");
+            assert_eq!(ws.read("out/sub/a"), "content");
+            ws.run("t").tasks("t fresh");
+        }
+    }
+}
+
+#[test]
+fn outputs_with_names_of_any_kind_are_restored() {
+    let names = ["a b", "it's", "\"quoted\"", "new\nline", "\u{fc}n\u{ef}", "-dash", "back\\slash", "*", "[a]", "!a", "$HOME", ".dot"];
+    let ws = Workspace::new("[tasks.t]\nrun = 'mkdir -p out; cp -R in/. out'\nsources = ['in']\noutputs = ['out']");
+    for name in names {
+        ws.write(&format!("in/{name}"), name);
+    }
+    ws.run("t");
+    fs::remove_dir_all(ws.path("out")).unwrap();
+    ws.run("t").tasks("t hit");
+    for name in names {
+        assert_eq!(ws.read(&format!("out/{name}")), name);
+    }
+    assert_eq!(ws.files("out").len(), names.len());
+}

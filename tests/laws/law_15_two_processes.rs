@@ -1,7 +1,7 @@
 //! Law 15: two processes on one workspace: each task runs under a lock; the second says whom it
 //! waits for, and then takes the first one's result.
 
-use crate::support::{Puppet, Ran, Running, Workspace};
+use crate::support::{Puppet, Ran, Running, Workspace, wait_until};
 
 /// `t` is held, prints, and fails where `../fails` is.
 fn held(keys: &str) -> Workspace {
@@ -167,4 +167,40 @@ fn what_another_process_did_meanwhile_is_not_missed_by_one_that_runs_already() {
     // The last result is the one for `b`, and nobody knows what it did.
     early.end().success().tasks("gate ran, t ran");
     assert_eq!((ws.count("t"), ws.read("out").as_str()), (3, "a"));
+}
+
+#[test]
+fn a_forced_second_runs_it_again_after_the_first() {
+    let ws = held("sources = ['in']\noutputs = ['out']");
+    let puppet = ws.puppet("t");
+    let first = ws.weir(&["run", "t"]).spawn();
+    puppet.arrives();
+    let mut second = ws.weir(&["run", "-f", "t"]).spawn();
+    second.wait_for("waits for");
+    assert_eq!(ws.count("t"), 1);
+    puppet.goes_on();
+    first.end().success();
+    puppet.goes_on();
+    second.end().success().tasks("t ran");
+    assert_eq!(ws.count("t"), 2);
+}
+
+#[test]
+fn one_task_with_different_arguments_never_runs_twice_at_once() {
+    // In one run that is refused, because both would write the same outputs.
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause t; echo $1 > out'\nsources = []\noutputs = ['out']",
+    );
+    let puppet = ws.puppet("t");
+    let first = ws.weir(&["run", "t", "--", "a"]).spawn();
+    puppet.arrives();
+    let mut second = ws.weir(&["run", "t", "--", "b"]).spawn();
+    wait_until("the second one waits or runs", || second.printed().contains("waits for") || ws.count("t") == 2);
+    assert_eq!(ws.count("t"), 1, "both run at once");
+    second.wait_for("waits for");
+    puppet.goes_on();
+    first.end().success().tasks("t a ran");
+    puppet.goes_on();
+    second.end().success().tasks("t b ran");
+    assert_eq!(ws.read("out"), "b\n");
 }

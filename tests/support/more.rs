@@ -5,11 +5,6 @@ use serde_json::Value;
 use std::fs;
 use std::path::Path;
 
-/// A command that puts the number of the process it runs in on a line of `../NAME`.
-pub fn note_pid(name: &str) -> String {
-    format!("echo $$ >> ../{name}")
-}
-
 /// Waits until `../NAME` holds `count` numbers of processes; these.
 pub fn pids(ws: &Workspace, name: &str, count: usize) -> Vec<u32> {
     let file = ws.outside(name);
@@ -65,4 +60,67 @@ pub fn refused(ws: &Workspace, ran: Ran) -> Ran {
     assert!(!ran.recorded(), "it was run: {}", ran.shown());
     assert!(!ws.exists(".weir"), "`.weir` was made: {}", ran.shown());
     ran.exit(2)
+}
+
+/// What a script of the shell did, bytes as they are.
+pub struct Scripted {
+    /// Its exit code; 128 and the signal's number where one ended it.
+    pub code: i32,
+    /// Standard output.
+    pub out: Vec<u8>,
+    /// Standard error, for messages.
+    pub err: String,
+}
+
+impl Scripted {
+    /// Everything, for messages of failed assertions.
+    pub fn shown(&self) -> String {
+        format!("exit code {}\n--- out\n{}--- err\n{}---", self.code, String::from_utf8_lossy(&self.out), self.err)
+    }
+
+    /// It must have exited with this code.
+    pub fn exit(self, code: i32) -> Self {
+        assert_eq!(self.code, code, "{}", self.shown());
+        self
+    }
+
+    /// It must have said this.
+    pub fn says(self, text: &str) -> Self {
+        assert!(self.shown().contains(text), "`{text}` is not said: {}", self.shown());
+        self
+    }
+}
+
+/// Runs a script of the shell in the workspace; `$WEIR` is weir. For what a plain call can't do:
+/// limits, mounts, bytes.
+pub fn script(ws: &Workspace, text: &str) -> Scripted {
+    scripted(ws, "sh", &["-c", text])
+}
+
+/// The same, where file systems may be mounted that no one else sees; none where that is forbidden.
+pub fn script_with_mounts(ws: &Workspace, text: &str) -> Option<Scripted> {
+    let try_it = format!("mount -t tmpfs tmpfs '{}'", ws.outside("home").display());
+    let allowed = scripted(ws, "unshare", &["-rm", "sh", "-c", &try_it]).code == 0;
+    allowed.then(|| scripted(ws, "unshare", &["-rm", "sh", "-ec", text]))
+}
+
+fn scripted(ws: &Workspace, program: &str, arguments: &[&str]) -> Scripted {
+    use std::os::unix::process::ExitStatusExt;
+    let done = std::process::Command::new(program)
+        .args(arguments)
+        .current_dir(ws.root())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+        .env("HOME", ws.outside("home"))
+        .env("WEIR", env!("CARGO_BIN_EXE_weir"))
+        .stdin(std::process::Stdio::null())
+        .output();
+    match done {
+        Ok(done) => Scripted {
+            code: done.status.code().unwrap_or_else(|| 128 + done.status.signal().unwrap_or(0)),
+            out: done.stdout,
+            err: String::from_utf8_lossy(&done.stderr).into_owned(),
+        },
+        Err(error) => Scripted { code: 127, out: vec![], err: error.to_string() },
+    }
 }

@@ -1,0 +1,71 @@
+//! What is read before a run begins.
+
+use super::judge::{Ahead, look_ahead};
+use super::services::Services;
+use crate::fingerprint::InputError;
+use crate::graph::Plan;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A plan with what was read ahead for it, to be run at once.
+pub struct Prepared {
+    pub(super) plan: Arc<Plan>,
+    pub(super) ahead: Vec<Option<Ahead>>,
+    pub(super) started: Instant,
+}
+
+impl Prepared {
+    /// Reads the sources and outputs of all cacheable nodes.
+    pub fn new(plan: Plan, services: &Services) -> Self {
+        let started = Instant::now();
+        let ahead = read_ahead(&plan, services);
+        Self { plan: Arc::new(plan), ahead, started }
+    }
+
+    /// The plan.
+    pub const fn plan(&self) -> &Arc<Plan> {
+        &self.plan
+    }
+
+    /// Why the sources of a node could not be read, as things are before anything has run.
+    pub fn unreadable(&self, node: usize) -> Option<&InputError> {
+        self.ahead.get(node)?.as_ref()?.sources.as_ref().err()
+    }
+}
+
+/// Reads sources and outputs of all cacheable nodes, on all cores.
+fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
+    let state = services.lock_state();
+    let count = plan.nodes.len();
+    let look = |index: usize| {
+        let node = &plan.nodes[index];
+        look_ahead(services, node, state.last(node.node.facts().kept_as.as_str()))
+    };
+    let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
+    if threads < 2 {
+        return (0..count).map(look).collect();
+    }
+    let next = std::sync::atomic::AtomicUsize::new(0);
+    let mut all: Vec<Option<Ahead>> = (0..count).map(|_| None).collect();
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let from = next.fetch_add(16, std::sync::atomic::Ordering::Relaxed);
+            if from >= count {
+                return done;
+            }
+            done.extend((from..(from + 16).min(count)).map(|index| (index, look(index))));
+        }
+    };
+    std::thread::scope(|scope| {
+        let others: Vec<_> = (1..threads).map(|_| scope.spawn(work)).collect();
+        let mut found = work();
+        for other in others {
+            found.extend(other.join().unwrap_or_default());
+        }
+        for (index, ahead) in found {
+            all[index] = ahead;
+        }
+    });
+    all
+}
