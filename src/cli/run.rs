@@ -24,7 +24,7 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
-    let project = Project::open(place, &args.profile)?;
+    let (project, opened) = open_both(place, args)?;
     refuse_nested(place, &project.config.root)?;
     let graph = project.graph();
     let selection = Selection {
@@ -48,12 +48,12 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return dry_run(place, &project, &graph, &plan, args);
     }
     confirm(&plan, args)?;
-    let (services, warnings) = Services::open(
-        &project.config.root,
-        Arc::clone(&place.outside),
-        place.shared_cache().as_deref(),
-        Place::holder(),
-    );
+    let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
+    let (services, warnings) = match opened.filter(|_| !asked) {
+        Some(opened) => opened,
+        // While somebody thought about a question, others may have recorded something.
+        None => open_services(place, &project.config.root),
+    };
     let prepared = Prepared::new(plan, &services);
     missing_sources(&project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
@@ -80,6 +80,23 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
     }
+}
+
+fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
+    Services::open(root, Arc::clone(&place.outside), place.shared_cache().as_deref(), Place::holder())
+}
+
+/// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
+/// anything: where nothing may run in the end, no `.weir` comes about.
+fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<(Services, Vec<Notice>)>), CliError> {
+    let root = &place.find()?.root;
+    std::thread::scope(|scope| {
+        let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
+        let opening = early.then(|| scope.spawn(|| open_services(place, root)));
+        let project = Project::open(place, &args.profile);
+        let opened = opening.and_then(|thread| thread.join().ok());
+        Ok((project?, opened))
+    })
 }
 
 fn jobs(args: &RunArgs, project: &Project) -> u32 {

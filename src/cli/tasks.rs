@@ -73,7 +73,7 @@ fn texts(list: Option<&Located<Vec<Located<Pattern>>>>) -> Option<Vec<String>> {
     list.map(|list| list.value.iter().map(|pattern| pattern.value.full()).collect())
 }
 
-fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge) -> String {
+fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge<'_>) -> String {
     let mut name = graph.task(edge.to).name.as_str().to_owned();
     for argument in &edge.dep.args {
         let _ = write!(name, " {argument}");
@@ -84,7 +84,7 @@ fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge) -> String {
 fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
     let task = graph.task(index);
     let edges = &graph.edges[index];
-    let names = |edges: &[crate::graph::Edge]| -> Vec<String> {
+    let names = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
         edges.iter().map(|edge| edge_name(graph, edge)).collect()
     };
     let (data, order): (Vec<_>, Vec<_>) = edges.depends.iter().cloned().partition(|edge| !edge.dep.order_only);
@@ -143,7 +143,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
         Action::Exec(words) => row("exec", words.join(" ")),
         Action::Group { .. } => row("kind", "group".into()),
     }
-    let of = |edges: &[crate::graph::Edge]| -> Vec<String> {
+    let of = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
         edges
             .iter()
             .map(|edge| {
@@ -249,7 +249,7 @@ fn closure(graph: &Graph<'_>, root: TaskIndex, up: bool) -> Vec<TaskIndex> {
 }
 
 /// Every edge among `shown`: (task, what it waits for, whether data flows).
-fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge)> {
+fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge<'g>)> {
     let inside: BTreeSet<TaskIndex> = shown.iter().copied().collect();
     let edges = shown.iter().flat_map(|index| graph.edges[*index].members().map(move |edge| (*index, edge)));
     edges.filter(|(_, edge)| inside.contains(&edge.to)).collect()

@@ -12,6 +12,7 @@ use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outsi
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
+use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -444,6 +445,10 @@ impl Node for CommandNode {
 
 /// A list as one text, without ambiguity.
 fn listed(words: &[String]) -> String {
-    let quoted: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
-    format!("[{}]", quoted.join(", "))
+    let mut text = String::from("[");
+    for (index, word) in words.iter().enumerate() {
+        let comma = if index == 0 { "" } else { ", " };
+        let _ = write!(text, "{comma}{word:?}");
+    }
+    text + "]"
 }

@@ -86,7 +86,7 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
-    judged: Vec<Option<Judgement>>,
+    judged: Vec<Option<Box<Judgement>>>,
     names: Vec<TaskName>,
     pool: Option<Pool>,
     sender: SyncSender<Message>,
@@ -328,7 +328,7 @@ impl Driver<'_> {
             }
             Decision::Restore(..) => self.bring_back(id, judgement, inputs),
             Decision::Run => {
-                self.judged[id.index()] = Some(judgement);
+                self.judged[id.index()] = Some(Box::new(judgement));
                 inputs.push_back(Input::Checked(id, Verdict::Run));
             }
             Decision::Fail(reason) => {
@@ -407,7 +407,7 @@ impl Driver<'_> {
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
         self.spawn(inputs, id, move |sender| {
-            let report = work.job(sender).run_after(backoff, judgement, upstream);
+            let report = work.job(sender).run_after(backoff, judgement.map(|judgement| *judgement), upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });
     }
@@ -428,7 +428,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
                 }
                 _ => {
-                    self.judged[id.index()] = Some(*judgement);
+                    self.judged[id.index()] = Some(judgement);
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },

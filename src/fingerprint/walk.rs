@@ -1,7 +1,7 @@
 //! From declared patterns to the files they select, with stat and digest.
 
 use super::hash::digest_file;
-use super::ignored::IgnoreRules;
+use super::ignored::{IgnoreRules, NAMES};
 use super::memo::Memo;
 use super::select::{Selection, Taken};
 use super::stat::Stat;
@@ -469,10 +469,15 @@ impl Walk<'_> {
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(read_error(folder, &error)),
         };
+        let entries = entries
+            .map(|entry| entry.map(|entry| (entry.file_name(), entry)))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| read_error(folder, &error))?;
+        if self.honour && !entries.iter().any(|(name, _)| NAMES.iter().any(|ignore| name == ignore)) {
+            self.surveyor.rules.note_none(folder);
+        }
         let mut empty = true;
-        for entry in entries {
-            let entry = entry.map_err(|error| read_error(folder, &error))?;
-            let name = entry.file_name();
+        for (name, entry) in &entries {
             let Some(name) = name.to_str() else {
                 return Err(InputError::NotUtf8 { shown: folder.join(&name.to_string_lossy()).to_string() });
             };
@@ -485,7 +490,7 @@ impl Walk<'_> {
                 continue;
             }
             empty = false;
-            self.entry(&entry, folder, name, depth, all)?;
+            self.entry(entry, folder, name, depth, all)?;
         }
         if empty && all && (self.manner == Manner::Outputs || folder == self.taken.prefix) {
             self.push_folder(folder)?;

@@ -253,7 +253,7 @@ impl Builder<'_, '_> {
         id
     }
 
-    fn add_edge(&mut self, edge: &Edge) -> Option<usize> {
+    fn add_edge(&mut self, edge: &Edge<'_>) -> Option<usize> {
         match bind(self.graph.task(edge.to), &edge.dep.args) {
             Ok(bound) => Some(self.add(edge.to, bound, edge.dep.env.clone())),
             Err((message, help)) => {
