@@ -91,11 +91,9 @@ fn read_kind(surveyor: &Surveyor, path: &WsPath, stat: &Stat, what: What) -> io:
                 .into_string()
                 .map_err(|_| io::Error::other("the symlink's target is not UTF-8"))?,
         },
-        What::File => EntryKind::File {
-            digest: surveyor.digest(path, stat)?,
-            size: stat.size,
-            mode: stat.permissions(),
-        },
+        What::File => {
+            EntryKind::File { digest: surveyor.digest(path, stat)?, size: stat.size, mode: stat.permissions() }
+        }
     })
 }
 
@@ -328,8 +326,7 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
     let folder = target.parent().map(Path::to_path_buf).unwrap_or_default();
     std::fs::create_dir_all(&folder).map_err(fail)?;
     let scratch = scratch_for(store, &folder);
-    if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir())
-        && !matches!(entry.kind, EntryKind::Folder)
+    if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir()) && !matches!(entry.kind, EntryKind::Folder)
     {
         // A folder where a file belongs; only an empty one goes, what is in a full one is foreign.
         remove_empty_folders(&target).and_then(|()| std::fs::remove_dir(&target)).map_err(fail)?;
@@ -342,7 +339,10 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
             std::fs::create_dir_all(&target).and_then(|()| remove_empty_folders(&target)).map_err(fail)
         }
         EntryKind::Link { target: text } => {
-            let link = tempfile::Builder::new().prefix(".weir-tmp-").make_in(&scratch, |path| symlink(text, path)).map_err(fail)?;
+            let link = tempfile::Builder::new()
+                .prefix(".weir-tmp-")
+                .make_in(&scratch, |path| symlink(text, path))
+                .map_err(fail)?;
             link.persist(&target).map(drop).map_err(|error| fail(error.error))
         }
         EntryKind::File { digest, size, mode } => {

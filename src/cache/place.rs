@@ -51,9 +51,8 @@ impl Place {
     /// [`PlaceError`] where it can't.
     pub fn open(root: &Path) -> Result<Self, PlaceError> {
         let weir = Self::of(root);
-        let make = |path: PathBuf| {
-            std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error })
-        };
+        let make =
+            |path: PathBuf| std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error });
         if !weir.join(".gitignore").is_file() {
             make(weir.clone())?;
             let ignore = weir.join(".gitignore");
@@ -195,7 +194,13 @@ impl RunFolder {
     /// There is no room for temporary files either.
     pub fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
-        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, ending: None, _temporary: Some(folder) })
+        Ok(Self {
+            id: new_id(),
+            path: folder.path().to_path_buf(),
+            _lock: None,
+            ending: None,
+            _temporary: Some(folder),
+        })
     }
 }
 

@@ -157,7 +157,11 @@ impl Store {
     /// Reading or writing fails.
     pub fn put_log(&self, path: &Path) -> io::Result<Digest> {
         let (digest, _) = copy_hashing(&mut File::open(path)?, &mut io::sink())?;
-        if self.put_file(path, &digest)? { Ok(digest) } else { Err(io::Error::other("the log changed while it was stored")) }
+        if self.put_file(path, &digest)? {
+            Ok(digest)
+        } else {
+            Err(io::Error::other("the log changed while it was stored"))
+        }
     }
 
     /// Copies the blob `digest` to a new file at `to`.
@@ -182,11 +186,7 @@ impl Store {
         Ok(digest)
     }
 
-    fn write_temporary(
-        &self,
-        target: &Path,
-        from: &mut dyn Read,
-    ) -> io::Result<(tempfile::NamedTempFile, Digest)> {
+    fn write_temporary(&self, target: &Path, from: &mut dyn Read) -> io::Result<(tempfile::NamedTempFile, Digest)> {
         let folder = target.parent().unwrap_or(&self.cas);
         let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder);
         let mut file = match create() {
@@ -342,8 +342,7 @@ impl Store {
         let (mut results_removed, mut blobs_removed, mut freed) = (0, 0, 0);
         let mut all_known = true;
         for (path, length, modified) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
-            let too_old = max_age
-                .is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
+            let too_old = max_age.is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
             let result = match read_result(&path) {
                 OnDisk::Yes(result) if !too_old => result,
                 OnDisk::Newer(_) => {

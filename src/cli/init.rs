@@ -49,9 +49,8 @@ fn compose(folder: &Path) -> String {
     if let Ok(package) = std::fs::read_to_string(folder.join("package.json")) {
         npm(folder, &package, &mut text, &mut checks, &mut taken);
     }
-    if let Some(makefile) = ["Makefile", "makefile", "GNUmakefile"]
-        .iter()
-        .find_map(|name| std::fs::read_to_string(folder.join(name)).ok())
+    if let Some(makefile) =
+        ["Makefile", "makefile", "GNUmakefile"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok())
     {
         make(&makefile, &mut text, &mut checks, &mut taken);
     }
@@ -68,11 +67,8 @@ outputs = []                      # it leaves nothing behind but its verdict
         checks.push("hello".into());
     }
     let list: Vec<String> = checks.iter().map(|name| quoted(name)).collect();
-    let _ = write!(
-        text,
-        "\n[tasks.check]\ndescription = \"Everything; what CI calls\"\ndepends = [{}]\n",
-        list.join(", ")
-    );
+    let _ =
+        write!(text, "\n[tasks.check]\ndescription = \"Everything; what CI calls\"\ndepends = [{}]\n", list.join(", "));
     text
 }
 
@@ -106,16 +102,20 @@ requires = [\"cargo\", \"rustc\"]     # another version of these runs it again
 fn npm(folder: &Path, package: &str, text: &mut String, checks: &mut Vec<String>, taken: &mut BTreeSet<String>) {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(package) else { return };
     let Some(scripts) = package.get("scripts").and_then(serde_json::Value::as_object) else { return };
-    let found: Vec<String> = ["package.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", "src", "test", "tests"]
-        .iter()
-        .filter(|name| folder.join(name).exists())
-        .map(|name| quoted(name))
-        .collect();
+    let found: Vec<String> =
+        ["package.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", "src", "test", "tests"]
+            .iter()
+            .filter(|name| folder.join(name).exists())
+            .map(|name| quoted(name))
+            .collect();
     for name in scripts.keys() {
         let task = free_name(name, "npm", taken);
         let once = ["build", "lint", "test", "typecheck", "check"].iter().any(|known| name.starts_with(known));
         let sources = if once {
-            format!("sources = [{}]\n# outputs = [\"dist\"]             # what it leaves behind, so that it can be restored\n", found.join(", "))
+            format!(
+                "sources = [{}]\n# outputs = [\"dist\"]             # what it leaves behind, so that it can be restored\n",
+                found.join(", ")
+            )
         } else {
             "cache = false                     # it always runs\n".to_owned()
         };

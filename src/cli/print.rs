@@ -16,11 +16,8 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
 fn line(word: &str, code: &str, text: &str) {
     let text = clean_lines(text, word.len() + 2);
     let mut err = io::stderr().lock();
-    let _ = if colour(&err) {
-        writeln!(err, "\x1b[{code}m{word}:\x1b[0m {text}")
-    } else {
-        writeln!(err, "{word}: {text}")
-    };
+    let _ =
+        if colour(&err) { writeln!(err, "\x1b[{code}m{word}:\x1b[0m {text}") } else { writeln!(err, "{word}: {text}") };
 }
 
 /// `error: …` on standard error.

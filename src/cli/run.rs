@@ -191,9 +191,7 @@ fn missing_sources(
         let before = node.data.iter().chain(&node.order).chain(&node.soft);
         let something_before = before.clone().any(|id| makers[id.index()]);
         makers.push(
-            something_before
-                || (facts.acts && facts.effects != Effects::Declared(vec![]))
-                || !facts.writes.is_empty(),
+            something_before || (facts.acts && facts.effects != Effects::Declared(vec![])) || !facts.writes.is_empty(),
         );
         if something_before || facts.always.is_some() || facts.sources.is_empty() {
             continue;
@@ -208,9 +206,7 @@ fn missing_sources(
             .flat_map(|sources| &sources.value)
             .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if pattern == located.value.raw()))
             .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
-        found.push(
-            Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),
-        );
+        found.push(Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()));
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
 }
@@ -270,13 +266,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     ui::tee(all)
 }
 
-fn dry_run(
-    place: &Place,
-    project: &Project,
-    graph: &Graph<'_>,
-    plan: &Plan,
-    args: &RunArgs,
-) -> Result<u8, CliError> {
+fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, args: &RunArgs) -> Result<u8, CliError> {
     let started = Instant::now();
     let (services, warnings) = Services::look(
         &project.config.root,

@@ -58,9 +58,11 @@ impl Declared {
     pub fn new(task: &Task, edge: &BTreeMap<String, String>, arguments: &[(String, String)], open: bool) -> Self {
         let mut set = task.env.clone();
         set.extend(edge.clone());
-        set.extend(arguments.iter().map(|(name, value)| {
-            (format!("WEIR_ARG_{}", name.replace('-', "_").to_uppercase()), value.clone())
-        }));
+        set.extend(
+            arguments
+                .iter()
+                .map(|(name, value)| (format!("WEIR_ARG_{}", name.replace('-', "_").to_uppercase()), value.clone())),
+        );
         Self {
             set,
             env_file: task.env_file.iter().map(|file| file.value.clone()).collect(),

@@ -324,7 +324,10 @@ fn mask_texts(tree: &mut serde_json::Value, redactor: &Redactor) {
         serde_json::Value::Object(fields) => {
             // What names a variant of an enum is weir's own word.
             let own = ["event", "outcome", "kind", "why", "verdict", "key", "at"];
-            fields.iter_mut().filter(|(name, _)| !own.contains(&name.as_str())).for_each(|(_, item)| mask_texts(item, redactor));
+            fields
+                .iter_mut()
+                .filter(|(name, _)| !own.contains(&name.as_str()))
+                .for_each(|(_, item)| mask_texts(item, redactor));
         }
         _ => {}
     }

@@ -8,7 +8,9 @@ const SAYS: &str = "run = 'printf \"[%s]\" \"$@\"; echo \" ${WEIR_ARG_TARGET-non
 #[test]
 fn arguments_after_the_dashes_arrive_as_they_are() {
     let ws = Workspace::new(&format!("[tasks.t]\n{SAYS}\n[tasks.e]\nexec = ['printf', '<%s>']"));
-    ws.weir(&["run", "t", "--", "one", "two three", "", "-f", "$HOME"]).ok().says("[one][two three][][-f][$HOME] none none");
+    ws.weir(&["run", "t", "--", "one", "two three", "", "-f", "$HOME"])
+        .ok()
+        .says("[one][two three][][-f][$HOME] none none");
     ws.weir(&["run", "e", "--", "a b", "--", "c"]).ok().says("<a b><--><c>");
     ws.run("t").says("[] none none");
 }

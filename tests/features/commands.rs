@@ -58,7 +58,8 @@ fn weir_alone_lists_tasks() {
 fn a_task_is_shown_with_what_is_declared() {
     let ws = workspace();
     let ran = ws.weir(&["tasks", "info", "build"]).ok();
-    let said = ["Builds", "tasks.toml:", "echo building", "setup (order only)", "tidy (on failure)", "5m", "try harder"];
+    let said =
+        ["Builds", "tasks.toml:", "echo building", "setup (order only)", "tidy (on failure)", "5m", "try harder"];
     said.into_iter().fold(ran, |ran, text| ran.says(text));
     let info = json(&ws.weir(&["tasks", "info", "--json", "g"]).ok());
     assert_eq!((&info["name"], &info["cacheable"], &info["reset"]), (&"gen".into(), &true.into(), &false.into()));
@@ -76,7 +77,10 @@ fn what_depends_on_what_is_drawn() {
     ws.weir(&["tasks", "deps", "--format", "mermaid"]).ok().says("graph LR").says("-.->");
     for call in [&["tasks", "deps", "--json"][..], &["tasks", "deps", "--format", "json"]] {
         let all = json(&ws.weir(call).ok());
-        assert_eq!((&all[1]["depends"], &all[1]["order_only"]), (&serde_json::json!(["gen"]), &serde_json::json!(["setup"])));
+        assert_eq!(
+            (&all[1]["depends"], &all[1]["order_only"]),
+            (&serde_json::json!(["gen"]), &serde_json::json!(["setup"]))
+        );
     }
     refused(&ws, ws.weir(&["tasks", "deps", "nope"]).go());
 }

@@ -16,7 +16,9 @@ fn the_nearer_setting_wins() {
 
 #[test]
 fn variables_of_a_file_are_read_and_its_change_counts() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'test \"$ONE\" = \"$(cat want)\"'\nenv_file = ['.env']\nsources = []\noutputs = []");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'test \"$ONE\" = \"$(cat want)\"'\nenv_file = ['.env']\nsources = []\noutputs = []",
+    );
     ws.write(".env", "# remark\nexport ONE=\"a b\"\nTWO=2\n");
     ws.write("want", "a b");
     ws.run("t").tasks("t ran");
@@ -31,7 +33,9 @@ fn variables_of_a_file_are_read_and_its_change_counts() {
 
 #[test]
 fn folders_come_in_front_of_the_path() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'tool; ls > /dev/null'\npath = ['bin', 'more']\n[tasks.e]\nexec = ['tool']\npath = 'more'");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'tool; ls > /dev/null'\npath = ['bin', 'more']\n[tasks.e]\nexec = ['tool']\npath = 'more'",
+    );
     for (folder, says) in [("bin", "the first"), ("more", "the second")] {
         ws.write(&format!("{folder}/tool"), format!("#!/bin/sh\necho {says}\n"));
         ws.chmod(&format!("{folder}/tool"), 0o755);
@@ -62,7 +66,8 @@ fn a_required_program_counts_by_its_content_and_version() {
 
 #[test]
 fn the_output_of_a_probe_counts() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nprobes = ['cat ../probed']");
+    let ws =
+        Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nprobes = ['cat ../probed']");
     let probed = |text: &str| std::fs::write(ws.outside("probed"), text).unwrap();
     probed("1");
     ws.run("t").tasks("t ran");
@@ -134,7 +139,9 @@ fn what_a_failure_means_depends_on_the_profile() {
 
 #[test]
 fn the_profile_is_in_no_key_but_what_it_changes_is() {
-    let ws = Workspace::new("[profile.a.tasks.t]\ntimeout = '9m'\n[profile.b.tasks.t]\nenv = { X = '1' }\n[tasks.t]\nrun = 'true'\nsources = []\noutputs = []");
+    let ws = Workspace::new(
+        "[profile.a.tasks.t]\ntimeout = '9m'\n[profile.b.tasks.t]\nenv = { X = '1' }\n[tasks.t]\nrun = 'true'\nsources = []\noutputs = []",
+    );
     ws.run("t").tasks("t ran");
     ws.run("--profile a t").tasks("t fresh");
     ws.run("--profile b t").tasks("t ran");
@@ -143,7 +150,9 @@ fn the_profile_is_in_no_key_but_what_it_changes_is() {
 
 #[test]
 fn tasks_know_where_and_in_what_they_run() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo \"{$WEIR_TASK}{$WEIR_WORKSPACE}{$WEIR_RUN_ID}\"'\nsources = []\noutputs = []");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo \"{$WEIR_TASK}{$WEIR_WORKSPACE}{$WEIR_RUN_ID}\"'\nsources = []\noutputs = []",
+    );
     let ran = ws.run("t");
     let root = ws.root().canonicalize().unwrap();
     let runs = json(&ws.weir(&["runs", "ls", "--json"]).ok());

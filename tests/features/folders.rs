@@ -73,7 +73,8 @@ fn a_file_that_nobody_includes_is_a_workspace_of_its_own() {
 
 #[test]
 fn a_folder_to_run_in_may_be_made_by_a_dependency() {
-    let ws = Workspace::new("[tasks.make]\nrun = 'mkdir -p made'\n[tasks.t]\nrun = 'pwd'\ndir = 'made'\ndepends = ['make']");
+    let ws =
+        Workspace::new("[tasks.make]\nrun = 'mkdir -p made'\n[tasks.t]\nrun = 'pwd'\ndir = 'made'\ndepends = ['make']");
     ws.run("t").says("/ws/made");
 }
 

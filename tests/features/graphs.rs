@@ -45,7 +45,8 @@ fn a_sequence_orders_steps_and_what_only_they_need() {
 #[test]
 fn a_failing_step_ends_a_sequence() {
     let ws = Workspace::new(
-        &["[tasks.bad]\nrun = 'exit 1'\n".into(), task("next", ""), "[tasks.all]\nsequence = ['bad', 'next']".into()].concat(),
+        &["[tasks.bad]\nrun = 'exit 1'\n".into(), task("next", ""), "[tasks.all]\nsequence = ['bad', 'next']".into()]
+            .concat(),
     );
     for words in ["all", "-k all"] {
         ws.try_run(words).exit(1).tasks("bad failed, next skipped");
@@ -56,7 +57,8 @@ fn a_failing_step_ends_a_sequence() {
 #[test]
 fn a_group_is_transparent_and_does_nothing() {
     let ws = Workspace::new(
-        &[task("a", ""), task("b", ""), "[tasks.g]\ndepends = ['a', 'b']\n".into(), task("after", "depends = ['g']")].concat(),
+        &[task("a", ""), task("b", ""), "[tasks.g]\ndepends = ['a', 'b']\n".into(), task("after", "depends = ['g']")]
+            .concat(),
     );
     ws.run("-j1 after").tasks("a ran, b ran, after ran");
     assert_eq!(order(&ws).last().unwrap(), "after");
@@ -136,7 +138,10 @@ fn waiting_does_not_block_when_the_other_fails_and_order_only_does() {
 
 #[test]
 fn an_optional_edge_may_lead_nowhere() {
-    let ws = Workspace::new(&task("t", "depends = [{ task = 'gone', optional = true }, { task = 'gen:*', optional = true }]"));
+    let ws = Workspace::new(&task(
+        "t",
+        "depends = [{ task = 'gone', optional = true }, { task = 'gen:*', optional = true }]",
+    ));
     ws.run("t").tasks("t ran");
     let ws = Workspace::new(&[task("t", "depends = [{ task = 'here', optional = true }]"), task("here", "")].concat());
     ws.run("t").tasks("here ran, t ran");
@@ -168,7 +173,12 @@ fn who_reads_what_another_writes_goes_after_it_in_the_same_run() {
 #[test]
 fn aliases_stand_for_tasks_and_hidden_ones_are_not_listed() {
     let ws = Workspace::new(
-        &[task("build", "alias = ['b', 'make']\ndescription = 'Makes it'"), task("secret", "hide = true"), task("t", "depends = ['make']")].concat(),
+        &[
+            task("build", "alias = ['b', 'make']\ndescription = 'Makes it'"),
+            task("secret", "hide = true"),
+            task("t", "depends = ['make']"),
+        ]
+        .concat(),
     );
     ws.run("b").tasks("build ran");
     ws.run("t").tasks("build ran, t ran");
@@ -180,7 +190,13 @@ fn aliases_stand_for_tasks_and_hidden_ones_are_not_listed() {
 #[test]
 fn a_task_is_run_once_however_often_it_is_needed() {
     let ws = Workspace::new(
-        &[task("base", ""), task("a", "depends = ['base']"), task("b", "depends = ['base', 'a']"), "[tasks.g]\ndepends = ['*']\n".into()].concat(),
+        &[
+            task("base", ""),
+            task("a", "depends = ['base']"),
+            task("b", "depends = ['base', 'a']"),
+            "[tasks.g]\ndepends = ['*']\n".into(),
+        ]
+        .concat(),
     );
     ws.run("-j4 g a b base g");
     let mut all = order(&ws);
@@ -190,6 +206,9 @@ fn a_task_is_run_once_however_often_it_is_needed() {
 
 #[test]
 fn orders_that_contradict_each_other_are_refused() {
-    let ws = Workspace::new(&[task("a", ""), task("b", ""), "[tasks.x]\nsequence = ['a', 'b']\n[tasks.y]\nsequence = ['b', 'a']\n".into()].concat());
+    let ws = Workspace::new(
+        &[task("a", ""), task("b", ""), "[tasks.x]\nsequence = ['a', 'b']\n[tasks.y]\nsequence = ['b', 'a']\n".into()]
+            .concat(),
+    );
     refused(&ws, ws.try_run("x y"));
 }

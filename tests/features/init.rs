@@ -17,7 +17,11 @@ fn good(ws: &Workspace, tasks: &[&str]) {
     assert_eq!(ws.read("tasks.toml"), printed);
     let listed = ws.weir(&["tasks", "ls"]).ok();
     for task in tasks.iter().chain(&["check"]) {
-        assert!(listed.out.lines().any(|line| line.split(' ').next() == Some(task)), "no `{task}`: {printed}\n{}", listed.shown());
+        assert!(
+            listed.out.lines().any(|line| line.split(' ').next() == Some(task)),
+            "no `{task}`: {printed}\n{}",
+            listed.shown()
+        );
     }
     ws.weir(&["init"]).go().exit(2).says("left as it is");
     assert_eq!(ws.read("tasks.toml"), printed);
@@ -70,12 +74,31 @@ fn of_all_of_them_names_that_do_not_clash() {
     ws.write("src/lib.rs", "");
     ws.write("package.json", r#"{ "scripts": { "test": "t", "start": "s", "lint": "l", "build": "b", "npm:check": "z", "check": "c", "é": "1", "--": "2" } }"#);
     ws.write("Makefile", "test:\n\ttrue\nstart:\n\ttrue\nbuild:\n\ttrue\nall: build\n");
-    good(&ws, &["fmt", "test", "npm:test", "npm:check", "npm:check-2", "make:test", "start", "make:start", "build", "make:build"]);
+    good(
+        &ws,
+        &[
+            "fmt",
+            "test",
+            "npm:test",
+            "npm:check",
+            "npm:check-2",
+            "make:test",
+            "start",
+            "make:start",
+            "build",
+            "make:build",
+        ],
+    );
 }
 
 #[test]
 fn broken_files_of_others_break_nothing() {
-    for (file, content) in [("package.json", "{ not json"), ("package.json", "[]"), ("package.json", r#"{"scripts": 3}"#), ("Makefile", "::::\n\t\n")] {
+    for (file, content) in [
+        ("package.json", "{ not json"),
+        ("package.json", "[]"),
+        ("package.json", r#"{"scripts": 3}"#),
+        ("Makefile", "::::\n\t\n"),
+    ] {
         let ws = empty();
         ws.write(file, content);
         good(&ws, &["hello"]);

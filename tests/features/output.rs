@@ -110,7 +110,10 @@ fn a_report_tells_how_each_task_ended() {
         let tasks = report["tasks"].as_array().unwrap();
         tasks.iter().find(|task| task["task"] == name).unwrap()["outcome"].clone()
     };
-    assert_eq!([outcome("ok"), outcome("bad"), outcome("after"), outcome("warns")], ["fresh", "failed", "skipped", "failed"]);
+    assert_eq!(
+        [outcome("ok"), outcome("bad"), outcome("after"), outcome("warns")],
+        ["fresh", "failed", "skipped", "failed"]
+    );
     assert_eq!(report["warnings"], serde_json::json!(["warns"]));
     assert_eq!(report["blocked"][0]["by"], "bad");
     let totals = &report["totals"];

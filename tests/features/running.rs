@@ -35,7 +35,9 @@ fn a_command_that_takes_too_long_is_ended() {
          [tasks.settings]\nrun = '../pause held'\n[tasks.nice]\nrun = 'trap \"exit 0\" TERM; ../pause held'\nsources = []",
     );
     let _puppet = ws.puppet("held");
-    for (task, after) in [("own", "timed out after 150ms"), ("settings", "timed out after 100ms"), ("nice", "timed out")] {
+    for (task, after) in
+        [("own", "timed out after 150ms"), ("settings", "timed out after 100ms"), ("nice", "timed out")]
+    {
         let ran = ws.try_run(task).exit(1).says(after);
         assert_eq!(ran.failure(task), "timeout");
     }
@@ -63,7 +65,8 @@ fn what_is_polled_is_tried_until_it_succeeds_and_is_not_flaky() {
     let ws = Workspace::new(&format!("[tasks.t]\n{THIRD}\npoll = {{ every = '1ms', timeout = '50s' }}"));
     ws.run("t").tasks("t ran").says_nothing_of("flaky");
     assert_eq!(ws.count("t"), 3);
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; exit 1'\npoll = { every = '1ms', timeout = '200ms' }");
+    let ws =
+        Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; exit 1'\npoll = { every = '1ms', timeout = '200ms' }");
     let ran = ws.try_run("t").exit(1);
     assert_eq!(ran.failure("t"), "timeout");
     assert!(ws.count("t") >= 1);
@@ -83,7 +86,9 @@ fn who_shares_a_lock_does_not_run_at_once() {
 
 #[test]
 fn locks_hold_between_processes_too() {
-    let ws = Workspace::new("[tasks.a]\nrun = '../pause a'\nlocks = ['l']\n[tasks.b]\nrun = 'echo x >> ../b.ran'\nlocks = ['l']");
+    let ws = Workspace::new(
+        "[tasks.a]\nrun = '../pause a'\nlocks = ['l']\n[tasks.b]\nrun = 'echo x >> ../b.ran'\nlocks = ['l']",
+    );
     let puppet = ws.puppet("a");
     let first = ws.weir(&["run", "a"]).spawn();
     puppet.arrives();
@@ -100,7 +105,9 @@ fn locks_hold_between_processes_too() {
 fn one_at_a_time_means_one_at_a_time() {
     let mut text = String::new();
     for n in 0..5 {
-        text.push_str(&format!("[tasks.t{n}]\nrun = 'mkdir ../held; for i in {{1..2000}}; do :; done; rmdir ../held'\n"));
+        text.push_str(&format!(
+            "[tasks.t{n}]\nrun = 'mkdir ../held; for i in {{1..2000}}; do :; done; rmdir ../held'\n"
+        ));
     }
     let ws = Workspace::new(&text);
     ws.run("-j1 t*");
@@ -110,7 +117,9 @@ fn one_at_a_time_means_one_at_a_time() {
 
 #[test]
 fn a_quiet_task_is_heard_when_it_fails() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo murmur; test ! -e ../fails'\nquiet = true\nsources = []\noutputs = []\nhelp = 'look again'");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo murmur; test ! -e ../fails'\nquiet = true\nsources = []\noutputs = []\nhelp = 'look again'",
+    );
     ws.run("t").says_nothing_of("murmur").says_nothing_of("look again");
     ws.run("t").tasks("t fresh").says_nothing_of("murmur");
     std::fs::write(ws.outside("fails"), "").unwrap();

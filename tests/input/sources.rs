@@ -47,9 +47,7 @@ fn a_dangling_symlink_counts_by_what_it_says() {
 
 #[test]
 fn a_source_that_vanishes_while_the_task_runs_is_not_recorded() {
-    let ws = Workspace::new(
-        "[tasks.t]\nrun = 'echo x >> ../t.ran; rm -f src/gone'\nsources = ['src']\noutputs = []",
-    );
+    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; rm -f src/gone'\nsources = ['src']\noutputs = []");
     ws.write("src/file", "a");
     ws.write("src/gone", "a");
     let ran = ws.run("t").tasks("t ran").says("src/gone");
