@@ -338,7 +338,7 @@ impl Store {
     /// Removing fails.
     pub fn prune(&self, max_age: Option<Duration>, max_bytes: Option<u64>) -> io::Result<(u64, u64, u64)> {
         let now = SystemTime::now();
-        let mut kept: Vec<(SystemTime, PathBuf, BTreeSet<(Digest, u64)>)> = Vec::new();
+        let mut kept: Vec<Kept> = Vec::new();
         let (mut results_removed, mut blobs_removed, mut freed) = (0, 0, 0);
         let mut all_known = true;
         for (path, length, modified) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
@@ -394,6 +394,9 @@ impl Store {
         Ok((results_removed, blobs_removed, freed))
     }
 }
+
+/// A result that may stay: when it was written, where it is, the blobs it names and their bytes.
+type Kept = (SystemTime, PathBuf, BTreeSet<(Digest, u64)>);
 
 fn persist(file: tempfile::NamedTempFile, target: &Path) -> io::Result<()> {
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o444))?;

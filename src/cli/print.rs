@@ -10,7 +10,7 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
     if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return false;
     }
-    set("CLICOLOR_FORCE") || (stream.is_terminal() && !std::env::var_os("TERM").is_some_and(|term| term == "dumb"))
+    set("CLICOLOR_FORCE") || (stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"))
 }
 
 fn line(word: &str, code: &str, text: &str) {

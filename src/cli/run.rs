@@ -88,7 +88,10 @@ fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
 /// anything: where nothing may run in the end, no `.weir` comes about.
-fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<(Services, Vec<Notice>)>), CliError> {
+/// Services, and what is to be said of them.
+type Opened = (Services, Vec<Notice>);
+
+fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<Opened>), CliError> {
     let root = &place.find()?.root;
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();

@@ -98,7 +98,7 @@ impl Declared {
                 env.extend(outside.matching(name).map(|(name, value)| (name.clone(), value.clone())));
             }
         }
-        for (name, value) in self.from_files(root)? {
+        for (name, value) in self.of_files(root)? {
             env.insert(name, value.into());
         }
         env.extend(self.set.iter().map(|(name, value)| (name.clone(), value.into())));
@@ -130,7 +130,7 @@ impl Declared {
         env.into_iter().find(|(name, _)| name == "PATH").map(|(_, path)| Cow::Owned(path))
     }
 
-    fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
+    fn of_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
         let mut all = Vec::new();
         for file in &self.env_file {
             all.extend(variables_of(root, file)?);
@@ -153,7 +153,7 @@ impl Declared {
         for name in KEYED {
             taken(name, &mut keyed);
         }
-        for (name, value) in self.from_files(root)? {
+        for (name, value) in self.of_files(root)? {
             keyed.insert(name, Some((value, true)));
         }
         for (name, value) in &self.set {
@@ -193,7 +193,7 @@ impl Declared {
     /// The values that no byte leaving weir may hold. Of an `env_file` those of three characters
     /// and fewer stay: masking every `1` would hide all and protect nothing.
     pub fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
-        let files = self.from_files(root).unwrap_or_default();
+        let files = self.of_files(root).unwrap_or_default();
         let mut secrets: Vec<String> = Vec::new();
         for declared in &self.redact {
             secrets.extend(outside.matching(declared).map(|(_, value)| value.to_string_lossy().into_owned()));
@@ -215,7 +215,7 @@ impl Declared {
                 Some(prefix) => name.starts_with(prefix),
                 None => known == name,
             })
-            || self.from_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
+            || self.of_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
     }
 }
 
