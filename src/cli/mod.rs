@@ -17,8 +17,8 @@ mod tasks;
 pub use error::CliError;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 /// Plans are walked by recursion as deep as the graph; the memory is only touched where needed.
 const STACK: usize = 512 << 20;
@@ -52,8 +52,8 @@ pub fn main() -> i32 {
 fn make_room() {
     const MIB: usize = 1 << 20;
     let room = |mib: usize| std::hint::black_box(Vec::<u8>::with_capacity(mib * MIB));
-    drop(room(31));
-    drop((room(30), room(30)));
+    drop(room(8));
+    drop((room(7), room(7)));
 }
 
 fn dispatch() -> u8 {

@@ -24,7 +24,7 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
-    let project = Project::open(place, &args.profile)?;
+    let (project, opened) = open_both(place, args)?;
     refuse_nested(place, &project.config.root)?;
     let graph = project.graph();
     let selection = Selection {
@@ -48,12 +48,12 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return dry_run(place, &project, &graph, &plan, args);
     }
     confirm(&plan, args)?;
-    let (services, warnings) = Services::open(
-        &project.config.root,
-        Arc::clone(&place.outside),
-        place.shared_cache().as_deref(),
-        Place::holder(),
-    );
+    let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
+    let (services, warnings) = match opened.filter(|_| !asked) {
+        Some(opened) => opened,
+        // While somebody thought about a question, others may have recorded something.
+        None => open_services(place, &project.config.root),
+    };
     let prepared = Prepared::new(plan, &services);
     missing_sources(&project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
@@ -80,6 +80,26 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
     }
+}
+
+fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
+    Services::open(root, Arc::clone(&place.outside), place.shared_cache().as_deref(), Place::holder())
+}
+
+/// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
+/// anything: where nothing may run in the end, no `.weir` comes about.
+/// Services, and what is to be said of them.
+type Opened = (Services, Vec<Notice>);
+
+fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<Opened>), CliError> {
+    let root = &place.find()?.root;
+    std::thread::scope(|scope| {
+        let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
+        let opening = early.then(|| scope.spawn(|| open_services(place, root)));
+        let project = Project::open(place, &args.profile);
+        let opened = opening.and_then(|thread| thread.join().ok());
+        Ok((project?, opened))
+    })
 }
 
 fn jobs(args: &RunArgs, project: &Project) -> u32 {
@@ -174,9 +194,7 @@ fn missing_sources(
         let before = node.data.iter().chain(&node.order).chain(&node.soft);
         let something_before = before.clone().any(|id| makers[id.index()]);
         makers.push(
-            something_before
-                || (facts.acts && facts.effects != Effects::Declared(vec![]))
-                || !facts.writes.is_empty(),
+            something_before || (facts.acts && facts.effects != Effects::Declared(vec![])) || !facts.writes.is_empty(),
         );
         if something_before || facts.always.is_some() || facts.sources.is_empty() {
             continue;
@@ -191,9 +209,7 @@ fn missing_sources(
             .flat_map(|sources| &sources.value)
             .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if pattern == located.value.raw()))
             .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
-        found.push(
-            Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),
-        );
+        found.push(Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()));
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
 }
@@ -253,13 +269,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     ui::tee(all)
 }
 
-fn dry_run(
-    place: &Place,
-    project: &Project,
-    graph: &Graph<'_>,
-    plan: &Plan,
-    args: &RunArgs,
-) -> Result<u8, CliError> {
+fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, args: &RunArgs) -> Result<u8, CliError> {
     let started = Instant::now();
     let (services, warnings) = Services::look(
         &project.config.root,

@@ -34,8 +34,14 @@ pub fn tasks(place: &Place, command: TasksCommand) -> Result<u8, CliError> {
 pub fn list(place: &Place, args: &ListArgs) -> Result<u8, CliError> {
     let project = Project::open(place, &[])?;
     let graph = project.graph();
-    let shown: Vec<(TaskIndex, &Task)> =
-        project.config.tasks.iter().map(|task| &**task).enumerate().filter(|(_, task)| args.all || !task.hide).collect();
+    let shown: Vec<(TaskIndex, &Task)> = project
+        .config
+        .tasks
+        .iter()
+        .map(|task| &**task)
+        .enumerate()
+        .filter(|(_, task)| args.all || !task.hide)
+        .collect();
     if args.json {
         let all: Vec<Value> = shown.iter().map(|(index, _)| as_json(&project, &graph, *index)).collect();
         return print::json(&all);
@@ -73,7 +79,7 @@ fn texts(list: Option<&Located<Vec<Located<Pattern>>>>) -> Option<Vec<String>> {
     list.map(|list| list.value.iter().map(|pattern| pattern.value.full()).collect())
 }
 
-fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge) -> String {
+fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge<'_>) -> String {
     let mut name = graph.task(edge.to).name.as_str().to_owned();
     for argument in &edge.dep.args {
         let _ = write!(name, " {argument}");
@@ -84,9 +90,8 @@ fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge) -> String {
 fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
     let task = graph.task(index);
     let edges = &graph.edges[index];
-    let names = |edges: &[crate::graph::Edge]| -> Vec<String> {
-        edges.iter().map(|edge| edge_name(graph, edge)).collect()
-    };
+    let names =
+        |edges: &[crate::graph::Edge<'_>]| -> Vec<String> { edges.iter().map(|edge| edge_name(graph, edge)).collect() };
     let (data, order): (Vec<_>, Vec<_>) = edges.depends.iter().cloned().partition(|edge| !edge.dep.order_only);
     json!({
         "name": task.name,
@@ -143,7 +148,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
         Action::Exec(words) => row("exec", words.join(" ")),
         Action::Group { .. } => row("kind", "group".into()),
     }
-    let of = |edges: &[crate::graph::Edge]| -> Vec<String> {
+    let of = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
         edges
             .iter()
             .map(|edge| {
@@ -249,7 +254,7 @@ fn closure(graph: &Graph<'_>, root: TaskIndex, up: bool) -> Vec<TaskIndex> {
 }
 
 /// Every edge among `shown`: (task, what it waits for, whether data flows).
-fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge)> {
+fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge<'g>)> {
     let inside: BTreeSet<TaskIndex> = shown.iter().copied().collect();
     let edges = shown.iter().flat_map(|index| graph.edges[*index].members().map(move |edge| (*index, edge)));
     edges.filter(|(_, edge)| inside.contains(&edge.to)).collect()
@@ -312,7 +317,8 @@ fn tree(
 fn rows(graph: &Graph<'_>, index: TaskIndex) -> Vec<(TaskIndex, String)> {
     let edges = &graph.edges[index];
     let steps = edges.sequence.iter().enumerate();
-    let stepped = steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
+    let stepped =
+        steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
     let mut rows: Vec<(TaskIndex, String)> = edges
         .depends
         .iter()

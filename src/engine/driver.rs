@@ -86,7 +86,7 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
-    judged: Vec<Option<Judgement>>,
+    judged: Vec<Option<Box<Judgement>>>,
     names: Vec<TaskName>,
     pool: Option<Pool>,
     sender: SyncSender<Message>,
@@ -279,7 +279,12 @@ impl Driver<'_> {
     }
 
     /// Has work done on a thread that may block.
-    fn spawn(&mut self, inputs: &mut VecDeque<Input>, id: NodeId, work: impl FnOnce(&SyncSender<Message>) + Send + 'static) {
+    fn spawn(
+        &mut self,
+        inputs: &mut VecDeque<Input>,
+        id: NodeId,
+        work: impl FnOnce(&SyncSender<Message>) + Send + 'static,
+    ) {
         let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = self.pool.get_or_insert_with(|| Pool::new(most));
         let sender = self.sender.clone();
@@ -328,7 +333,7 @@ impl Driver<'_> {
             }
             Decision::Restore(..) => self.bring_back(id, judgement, inputs),
             Decision::Run => {
-                self.judged[id.index()] = Some(judgement);
+                self.judged[id.index()] = Some(Box::new(judgement));
                 inputs.push_back(Input::Checked(id, Verdict::Run));
             }
             Decision::Fail(reason) => {
@@ -407,7 +412,7 @@ impl Driver<'_> {
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
         self.spawn(inputs, id, move |sender| {
-            let report = work.job(sender).run_after(backoff, judgement, upstream);
+            let report = work.job(sender).run_after(backoff, judgement.map(|judgement| *judgement), upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });
     }
@@ -428,7 +433,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
                 }
                 _ => {
-                    self.judged[id.index()] = Some(*judgement);
+                    self.judged[id.index()] = Some(judgement);
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },

@@ -8,7 +8,8 @@ use rustc_hash::FxHashMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
-const NAMES: [&str; 2] = [".gitignore", ".ignore"];
+/// The names of ignore files.
+pub const NAMES: [&str; 2] = [".gitignore", ".ignore"];
 
 /// The ignore rules of a workspace, read folder by folder as they are needed.
 #[derive(Debug)]
@@ -27,6 +28,13 @@ impl IgnoreRules {
     pub fn forget(&self) {
         if let Ok(mut folders) = self.folders.write() {
             folders.clear();
+        }
+    }
+
+    /// Takes note that `folder` was listed and holds no ignore file.
+    pub fn note_none(&self, folder: &WsPath) {
+        if let Ok(mut folders) = self.folders.write() {
+            folders.entry(folder.clone()).or_insert(None);
         }
     }
 

@@ -1,7 +1,7 @@
 //! From declared patterns to the files they select, with stat and digest.
 
 use super::hash::digest_file;
-use super::ignored::IgnoreRules;
+use super::ignored::{IgnoreRules, NAMES};
 use super::memo::Memo;
 use super::select::{Selection, Taken};
 use super::stat::Stat;
@@ -361,8 +361,7 @@ impl Surveyor {
             return Ok((digest, stat));
         }
         for _ in 0..TRIES {
-            let reading =
-                digest_file(&path.under(&self.root)).map_err(|error| ReadTrouble::of(path, &error))?;
+            let reading = digest_file(&path.under(&self.root)).map_err(|error| ReadTrouble::of(path, &error))?;
             if reading.steady {
                 self.memo.put(path, reading.stat, reading.digest, reading.at);
                 return Ok((reading.digest, reading.stat));
@@ -381,9 +380,7 @@ impl Surveyor {
                 continue;
             }
             let names: Vec<String> = std::fs::read_dir(at.under(&self.root))
-                .map(|entries| {
-                    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
-                })
+                .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
                 .unwrap_or_default();
             return match did_you_mean(part, names.iter().map(String::as_str)) {
                 Some(like) => format!("did you mean `{}`?", at.join(like)),
@@ -470,10 +467,15 @@ impl Walk<'_> {
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(read_error(folder, &error)),
         };
+        let entries = entries
+            .map(|entry| entry.map(|entry| (entry.file_name(), entry)))
+            .collect::<io::Result<Vec<_>>>()
+            .map_err(|error| read_error(folder, &error))?;
+        if self.honour && !entries.iter().any(|(name, _)| NAMES.iter().any(|ignore| name == ignore)) {
+            self.surveyor.rules.note_none(folder);
+        }
         let mut empty = true;
-        for entry in entries {
-            let entry = entry.map_err(|error| read_error(folder, &error))?;
-            let name = entry.file_name();
+        for (name, entry) in &entries {
             let Some(name) = name.to_str() else {
                 return Err(InputError::NotUtf8 { shown: folder.join(&name.to_string_lossy()).to_string() });
             };
@@ -486,7 +488,7 @@ impl Walk<'_> {
                 continue;
             }
             empty = false;
-            self.entry(&entry, folder, name, depth, all)?;
+            self.entry(entry, folder, name, depth, all)?;
         }
         if empty && all && (self.manner == Manner::Outputs || folder == self.taken.prefix) {
             self.push_folder(folder)?;
@@ -543,8 +545,8 @@ impl Walk<'_> {
     }
 
     fn push_folder(&mut self, folder: &WsPath) -> Result<(), InputError> {
-        let metadata = std::fs::symlink_metadata(folder.under(&self.surveyor.root))
-            .map_err(|error| read_error(folder, &error))?;
+        let metadata =
+            std::fs::symlink_metadata(folder.under(&self.surveyor.root)).map_err(|error| read_error(folder, &error))?;
         self.out.push(Found { path: folder.clone(), stat: Stat::of(&metadata), what: What::EmptyFolder });
         Ok(())
     }

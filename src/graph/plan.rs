@@ -253,7 +253,7 @@ impl Builder<'_, '_> {
         id
     }
 
-    fn add_edge(&mut self, edge: &Edge) -> Option<usize> {
+    fn add_edge(&mut self, edge: &Edge<'_>) -> Option<usize> {
         match bind(self.graph.task(edge.to), &edge.dep.args) {
             Ok(bound) => Some(self.add(edge.to, bound, edge.dep.env.clone())),
             Err((message, help)) => {
@@ -484,12 +484,12 @@ impl Builder<'_, '_> {
 }
 
 fn touch(writes: &[Pattern], others: &[Pattern]) -> bool {
-    let negated = |list: &[Pattern], pattern: &Pattern| {
-        list.iter().any(|other| other.negated && wholly_negated(pattern, other))
-    };
-    writes.iter().filter(|w| !w.negated && !negated(others, w)).any(|write| {
-        others.iter().any(|other| !other.negated && !negated(writes, other) && may_overlap(write, other))
-    })
+    let negated =
+        |list: &[Pattern], pattern: &Pattern| list.iter().any(|other| other.negated && wholly_negated(pattern, other));
+    writes
+        .iter()
+        .filter(|w| !w.negated && !negated(others, w))
+        .any(|write| others.iter().any(|other| !other.negated && !negated(writes, other) && may_overlap(write, other)))
 }
 
 /// The resets whose incarnation enters each task's key: those above it through data edges, those
@@ -577,7 +577,9 @@ fn propagate(graph: &Graph<'_>, extra: &[Vec<TaskIndex>]) -> Vec<Vec<TaskIndex>>
             }
             if !ready {
                 stack.push((task, true));
-                stack.extend(graph.edges[task].data().filter(|edge| above[edge.to].is_none()).map(|edge| (edge.to, false)));
+                stack.extend(
+                    graph.edges[task].data().filter(|edge| above[edge.to].is_none()).map(|edge| (edge.to, false)),
+                );
                 continue;
             }
             let mut set = extra[task].clone();

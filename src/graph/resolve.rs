@@ -9,11 +9,11 @@ pub type TaskIndex = usize;
 
 /// An edge to another task.
 #[derive(Debug, Clone)]
-pub struct Edge {
+pub struct Edge<'c> {
     /// The other task.
     pub to: TaskIndex,
     /// As declared: arguments, environment.
-    pub dep: Dep,
+    pub dep: &'c Dep,
     /// Where it is declared.
     pub at: At,
     /// It came from a glob of names.
@@ -22,25 +22,25 @@ pub struct Edge {
 
 /// The edges of one task.
 #[derive(Debug, Clone, Default)]
-pub struct Edges {
+pub struct Edges<'c> {
     /// `depends`: data edges, and order-only ones (`dep.order_only`).
-    pub depends: Vec<Edge>,
+    pub depends: Vec<Edge<'c>>,
     /// The steps of a `sequence`; a member of a group too.
-    pub sequence: Vec<Vec<Edge>>,
+    pub sequence: Vec<Vec<Edge<'c>>>,
     /// `wait_for`.
     pub wait_for: Vec<TaskIndex>,
     /// `depends_post`.
-    pub post: Vec<(Edge, When)>,
+    pub post: Vec<(Edge<'c>, When)>,
 }
 
-impl Edges {
+impl<'c> Edges<'c> {
     /// `depends` and the members of a `sequence`.
-    pub fn members(&self) -> impl Iterator<Item = &Edge> {
+    pub fn members(&self) -> impl Iterator<Item = &Edge<'c>> {
         self.depends.iter().chain(self.sequence.iter().flatten())
     }
 
     /// The data edges: `depends` that are not order-only, and the members of a `sequence`.
-    pub fn data(&self) -> impl Iterator<Item = &Edge> {
+    pub fn data(&self) -> impl Iterator<Item = &Edge<'c>> {
         self.depends.iter().filter(|edge| !edge.dep.order_only).chain(self.sequence.iter().flatten())
     }
 }
@@ -53,7 +53,7 @@ pub struct Graph<'c> {
     /// Its names.
     pub names: Names,
     /// By task.
-    pub edges: Vec<Edges>,
+    pub edges: Vec<Edges<'c>>,
 }
 
 impl<'c> Graph<'c> {
@@ -69,8 +69,8 @@ impl<'c> Graph<'c> {
                 found.sequence = sequence.iter().map(|step| resolver.all(step)).collect();
             }
             for post in &task.depends_post {
-                let located = Located::new(post.value.dep.clone(), post.at);
-                found.post.extend(resolver.one(&located).into_iter().map(|edge| (edge, post.value.when)));
+                let edges = resolver.one(&post.value.dep, post.at);
+                found.post.extend(edges.into_iter().map(|edge| (edge, post.value.when)));
             }
             for waited in &task.wait_for {
                 found.wait_for.extend(resolver.waited(waited));
@@ -92,12 +92,12 @@ impl<'c> Graph<'c> {
 }
 
 fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
-    Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`"))
-        .label("not a task")
-        .help(match names.like(folder, text) {
+    Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`")).label("not a task").help(
+        match names.like(folder, text) {
             Some(like) => format!("did you mean `{like}`?"),
             None => "`weir` lists the tasks there are".into(),
-        })
+        },
+    )
 }
 
 struct Resolver<'a, 'c> {
@@ -108,21 +108,25 @@ struct Resolver<'a, 'c> {
     diagnostics: &'a mut Vec<Diagnostic>,
 }
 
-impl Resolver<'_, '_> {
-    fn all(&mut self, deps: &[Located<Dep>]) -> Vec<Edge> {
-        deps.iter().flat_map(|dep| self.one(dep)).collect()
+impl<'c> Resolver<'_, 'c> {
+    fn all(&mut self, deps: &'c [Located<Dep>]) -> Vec<Edge<'c>> {
+        let mut edges = Vec::with_capacity(deps.len());
+        for dep in deps {
+            edges.extend(self.one(&dep.value, dep.at));
+        }
+        edges
     }
 
-    fn one(&mut self, dep: &Located<Dep>) -> Vec<Edge> {
-        let edge = |to, from_glob| Edge { to, dep: dep.value.clone(), at: dep.at, from_glob };
-        match self.names.look_up(&self.task.folder, &dep.value.task) {
+    fn one(&mut self, dep: &'c Dep, at: At) -> Vec<Edge<'c>> {
+        let edge = |to, from_glob| Edge { to, dep, at, from_glob };
+        match self.names.look_up(&self.task.folder, &dep.task) {
             Lookup::One(to) => {
                 let target = &self.config.tasks[to];
                 if let Some(manual) = target.manual {
                     self.diagnostics.push(
                         Diagnostic::error(
                             "graph::manual-dependency",
-                            dep.at,
+                            at,
                             format!("`{}` depends on `{}`, which is `manual`", self.task.name, target.name),
                         )
                         .also(manual, "declared here")
@@ -133,23 +137,19 @@ impl Resolver<'_, '_> {
                 vec![edge(to, false)]
             }
             Lookup::Many(found) => {
-                let found: Vec<Edge> =
+                let found: Vec<Edge<'c>> =
                     found.into_iter().filter(|to| *to != self.index).map(|to| edge(to, true)).collect();
-                if found.is_empty() && !dep.value.optional {
+                if found.is_empty() && !dep.optional {
                     self.diagnostics.push(
-                        Diagnostic::error(
-                            "graph::unknown-task",
-                            dep.at,
-                            format!("`{}` matches no task", dep.value.task),
-                        )
-                        .help("`weir` lists the tasks there are; `optional = true` allows none"),
+                        Diagnostic::error("graph::unknown-task", at, format!("`{}` matches no task", dep.task))
+                            .help("`weir` lists the tasks there are; `optional = true` allows none"),
                     );
                 }
                 found
             }
-            Lookup::Unknown if dep.value.optional => vec![],
+            Lookup::Unknown if dep.optional => vec![],
             Lookup::Unknown => {
-                let found = unknown(self.names, &self.task.folder, &dep.value.task, dep.at);
+                let found = unknown(self.names, &self.task.folder, &dep.task, at);
                 self.diagnostics.push(found);
                 vec![]
             }

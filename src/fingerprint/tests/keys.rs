@@ -1,6 +1,6 @@
 //! Different inputs have different keys, and the explanation tells them apart too.
 
-use crate::fingerprint::{KeyInputs, Source, Behind, SourceKind, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{Behind, KeyInputs, Source, SourceKind, Sources, Stat, changes, compare, explain, key_of};
 use crate::model::{Digest, KeyPart, KeySink, KeyValue, Observation, PartKind, TaskName, WsPath};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -74,8 +74,7 @@ impl Inputs {
         let (above, resets) = (names(self.dependencies.keys().collect()), names(self.incarnations.keys().collect()));
         let dependencies: Vec<(&TaskName, Digest)> =
             above.iter().zip(self.dependencies.values().map(|seed| digest(*seed))).collect();
-        let incarnations: Vec<(&TaskName, String)> =
-            resets.iter().zip(self.incarnations.values().cloned()).collect();
+        let incarnations: Vec<(&TaskName, String)> = resets.iter().zip(self.incarnations.values().cloned()).collect();
         read(&KeyInputs {
             define: &define,
             sources: &sources,
@@ -203,8 +202,7 @@ fn parts_do_not_run_into_each_other() {
 
 #[test]
 fn a_secret_is_not_shown() {
-    let mut inputs =
-        Inputs { secret: true, ..defined(vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))]) };
+    let mut inputs = Inputs { secret: true, ..defined(vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))]) };
     let before = inputs.parts();
     assert!(!format!("{before:?}").contains("hunter2"));
     inputs.definition[0].2 = Value::Text("hunter3".into());

@@ -70,7 +70,8 @@ fn some_patterns() -> impl Strategy<Value = Vec<String>> {
         1 => prop::sample::select(vec!["{a,b}", "[ab]", "{a/b,b}", "a\\[b", "[!a]", "{a,**}", "a**"]),
     ];
     let glob = prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"));
-    let one = (prop::bool::weighted(0.25), glob).prop_map(|(not, glob)| format!("{}{glob}", if not { "!" } else { "" }));
+    let one =
+        (prop::bool::weighted(0.25), glob).prop_map(|(not, glob)| format!("{}{glob}", if not { "!" } else { "" }));
     prop::collection::vec(one, 1..4)
 }
 
