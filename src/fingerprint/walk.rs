@@ -281,15 +281,16 @@ impl Surveyor {
         out: &mut Vec<Found>,
     ) -> Result<(), InputError> {
         let start = taken.prefix;
+        if selection.leaves_out(start) {
+            return Ok(());
+        }
         let stat = match self.look(start) {
             Ok(stat) => stat,
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(read_error(start, &error)),
         };
         if taken.is_literal() && !stat.is_folder() && !stat.is_link() {
-            if !selection.leaves_out(start) {
-                out.push(Found { path: start.clone(), stat, what: What::File });
-            }
+            out.push(Found { path: start.clone(), stat, what: What::File });
             return Ok(());
         }
         let mut walk = Walk {

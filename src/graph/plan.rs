@@ -288,9 +288,10 @@ impl Builder<'_, '_> {
                 continue;
             }
             let mut stack = vec![*cleanup];
-            let mut seen = FxHashSet::default();
+            // What the task itself needs, being a cleanup of another one, has ended before it.
+            let mut seen = self.closure([*of]);
             while let Some(node) = stack.pop() {
-                if node < main || !seen.insert(node) || node == *of {
+                if node < main || !seen.insert(node) {
                     continue;
                 }
                 self.nodes[node].triggers.push((NodeId(*of as u32), *when));

@@ -199,7 +199,7 @@ fn some_tasks() -> impl Strategy<Value = Vec<Drawn>> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(250))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn a_right_graph_is_found_right(tasks in some_tasks()) {
@@ -315,7 +315,7 @@ fn planned(config: &Config, targets: &[usize]) -> Plan {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(400))]
 
     #[test]
     fn a_plan_keeps_every_order((tasks, targets) in some_plan()) {

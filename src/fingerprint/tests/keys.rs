@@ -144,7 +144,7 @@ fn once(mut inputs: Inputs) -> Inputs {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(4_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_500))]
 
     #[test]
     fn keys_are_equal_where_inputs_are(a in some_inputs(), b in some_inputs()) {
@@ -231,7 +231,7 @@ fn sources(reading: &Reading) -> Sources {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2_000))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Each path that came, went or changed has its line, and no other.
     #[test]

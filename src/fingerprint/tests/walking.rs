@@ -205,7 +205,7 @@ fn compare(tree: &[(String, Thing)], texts: &[String]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_500))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn the_walk_finds_what_a_naive_one_does(tree in some_tree(false), patterns in some_patterns()) {
@@ -214,7 +214,7 @@ proptest! {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(1_000))]
+    #![proptest_config(ProptestConfig::with_cases(300))]
 
     #[test]
     fn also_behind_symlinks(tree in some_tree(true), patterns in some_patterns()) {
