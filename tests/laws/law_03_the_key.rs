@@ -327,6 +327,21 @@ fn required_programs_count_by_content_and_version() {
 }
 
 #[test]
+fn a_required_program_is_the_one_that_is_found_first() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'tool >> ../t.ran'\nsources = []\noutputs = []\nrequires = ['tool']");
+    for name in ["one", "two"] {
+        ws.write(&format!("{name}/tool"), format!("#!/bin/sh\necho {name}\n"));
+        ws.chmod(&format!("{name}/tool"), 0o755);
+    }
+    let path = std::env::var("PATH").unwrap();
+    for (name, outcome) in [("one", "ran"), ("one", "fresh"), ("two", "ran"), ("one", "skips")] {
+        let path = format!("{}:{path}", ws.path(name).display());
+        ws.weir(&["run", "t"]).env("PATH", path).ok().tasks(&format!("t {outcome}"));
+    }
+    ws.weir(&["run", "t"]).go().exit(2).says("`tool`");
+}
+
+#[test]
 fn the_output_of_probes_counts() {
     let ws = Workspace::new("[tasks.t]\nrun = 'true'\nsources = []\nprobes = ['cat ../answer']");
     let answer = |bytes: &[u8]| {
@@ -366,6 +381,8 @@ fn description_timeout_retry_on_fail_locks_and_profile_do_not_count() {
     ]);
     let ws = Workspace::new("[profile.other]\n[tasks.t]\nrun = 'true'\nsources = []");
     let plain = key(&ws);
+    ws.tasks("[settings]\njobs = 3\ntimeout = '7m'\n[profile.other]\n[tasks.t]\nrun = 'true'\nsources = []");
+    assert_eq!(key(&ws), plain);
     assert_eq!(ws.run("--profile other t").tasks("t fresh").key("t"), plain);
 }
 

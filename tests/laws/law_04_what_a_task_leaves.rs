@@ -140,3 +140,18 @@ fn arguments_going_a_b_a_are_restored_where_outputs_are_declared() {
         assert_eq!((ws.count("t"), ws.read("out")), (count, format!("{argument}\n")));
     }
 }
+
+#[test]
+fn what_ran_without_a_key_in_between_is_the_last_result() {
+    for keys in ["", "outputs = ['out']", "state = 'cat out'"] {
+        let cacheable = format!("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\n{keys}");
+        let ws = Workspace::new(&cacheable);
+        ws.write("in", "A");
+        ws.run("t");
+        ws.tasks("[tasks.t]\nrun = 'echo other > out; echo more > ../more'");
+        ws.run("t").tasks("t ran");
+        ws.tasks(&cacheable);
+        ws.run("t");
+        assert_eq!(ws.read("out"), "A", "{keys}");
+    }
+}
