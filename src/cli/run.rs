@@ -184,6 +184,7 @@ fn missing_sources(
     plan: &Plan,
     unreadable: impl Fn(usize, &PlanNode) -> Option<InputError>,
 ) -> Result<(), CliError> {
+    let root = &project.config.root;
     let mut makers: Vec<bool> = Vec::with_capacity(plan.nodes.len());
     let mut found = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
@@ -201,6 +202,9 @@ fn missing_sources(
         let Some(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = unreadable(index, node) else {
             continue;
         };
+        if all_there(root, &facts.sources) {
+            continue;
+        }
         let task = graph.task(node.task);
         let at = task
             .sources
@@ -213,6 +217,16 @@ fn missing_sources(
         );
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
+}
+
+/// Whether every pattern is a literal path, and there: then what is wrong is further down, and the
+/// task's own failure.
+fn all_there(root: &Path, patterns: &[crate::config::Pattern]) -> bool {
+    patterns.iter().filter(|pattern| !pattern.negated).all(|pattern| {
+        pattern.glob.is_none()
+            && std::fs::symlink_metadata(pattern.prefix.under(root))
+                .is_ok_and(|there| there.is_file() || there.is_dir())
+    })
 }
 
 fn run_folder(services: &Services, mut warnings: Vec<Notice>) -> Result<(RunFolder, Vec<Notice>), CliError> {
