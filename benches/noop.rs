@@ -199,7 +199,8 @@ fn many_tasks(count: usize, rounds: usize, ninja: Option<&str>) -> Vec<Row> {
     let case = format!("{count} tasks, {} files", count * FILES);
     let compared = rows.get(2).map(Row::median);
     for row in &rows {
-        let mut about = compared.map_or_else(String::new, |ninja| format!("{:.2} of ninja; ", ratio(row.median(), ninja)));
+        let mut about =
+            compared.map_or_else(String::new, |ninja| format!("{:.2} of ninja; ", ratio(row.median(), ninja)));
         let _ = write!(about, "peak {:.0} MiB", row.peak());
         row.print(&case, &about);
     }

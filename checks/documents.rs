@@ -37,7 +37,8 @@ fn prose(text: &str) -> Vec<(usize, String)> {
             fenced = !fenced;
         } else if !fenced && !line.starts_with("    ") {
             let outside: Vec<&str> = line.split('`').step_by(2).collect();
-            lines.push((index + 1, if line.matches('`').count() % 2 == 0 { outside.join("") } else { line.to_owned() }));
+            lines
+                .push((index + 1, if line.matches('`').count() % 2 == 0 { outside.join("") } else { line.to_owned() }));
         }
     }
     lines
@@ -75,7 +76,8 @@ fn judge(file: &str, text: &str, read: &dyn Fn(&str) -> Option<String>) -> Vec<S
         if target.contains("://") || target.starts_with("mailto:") {
             continue;
         }
-        let (path, anchor) = target.split_once('#').map_or((target.as_str(), None), |(path, anchor)| (path, Some(anchor)));
+        let (path, anchor) =
+            target.split_once('#').map_or((target.as_str(), None), |(path, anchor)| (path, Some(anchor)));
         let resolved = if path.is_empty() { Some(file.to_owned()) } else { resolve(file, path) };
         let there = match &resolved {
             Some(same) if same == file => Some(text.to_owned()),

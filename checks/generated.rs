@@ -1,5 +1,7 @@
 //! Files that are generated from the code's tables are what the code generates.
 
+use weir::graph::audit::codes;
+
 fn json(value: &serde_json::Value) -> String {
     let mut text = serde_json::to_string_pretty(value).unwrap();
     text.push('\n');
@@ -8,16 +10,18 @@ fn json(value: &serde_json::Value) -> String {
 
 #[test]
 fn generated_files_are_up_to_date() {
-    let files = [
-        ("schema/json/tasks.schema.json", json(&weir::config::tasks_schema())),
-        ("schema/json/events.schema.json", json(&weir::ui::events_schema())),
-        ("schema/json/report.schema.json", json(&weir::ui::report_schema())),
-        ("docs/reference/keys.md", weir::config::key_reference()),
+    let mut files = vec![
+        ("schema/json/tasks.schema.json".to_owned(), json(&weir::config::tasks_schema())),
+        ("schema/json/events.schema.json".to_owned(), json(&weir::ui::events_schema())),
+        ("schema/json/report.schema.json".to_owned(), json(&weir::ui::report_schema())),
+        ("docs/reference/keys.md".to_owned(), weir::config::key_reference()),
+        ("docs/audit/README.md".to_owned(), codes::index()),
     ];
+    files.extend(codes::ALL.iter().map(|code| (format!("docs/audit/{}", codes::page_name(code)), codes::page(code))));
     let refresh = std::env::var_os("WEIR_REFRESH").is_some_and(|value| value == "1");
     let mut findings = Vec::new();
     for (file, expected) in files {
-        let path = crate::root().join(file);
+        let path = crate::root().join(&file);
         if refresh {
             std::fs::create_dir_all(path.parent().unwrap()).unwrap();
             std::fs::write(&path, expected).unwrap();

@@ -34,7 +34,8 @@ fn judge(files: &[(String, String)]) -> Vec<String> {
             findings.push(format!("{file}:{line}: `static mut`"));
         }
         for named in source.paths.iter().filter(|named| !named.in_test) {
-            let ends = |tail: &[&str]| named.path.len() >= tail.len() && named.path[named.path.len() - tail.len()..] == *tail;
+            let ends =
+                |tail: &[&str]| named.path.len() >= tail.len() && named.path[named.path.len() - tail.len()..] == *tail;
             if file != "src/main.rs" && ends(&["process", "exit"]) {
                 findings.push(format!("{file}:{}: only `main.rs` exits the process", named.line));
             }
@@ -74,6 +75,7 @@ fn planted_violations_are_found() {
 
 #[test]
 fn tests_are_apart() {
-    let tested = format!("//! x\nfn f() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", "fn f() { println!(); }\n".repeat(900));
+    let tested =
+        format!("//! x\nfn f() {{}}\n#[cfg(test)]\nmod tests {{\n{}}}\n", "fn f() { println!(); }\n".repeat(900));
     assert_eq!(judge(&[("src/graph/a.rs".into(), tested)]), Vec::<String>::new());
 }

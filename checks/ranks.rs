@@ -63,7 +63,10 @@ const WITHOUT: [(&str, &[&str]); 6] = [
     ("config", &["std::env", "std::process", "std::net", "std::thread", CLOCK, TIMER]),
     ("rule", &["std::fs", "std::io", "std::env", "std::net", "std::process", "std::thread", CLOCK, TIMER]),
     ("graph", &["std::fs", "std::env", "std::net", "std::process", "std::thread", CLOCK, TIMER]),
-    ("engine::scheduler", &["std::fs", "std::io", "std::env", "std::net", "std::process", "std::thread", "tokio", CLOCK, TIMER]),
+    (
+        "engine::scheduler",
+        &["std::fs", "std::io", "std::env", "std::net", "std::process", "std::thread", "tokio", CLOCK, TIMER],
+    ),
 ];
 const CLOCK: &str = "std::time::SystemTime";
 const TIMER: &str = "std::time::Instant";
@@ -105,14 +108,17 @@ fn judge(files: &[(String, String)]) -> Vec<String> {
                     None if krate == "crate" && named.path.len() == 2 => {}
                     None => findings.push(format!("{at}: module `{other}` has no rank")),
                     Some(rank) if rank > own_rank => {
-                        findings.push(format!("{at}: `{own}` (rank {own_rank}) imports upward: `{shown}` (rank {rank})"));
+                        findings
+                            .push(format!("{at}: `{own}` (rank {own_rank}) imports upward: `{shown}` (rank {rank})"));
                     }
                     Some(rank) if rank == own_rank => {
                         findings.push(format!("{at}: `{own}` imports sideways: `{shown}` (rank {rank} too)"));
                     }
                     Some(_) => {}
                 }
-                if !named.in_test && STRANGERS.iter().any(|(module, others)| *module == own && others.contains(&other.as_str())) {
+                if !named.in_test
+                    && STRANGERS.iter().any(|(module, others)| *module == own && others.contains(&other.as_str()))
+                {
                     findings.push(format!("{at}: `{own}` must not know `{other}`: `{shown}`"));
                 }
             }

@@ -104,7 +104,8 @@ impl Source {
                         end += 3;
                     }
                     // The path of a method's or an attribute's tail begins with a sign; it has no head.
-                    let headless = at >= 2 && sign(at - 1, ':') && sign(at - 2, ':') && at >= 3 && word(at - 3).is_some();
+                    let headless =
+                        at >= 2 && sign(at - 1, ':') && sign(at - 2, ':') && at >= 3 && word(at - 3).is_some();
                     if path.len() > 1 && !headless {
                         source.paths.push(Named { line, path: absolute(path, &here()), in_test: in_test(at) });
                         at = end - 1;
@@ -195,7 +196,9 @@ fn test_regions(tokens: &[(usize, Token)]) -> Vec<std::ops::Range<usize>> {
     let mark = ["#", "[", "cfg", "(", "test", ")", "]"];
     let mut regions: Vec<std::ops::Range<usize>> = Vec::new();
     for start in 0..plain.len() {
-        if regions.last().is_some_and(|region| region.contains(&start)) || !plain[start..].starts_with(&mark.map(String::from)) {
+        if regions.last().is_some_and(|region| region.contains(&start))
+            || !plain[start..].starts_with(&mark.map(String::from))
+        {
             continue;
         }
         let (mut depth, mut end) = (0, start);
@@ -244,7 +247,9 @@ fn tokens(text: &str) -> Vec<(usize, Token)> {
                     break;
                 }
             }
-        } else if let Some(end) = raw_string(&chars, at).or_else(|| string(&chars, at)).or_else(|| character(&chars, at)) {
+        } else if let Some(end) =
+            raw_string(&chars, at).or_else(|| string(&chars, at)).or_else(|| character(&chars, at))
+        {
             at = end;
         } else if word_char(c) {
             while at < chars.len() && word_char(chars[at]) {
@@ -278,7 +283,8 @@ fn raw_string(chars: &[char], at: usize) -> Option<usize> {
     if chars.get(open) != Some(&'"') {
         return None;
     }
-    let close = |at: usize| chars[at] == '"' && chars[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
+    let close =
+        |at: usize| chars[at] == '"' && chars[at + 1..].iter().take(hashes).filter(|c| **c == '#').count() == hashes;
     Some((open + 1..chars.len()).find(|at| close(*at)).map_or(chars.len(), |at| at + 1 + hashes))
 }
 

@@ -27,19 +27,44 @@ fn git(workspace: &Workspace, arguments: &[&str]) {
 fn faults() -> Vec<Fault> {
     let fault = |code, task, tasks, ground| Fault { code, task, tasks, ground };
     vec![
-        fault("graph::cycle", "", "[tasks.a]\nrun = 'true'\ndepends = ['b']\n[tasks.b]\nrun = 'true'\ndepends = ['a']", PLAIN),
+        fault(
+            "graph::cycle",
+            "",
+            "[tasks.a]\nrun = 'true'\ndepends = ['b']\n[tasks.b]\nrun = 'true'\ndepends = ['a']",
+            PLAIN,
+        ),
         fault("graph::unknown-task", "", "[tasks.a]\nrun = 'true'\ndepends = ['b']", PLAIN),
         fault("graph::alias", "", "[tasks.a]\nrun = 'true'\nalias = 'b'\n[tasks.b]\nrun = 'true'", PLAIN),
-        fault("graph::manual-dependency", "", "[tasks.a]\nrun = 'true'\ndepends = ['b']\n[tasks.b]\nrun = 'true'\nmanual = true", PLAIN),
-        fault("graph::overlapping-outputs", "", "[tasks.a]\nrun = 'true'\noutputs = ['out']\n[tasks.b]\nrun = 'true'\noutputs = ['out/*.js']", PLAIN),
-        fault("graph::output-is-source", "", "[tasks.a]\nrun = 'true'\nsources = ['src']\noutputs = ['src/gen']", PLAIN),
+        fault(
+            "graph::manual-dependency",
+            "",
+            "[tasks.a]\nrun = 'true'\ndepends = ['b']\n[tasks.b]\nrun = 'true'\nmanual = true",
+            PLAIN,
+        ),
+        fault(
+            "graph::overlapping-outputs",
+            "",
+            "[tasks.a]\nrun = 'true'\noutputs = ['out']\n[tasks.b]\nrun = 'true'\noutputs = ['out/*.js']",
+            PLAIN,
+        ),
+        fault(
+            "graph::output-is-source",
+            "",
+            "[tasks.a]\nrun = 'true'\nsources = ['src']\noutputs = ['src/gen']",
+            PLAIN,
+        ),
         fault(
             "graph::missing-edge",
             "",
             "[tasks.a]\nrun = 'true'\nsources = []\noutputs = ['out/a.txt']\n[tasks.b]\nrun = 'true'\nsources = ['out/*.txt']\noutputs = []",
             PLAIN,
         ),
-        fault("graph::unordered-reset", "", "[tasks.a]\nrun = 'true'\nreset = true\nlocks = ['db']\n[tasks.b]\nrun = 'true'\nlocks = ['db']", PLAIN),
+        fault(
+            "graph::unordered-reset",
+            "",
+            "[tasks.a]\nrun = 'true'\nreset = true\nlocks = ['db']\n[tasks.b]\nrun = 'true'\nlocks = ['db']",
+            PLAIN,
+        ),
         fault("graph::no-match", "a", "[tasks.a]\nrun = 'true'\nsources = ['srk']", |ws| ws.write("src/a", "")),
         fault("graph::unreachable-task", "a", "[tasks.a]\nrun = 'true'\nhide = true", PLAIN),
         fault("graph::empty-group", "a", "[tasks.a]\ndepends = [{ task = 'b', optional = true }]", PLAIN),
@@ -59,7 +84,9 @@ fn faults() -> Vec<Fault> {
             ws.write(".gitignore", "local.cfg\n");
             ws.write("local.cfg", "");
         }),
-        fault("graph::wide-source", "a", "[tasks.a]\nrun = 'true'\nsources = ['web']", |ws| ws.write("web/node_modules/x/y.js", "")),
+        fault("graph::wide-source", "a", "[tasks.a]\nrun = 'true'\nsources = ['web']", |ws| {
+            ws.write("web/node_modules/x/y.js", "")
+        }),
         fault("graph::tracked-output", "a", "[tasks.a]\nrun = 'true'\nsources = []\noutputs = ['gen']", |ws| {
             ws.write("gen/a.rs", "");
             git(ws, &["init", "-q"]);
@@ -94,7 +121,12 @@ fn faults() -> Vec<Fault> {
             ws.chmod("x.sh", 0o755);
         }),
         fault("graph::timeout-undeclared", "ci", "[policy]\nentry = ['ci']\n[tasks.ci]\nrun = 'true'", PLAIN),
-        fault("graph::unused-allowance", "a", "[tasks.a]\nrun = 'true'\nallow = { 'graph::wide-source' = 'once it was' }", PLAIN),
+        fault(
+            "graph::unused-allowance",
+            "a",
+            "[tasks.a]\nrun = 'true'\nallow = { 'graph::wide-source' = 'once it was' }",
+            PLAIN,
+        ),
     ]
 }
 
@@ -138,7 +170,8 @@ fn every_code_has_a_fault_here() {
 
 #[test]
 fn a_finding_is_allowed_with_a_reason() {
-    let workspace = Workspace::new("[tasks.a]\nrun = 'x=$(date)'\nsources = []\nallow = { 'graph::impure-command' = 'a stamp' }");
+    let workspace =
+        Workspace::new("[tasks.a]\nrun = 'x=$(date)'\nsources = []\nallow = { 'graph::impure-command' = 'a stamp' }");
     assert_eq!(found(&audit(&workspace, &["--strict"]).1), []);
 }
 
@@ -147,7 +180,11 @@ fn the_entry_says_what_it_fans_out_to() {
     let workspace = Workspace::new(
         "[policy]\nentry = ['ci']\n[tasks.ci]\ndepends = ['test']\n[tasks.test]\nrun = 'true'\ntimeout = '1m'",
     );
-    workspace.weir(&["tasks", "deps", "check"]).ok().says("`ci` fans out to 1 tasks: test").says("2 tasks, nothing found");
+    workspace
+        .weir(&["tasks", "deps", "check"])
+        .ok()
+        .says("`ci` fans out to 1 tasks: test")
+        .says("2 tasks, nothing found");
 }
 
 /// Layers of tasks, each with its own source and output; each reads the output of those it depends on.

@@ -13,18 +13,14 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weir::process::{
-    Child, Command, Drained, Exit, Guard, ProcessError, Signal, Stdio, capture, on_signals,
-    terminate,
+    Child, Command, Drained, Exit, Guard, ProcessError, Signal, Stdio, capture, on_signals, terminate,
 };
 
 const DRIVER: &str = "WEIR_TEST_DRIVER";
 const MINUTE: Duration = Duration::from_secs(60);
 
 fn runtime() -> Runtime {
-    tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap()
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
 }
 
 fn start(runtime: &Runtime) -> Guard {
@@ -54,21 +50,14 @@ fn sh(script: &str) -> Command {
 
 async fn output_of(guard: &Guard, command: Command) -> String {
     let captured = capture(guard, command, MINUTE, 1 << 20).await.unwrap();
-    assert_eq!(
-        captured.exit,
-        Exit::Code(0),
-        "{}",
-        String::from_utf8_lossy(&captured.output)
-    );
+    assert_eq!(captured.exit, Exit::Code(0), "{}", String::from_utf8_lossy(&captured.output));
     String::from_utf8(captured.output).unwrap()
 }
 
 /// Runs and is not a zombie.
 fn alive(pid: i32) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(')')
-        .next()
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
+    stat.rsplit(')').next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(" Z"))
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
@@ -81,11 +70,7 @@ fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 fn pid_in(file: &Path) -> Option<i32> {
-    std::fs::read_to_string(file)
-        .ok()?
-        .strip_suffix('\n')?
-        .parse()
-        .ok()
+    std::fs::read_to_string(file).ok()?.strip_suffix('\n')?.parse().ok()
 }
 
 /// Reads until the output holds a whole line.
@@ -100,15 +85,10 @@ async fn line(child: &Child) -> String {
 
 /// This binary again, playing a part in `folder`.
 fn driver(part: &str, folder: &Path) -> std::process::Command {
-    let module = module_path!()
-        .split_once("::")
-        .map(|(_, rest)| format!("{rest}::"));
+    let module = module_path!().split_once("::").map(|(_, rest)| format!("{rest}::"));
     let mut command = std::process::Command::new(std::env::current_exe().unwrap());
     command
-        .args([
-            "--exact",
-            &format!("{}plays_its_part", module.unwrap_or_default()),
-        ])
+        .args(["--exact", &format!("{}plays_its_part", module.unwrap_or_default())])
         .args(["--nocapture", "--test-threads=1"])
         .env(DRIVER, part)
         .current_dir(folder);
@@ -131,41 +111,22 @@ fn plays_its_part() {
 
 /// Three kinds of processes that are hard to end. Each writes its number to a file.
 const STRAYS: [(&str, &str); 3] = [
-    (
-        "deaf",
-        "sh -c 'trap \"\" TERM HUP INT; echo $$ > deaf; while :; do sleep 1; done' & wait",
-    ),
-    (
-        "session",
-        "setsid sh -c 'trap \"\" TERM; echo $$ > session; while :; do sleep 1; done' & wait",
-    ),
-    (
-        "daemon",
-        "(setsid sh -c '(trap \"\" TERM; exec sh -c \"echo \\$\\$ > daemon; exec sleep 1000\") &' &)",
-    ),
+    ("deaf", "sh -c 'trap \"\" TERM HUP INT; echo $$ > deaf; while :; do sleep 1; done' & wait"),
+    ("session", "setsid sh -c 'trap \"\" TERM; echo $$ > session; while :; do sleep 1; done' & wait"),
+    ("daemon", "(setsid sh -c '(trap \"\" TERM; exec sh -c \"echo \\$\\$ > daemon; exec sleep 1000\") &' &)"),
 ];
 
 async fn start_strays(guard: &Guard, folder: &Path) -> Vec<Child> {
     let mut children = Vec::new();
     for (_, script) in STRAYS {
-        children.push(
-            guard
-                .spawn(Command {
-                    cwd: folder.into(),
-                    ..sh(script)
-                })
-                .await
-                .unwrap(),
-        );
+        children.push(guard.spawn(Command { cwd: folder.into(), ..sh(script) }).await.unwrap());
     }
     children
 }
 
 fn stray_pids(folder: &Path) -> Vec<i32> {
     let files: Vec<PathBuf> = STRAYS.iter().map(|(name, _)| folder.join(name)).collect();
-    until("strays up", || {
-        files.iter().all(|file| pid_in(file).is_some())
-    });
+    until("strays up", || files.iter().all(|file| pid_in(file).is_some()));
     files.iter().filter_map(|file| pid_in(file)).collect()
 }
 
@@ -187,13 +148,7 @@ fn however_weir_ends_everything_it_started_is_ended() {
     let guard = pid_in(&folder.path().join("guard")).unwrap();
     assert!(pids.iter().all(|pid| alive(*pid)) && alive(guard));
     // As a supervisor that ends a whole service does: the guard must not be impressed.
-    for signal in [
-        Raw::SIGTERM,
-        Raw::SIGINT,
-        Raw::SIGHUP,
-        Raw::SIGQUIT,
-        Raw::SIGTSTP,
-    ] {
+    for signal in [Raw::SIGTERM, Raw::SIGINT, Raw::SIGHUP, Raw::SIGQUIT, Raw::SIGTSTP] {
         kill(Pid::from_raw(guard), signal).unwrap();
     }
     weir.kill().unwrap();
@@ -209,18 +164,9 @@ fn guard_killed() {
         let children = start_strays(&guard, Path::new(".")).await;
         let pids = stray_pids(Path::new("."));
         kill(Pid::from_raw(guard.pid().unwrap() as i32), Raw::SIGKILL).unwrap();
-        assert!(matches!(
-            children[0].wait().await,
-            Err(ProcessError::GuardGone)
-        ));
-        assert!(
-            pids.iter().all(|pid| !alive(*pid)),
-            "some are left of {pids:?}"
-        );
-        assert!(matches!(
-            guard.spawn(sh(":")).await,
-            Err(ProcessError::GuardGone)
-        ));
+        assert!(matches!(children[0].wait().await, Err(ProcessError::GuardGone)));
+        assert!(pids.iter().all(|pid| !alive(*pid)), "some are left of {pids:?}");
+        assert!(matches!(guard.spawn(sh(":")).await, Err(ProcessError::GuardGone)));
         guard.kill_all();
         assert_eq!(guard.finish().await, Default::default());
     });
@@ -229,12 +175,7 @@ fn guard_killed() {
 #[test]
 fn if_the_guard_is_killed_weir_notices_and_ends_everything() {
     let folder = TempDir::new().unwrap();
-    assert!(
-        driver("guard_killed", folder.path())
-            .status()
-            .unwrap()
-            .success()
-    );
+    assert!(driver("guard_killed", folder.path()).status().unwrap().success());
 }
 
 #[test]
@@ -244,25 +185,16 @@ fn what_is_left_at_the_end_is_ended_and_reported() {
     let guard = start(&runtime);
     runtime.block_on(async {
         let script = "setsid sleep 1000 & echo $! > left; while test ! -s left; do :; done";
-        let child = Command {
-            cwd: folder.path().into(),
-            ..sh(script)
-        };
+        let child = Command { cwd: folder.path().into(), ..sh(script) };
         let child = guard.spawn(child).await.unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
         let pid = pid_in(&folder.path().join("left")).unwrap();
         assert!(alive(pid));
         let report = guard.finish().await;
         assert!(!alive(pid));
-        assert!(
-            report.strays.iter().any(|stray| stray.pid as i32 == pid),
-            "{report:?}"
-        );
+        assert!(report.strays.iter().any(|stray| stray.pid as i32 == pid), "{report:?}");
         assert_eq!(report.survivors, 0);
-        assert!(matches!(
-            guard.spawn(sh(":")).await,
-            Err(ProcessError::Ended)
-        ));
+        assert!(matches!(guard.spawn(sh(":")).await, Err(ProcessError::Ended)));
         assert_eq!(guard.finish().await, report);
     });
 }
@@ -291,9 +223,7 @@ fn dropping_all_handles_ends_everything() {
         pids
     });
     drop(runtime);
-    until("strays ended", || {
-        pids.iter().all(|pid| !alive(*pid)) && !alive(pid)
-    });
+    until("strays ended", || pids.iter().all(|pid| !alive(*pid)) && !alive(pid));
 }
 
 #[test]
@@ -305,14 +235,8 @@ fn kill_all_ends_even_the_deaf_at_once() {
         let children = start_strays(&guard, folder.path()).await;
         let pids = stray_pids(folder.path());
         guard.kill_all();
-        assert_eq!(
-            children[0].wait().await.unwrap(),
-            Exit::Signal("SIGKILL".to_owned())
-        );
-        assert!(matches!(
-            guard.spawn(sh(":")).await,
-            Err(ProcessError::Ended)
-        ));
+        assert_eq!(children[0].wait().await.unwrap(), Exit::Signal("SIGKILL".to_owned()));
+        assert!(matches!(guard.spawn(sh(":")).await, Err(ProcessError::Ended)));
         guard.finish().await;
         assert!(pids.iter().all(|pid| !alive(*pid)));
     });
@@ -342,15 +266,9 @@ fn both_outputs_keep_their_order() {
         let script = "for i in 1 2 3 4 5; do echo o$i; echo e$i >&2; done";
         let expected: String = (1..=5).map(|i| format!("o{i}\ne{i}\n")).collect();
         assert_eq!(output_of(&guard, sh(script)).await, expected);
-        let split = Command {
-            stdio: Stdio::CaptureSplit,
-            ..sh("echo o; echo e >&2; cat")
-        };
+        let split = Command { stdio: Stdio::CaptureSplit, ..sh("echo o; echo e >&2; cat") };
         let captured = capture(&guard, split, MINUTE, 100).await.unwrap();
-        assert_eq!(
-            (&captured.output[..], &captured.error[..]),
-            (&b"o\n"[..], &b"e\n"[..])
-        );
+        assert_eq!((&captured.output[..], &captured.error[..]), (&b"o\n"[..], &b"e\n"[..]));
     });
 }
 
@@ -378,21 +296,12 @@ fn what_is_missing_is_named() {
             "failed to start `/no/such/program`: no such file or directory"
         );
         assert_eq!(
-            message(Command {
-                cwd: gone.clone(),
-                ..sh(":")
-            })
-            .await,
-            format!(
-                "failed to start `sh`: no such directory `{}`",
-                gone.display()
-            )
+            message(Command { cwd: gone.clone(), ..sh(":") }).await,
+            format!("failed to start `sh`: no such directory `{}`", gone.display())
         );
         assert_eq!(
             message(command(&script, &[])).await,
-            format!(
-                "failed to start `{script}`: its interpreter `/no/such/interpreter -x` does not exist"
-            )
+            format!("failed to start `{script}`: its interpreter `/no/such/interpreter -x` does not exist")
         );
         assert_eq!(
             message(command(&plain, &[])).await,
@@ -439,15 +348,9 @@ fn the_environment_and_directory_are_exactly_as_asked() {
         assert_eq!(output_of(&guard, env.clone()).await, "");
         env.env = vec![("A".into(), "1".into()), ("B".into(), "x y\nz".into())];
         assert_eq!(output_of(&guard, env).await, "A=1\nB=x y\nz\n");
-        let pwd = Command {
-            cwd: folder.path().into(),
-            ..command("pwd", &[])
-        };
+        let pwd = Command { cwd: folder.path().into(), ..command("pwd", &[]) };
         let canonical = folder.path().canonicalize().unwrap();
-        assert_eq!(
-            output_of(&guard, pwd).await,
-            format!("{}\n", canonical.display())
-        );
+        assert_eq!(output_of(&guard, pwd).await, format!("{}\n", canonical.display()));
     });
 }
 
@@ -457,9 +360,7 @@ fn large_requests_pass_many_at_a_time() {
         .map(|_| {
             let mut large = sh("printf '%s' \"$@\" | wc -c; printf %s \"$V1$V7\" | wc -c");
             large.args.push("sh".into());
-            large
-                .args
-                .extend((0..8).map(|_| OsString::from("x".repeat(100_000))));
+            large.args.extend((0..8).map(|_| OsString::from("x".repeat(100_000))));
             let variable = |i| (format!("V{i}").into(), "y".repeat(90_000).into());
             large.env.extend((0..8).map(variable));
             large
@@ -470,10 +371,7 @@ fn large_requests_pass_many_at_a_time() {
 
 #[test]
 fn many_quick_commands_at_once() {
-    all_print(
-        (0..500).map(|_| sh("echo a; exec echo b >&2")).collect(),
-        "a\nb\n",
-    );
+    all_print((0..500).map(|_| sh("echo a; exec echo b >&2")).collect(), "a\nb\n");
 }
 
 /// Runs all of them concurrently.
@@ -483,9 +381,7 @@ fn all_print(commands: Vec<Command>, expected: &'static str) {
     runtime.block_on(async {
         let run = |command| {
             let guard = guard.clone();
-            runtime
-                .handle()
-                .spawn(async move { output_of(&guard, command).await })
+            runtime.handle().spawn(async move { output_of(&guard, command).await })
         };
         let tasks: Vec<_> = commands.into_iter().map(run).collect();
         for task in tasks {
@@ -508,10 +404,7 @@ fn commands_start_with_clean_signals_whatever_weir_has() {
     guarded(|guard| async move {
         let status = output_of(&guard, command("cat", &["/proc/self/status"])).await;
         for field in ["SigBlk", "SigIgn", "SigCgt"] {
-            let value = status
-                .lines()
-                .find_map(|line| line.strip_prefix(field))
-                .unwrap();
+            let value = status.lines().find_map(|line| line.strip_prefix(field)).unwrap();
             let set = u64::from_str_radix(value.trim_start_matches(":\t"), 16).unwrap();
             // Signals 32 and 33 belong to the C library, whose `posix_spawn` leaves them ignored.
             assert_eq!(set & !(0b11 << 31), 0, "{field}{value}");
@@ -523,19 +416,12 @@ fn commands_start_with_clean_signals_whatever_weir_has() {
 fn no_descriptor_leaks_into_commands() {
     // One that weir itself was given and did not ask for.
     let leaked = std::fs::File::open("/dev/null").unwrap();
-    nix::fcntl::fcntl(
-        &leaked,
-        nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty()),
-    )
-    .unwrap();
+    nix::fcntl::fcntl(&leaked, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
     guarded(|guard| async move {
         let other = guard.spawn(sh("echo up; exec sleep 1000")).await.unwrap();
         assert_eq!(line(&other).await, "up");
         for stdio in [Stdio::Capture, Stdio::CaptureSplit] {
-            let ls = Command {
-                stdio,
-                ..command("ls", &["/proc/self/fd"])
-            };
+            let ls = Command { stdio, ..command("ls", &["/proc/self/fd"]) };
             // 3 is `ls` itself reading the directory.
             assert_eq!(output_of(&guard, ls).await, "0\n1\n2\n3\n");
         }
@@ -548,8 +434,7 @@ fn no_descriptor_leaks_into_commands() {
 #[test]
 fn a_command_has_its_own_group_and_is_signalled_with_it() {
     guarded(|guard| async move {
-        let script =
-            "trap 'wait; exit 7' TERM
+        let script = "trap 'wait; exit 7' TERM
             sh -c 'trap \"echo got it; exit\" TERM; echo $$; while :; do sleep 0.01; done' &
             wait";
         let child = guard.spawn(sh(script)).await.unwrap();
@@ -570,23 +455,16 @@ fn a_command_has_its_own_group_and_is_signalled_with_it() {
 #[test]
 fn what_ignores_the_first_signal_is_killed() {
     guarded(|guard| async move {
-        let deaf = guard
-            .spawn(sh("trap '' TERM; echo up; while :; do sleep 1; done"))
-            .await
-            .unwrap();
+        let deaf = guard.spawn(sh("trap '' TERM; echo up; while :; do sleep 1; done")).await.unwrap();
         assert_eq!(line(&deaf).await, "up");
-        let exit = terminate(&deaf, Signal::Term, Duration::from_millis(50))
-            .await
-            .unwrap();
+        let exit = terminate(&deaf, Signal::Term, Duration::from_millis(50)).await.unwrap();
         assert_eq!(exit, Exit::Signal("SIGKILL".to_owned()));
 
         // The leader heeds the signal, a background process does not.
         let script = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & wait";
         let child = guard.spawn(sh(script)).await.unwrap();
         let inner: i32 = line(&child).await.parse().unwrap();
-        let exit = terminate(&child, Signal::Term, Duration::from_millis(50))
-            .await
-            .unwrap();
+        let exit = terminate(&child, Signal::Term, Duration::from_millis(50)).await.unwrap();
         assert_eq!(exit, Exit::Signal("SIGTERM".to_owned()));
         assert!(!alive(inner));
         assert!(!child.left_behind());
@@ -596,16 +474,11 @@ fn what_ignores_the_first_signal_is_killed() {
 #[test]
 fn an_end_is_told_though_the_pipe_is_held_open() {
     guarded(|guard| async move {
-        let child = guard
-            .spawn(sh("echo before; sleep 1000 & echo after"))
-            .await
-            .unwrap();
+        let child = guard.spawn(sh("echo before; sleep 1000 & echo after")).await.unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
         assert!(child.left_behind());
         let mut output = Vec::<u8>::new();
-        let drained = child
-            .drain(Duration::from_millis(100), |part| output.extend(part))
-            .await;
+        let drained = child.drain(Duration::from_millis(100), |part| output.extend(part)).await;
         assert_eq!(drained.unwrap(), Drained::HeldOpen);
         assert_eq!(output, b"before\nafter\n");
         child.signal(Signal::Term);
@@ -622,16 +495,12 @@ fn an_end_is_told_though_the_pipe_is_held_open() {
 #[test]
 fn capture_keeps_to_its_limits() {
     guarded(|guard| async move {
-        let captured = capture(&guard, sh("yes | head -c 1000000"), MINUTE, 1000)
-            .await
-            .unwrap();
+        let captured = capture(&guard, sh("yes | head -c 1000000"), MINUTE, 1000).await.unwrap();
         assert!(captured.truncated && captured.exit.success());
         assert_eq!(captured.output.len(), 1000);
 
         let late = sh("echo first; sleep 1000");
-        let captured = capture(&guard, late, Duration::from_millis(200), 1000)
-            .await
-            .unwrap();
+        let captured = capture(&guard, late, Duration::from_millis(200), 1000).await.unwrap();
         assert!(captured.timed_out && !captured.exit.success());
         assert_eq!(captured.exit, Exit::Signal("SIGTERM".to_owned()));
     });
@@ -640,16 +509,11 @@ fn capture_keeps_to_its_limits() {
 #[test]
 fn a_dropped_command_is_killed() {
     guarded(|guard| async move {
-        let child = guard
-            .spawn(sh("trap '' TERM; echo $$; while :; do sleep 1; done"))
-            .await
-            .unwrap();
+        let child = guard.spawn(sh("trap '' TERM; echo $$; while :; do sleep 1; done")).await.unwrap();
         let pid: i32 = line(&child).await.parse().unwrap();
         drop(child);
         // Its end is awaited through the guard, which is busy with nothing else.
-        let gone = sh(&format!(
-            "while kill -0 {pid} 2>/dev/null; do sleep 0.01; done"
-        ));
+        let gone = sh(&format!("while kill -0 {pid} 2>/dev/null; do sleep 0.01; done"));
         output_of(&guard, gone).await;
         assert!(!alive(pid));
     });
@@ -662,13 +526,8 @@ fn what_is_stopped_is_woken_to_end() {
         let child = guard.spawn(sh(script)).await.unwrap();
         assert_eq!(line(&child).await, "up");
         let stat = format!("/proc/{}/stat", child.pid);
-        until("stopped", || {
-            std::fs::read_to_string(&stat).unwrap().contains(") T ")
-        });
-        assert_eq!(
-            terminate(&child, Signal::Term, MINUTE).await.unwrap(),
-            Exit::Code(5)
-        );
+        until("stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
+        assert_eq!(terminate(&child, Signal::Term, MINUTE).await.unwrap(), Exit::Code(5));
         assert_eq!(line(&child).await, "woken");
     });
 }
@@ -677,17 +536,8 @@ fn detached() {
     let runtime = runtime();
     let guard = start(&runtime);
     let log = std::fs::File::create("log").unwrap();
-    let script =
-        "ls /proc/self/fd; grep -h SigBlk /proc/self/status; echo $$ > server; exec sleep 1000";
-    let mut server = guard
-        .detach(
-            &Command {
-                cwd: ".".into(),
-                ..sh(script)
-            },
-            log,
-        )
-        .unwrap();
+    let script = "ls /proc/self/fd; grep -h SigBlk /proc/self/status; echo $$ > server; exec sleep 1000";
+    let mut server = guard.detach(&Command { cwd: ".".into(), ..sh(script) }, log).unwrap();
     let file = PathBuf::from("server");
     until("server up", || pid_in(&file) == Some(server.pid() as i32));
     assert_eq!(server.ended().unwrap(), None);
@@ -699,10 +549,7 @@ fn detached() {
         assert_eq!(another.finish().await, Default::default());
     });
     assert_eq!(server.ended().unwrap(), None);
-    let missing = guard.detach(
-        &command("no-such-program", &[]),
-        tempfile::tempfile().unwrap(),
-    );
+    let missing = guard.detach(&command("no-such-program", &[]), tempfile::tempfile().unwrap());
     assert!(matches!(missing, Err(ProcessError::ProgramMissing { .. })));
 }
 
@@ -723,11 +570,7 @@ fn terminal() {
     let guard = start(&runtime);
     runtime.block_on(async {
         let script = "read word; echo \"$word $(ps -o pgid= -p $$ | tr -d ' ')\" > seen; exit 4";
-        let inherit = Command {
-            stdio: Stdio::Inherit,
-            cwd: ".".into(),
-            ..sh(script)
-        };
+        let inherit = Command { stdio: Stdio::Inherit, cwd: ".".into(), ..sh(script) };
         let child = guard.spawn(inherit).await.unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(4));
         assert_eq!(child.read(&mut [0]).await.unwrap(), 0);
@@ -736,18 +579,11 @@ fn terminal() {
 
         // It shares weir's group, which must not be hit.
         let script = "sleep 1000 & echo $! > inner; wait";
-        let inherit = Command {
-            stdio: Stdio::Inherit,
-            cwd: ".".into(),
-            ..sh(script)
-        };
+        let inherit = Command { stdio: Stdio::Inherit, cwd: ".".into(), ..sh(script) };
         let child = guard.spawn(inherit).await.unwrap();
         until("inner up", || pid_in(Path::new("inner")).is_some());
         child.signal(Signal::Kill);
-        assert_eq!(
-            child.wait().await.unwrap(),
-            Exit::Signal("SIGKILL".to_owned())
-        );
+        assert_eq!(child.wait().await.unwrap(), Exit::Signal("SIGKILL".to_owned()));
         let inner = pid_in(Path::new("inner")).unwrap();
         until("inner ended", || !alive(inner));
         guard.finish().await;
@@ -760,35 +596,20 @@ fn an_interactive_command_has_weirs_input_and_group() {
     let input = folder.path().join("input");
     std::fs::write(&input, "hello\n").unwrap();
     let input = std::fs::File::open(input).unwrap();
-    let status = driver("terminal", folder.path())
-        .stdin(input)
-        .status()
-        .unwrap();
+    let status = driver("terminal", folder.path()).stdin(input).status().unwrap();
     assert!(status.success());
 }
 
 fn signals() {
     let (heard, hears) = std::sync::mpsc::channel();
     let watch = on_signals(move |signal| heard.send(signal).unwrap()).unwrap();
-    assert!(matches!(
-        on_signals(|_| ()),
-        Err(ProcessError::AlreadyWatching)
-    ));
+    assert!(matches!(on_signals(|_| ()), Err(ProcessError::AlreadyWatching)));
     let own = Pid::this();
-    for signal in [
-        Signal::Int,
-        Signal::Term,
-        Signal::Hup,
-        Signal::Quit,
-        Signal::Int,
-    ] {
+    for signal in [Signal::Int, Signal::Term, Signal::Hup, Signal::Quit, Signal::Int] {
         let raw: Raw = signal.name().parse().unwrap();
         kill(own, raw).unwrap();
         assert_eq!(hears.recv_timeout(MINUTE).unwrap(), signal);
-        assert_eq!(
-            Signal::parse(&signal.name()[3..].to_lowercase()),
-            Some(signal)
-        );
+        assert_eq!(Signal::parse(&signal.name()[3..].to_lowercase()), Some(signal));
     }
     guarded(|guard| async move {
         let status = output_of(&guard, command("cat", &["/proc/self/status"])).await;
@@ -814,8 +635,5 @@ fn what_can_not_be_a_guard_is_noticed() {
     let runtime = runtime();
     let started = Guard::start_with(Path::new("/bin/true"), runtime.handle());
     let message = started.unwrap_err().to_string();
-    assert_eq!(
-        message,
-        "failed to start the process guard: it ended at once"
-    );
+    assert_eq!(message, "failed to start the process guard: it ended at once");
 }

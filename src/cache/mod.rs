@@ -7,7 +7,7 @@ mod store;
 #[cfg(test)]
 mod tests;
 
-pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, capture, restore, survey, Survey};
+pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, Survey, capture, restore, survey};
 pub use place::{Place, PlaceError, RunFolder, file_name};
 pub use state::{Last, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

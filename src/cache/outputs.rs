@@ -91,11 +91,9 @@ fn read_kind(surveyor: &Surveyor, path: &WsPath, stat: &Stat, what: What) -> io:
                 .into_string()
                 .map_err(|_| io::Error::other("the symlink's target is not UTF-8"))?,
         },
-        What::File => EntryKind::File {
-            digest: surveyor.digest(path, stat)?,
-            size: stat.size,
-            mode: stat.permissions(),
-        },
+        What::File => {
+            EntryKind::File { digest: surveyor.digest(path, stat)?, size: stat.size, mode: stat.permissions() }
+        }
     })
 }
 
@@ -314,12 +312,12 @@ fn remove_empty_folders(folder: &Path) -> io::Result<()> {
 
 /// Where a file for `folder` is made before it is moved there: in `.weir`, so that a kill leaves
 /// nothing among the outputs; beside its place where that is another file system.
-fn scratch_for(real_root: &Path, folder: &Path) -> PathBuf {
+fn scratch_for(store: &Store, folder: &Path) -> PathBuf {
     use std::os::unix::fs::MetadataExt;
-    let scratch = real_root.join(".weir/tmp");
+    let scratch = store.scratch();
     let device = |path: &Path| std::fs::metadata(path).map(|metadata| metadata.dev()).ok();
-    let usable = std::fs::create_dir_all(&scratch).is_ok() && device(&scratch) == device(folder);
-    if usable { scratch } else { folder.to_path_buf() }
+    let usable = std::fs::create_dir_all(scratch).is_ok() && device(scratch) == device(folder);
+    if usable { scratch } else { folder }.to_path_buf()
 }
 
 fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreError> {
@@ -327,9 +325,8 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
     let fail = |error: io::Error| RestoreError::Write(entry.path.clone(), error);
     let folder = target.parent().map(Path::to_path_buf).unwrap_or_default();
     std::fs::create_dir_all(&folder).map_err(fail)?;
-    let scratch = scratch_for(real_root, &folder);
-    if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir())
-        && !matches!(entry.kind, EntryKind::Folder)
+    let scratch = scratch_for(store, &folder);
+    if std::fs::symlink_metadata(&target).is_ok_and(|there| there.is_dir()) && !matches!(entry.kind, EntryKind::Folder)
     {
         // A folder where a file belongs; only an empty one goes, what is in a full one is foreign.
         remove_empty_folders(&target).and_then(|()| std::fs::remove_dir(&target)).map_err(fail)?;
@@ -342,7 +339,10 @@ fn put(real_root: &Path, store: &Store, entry: &Entry) -> Result<(), RestoreErro
             std::fs::create_dir_all(&target).and_then(|()| remove_empty_folders(&target)).map_err(fail)
         }
         EntryKind::Link { target: text } => {
-            let link = tempfile::Builder::new().prefix(".weir-tmp-").make_in(&scratch, |path| symlink(text, path)).map_err(fail)?;
+            let link = tempfile::Builder::new()
+                .prefix(".weir-tmp-")
+                .make_in(&scratch, |path| symlink(text, path))
+                .map_err(fail)?;
             link.persist(&target).map(drop).map_err(|error| fail(error.error))
         }
         EntryKind::File { digest, size, mode } => {

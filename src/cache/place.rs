@@ -50,10 +50,9 @@ impl Place {
     /// # Errors
     /// [`PlaceError`] where it can't.
     pub fn open(root: &Path) -> Result<Self, PlaceError> {
-        let weir = root.join(".weir");
-        let make = |path: PathBuf| {
-            std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error })
-        };
+        let weir = Self::of(root);
+        let make =
+            |path: PathBuf| std::fs::create_dir_all(&path).map_err(|error| PlaceError { path: path.clone(), error });
         if !weir.join(".gitignore").is_file() {
             make(weir.clone())?;
             let ignore = weir.join(".gitignore");
@@ -68,9 +67,14 @@ impl Place {
         Ok(place)
     }
 
+    /// Where the `.weir` of a workspace is, or will be.
+    pub fn of(root: &Path) -> PathBuf {
+        root.join(".weir")
+    }
+
     /// An existing `.weir`, whatever can be done with it; none if there is none.
     pub fn existing(root: &Path) -> Option<Self> {
-        let weir = root.join(".weir");
+        let weir = Self::of(root);
         weir.join("state").is_dir().then_some(Self { weir })
     }
 
@@ -190,7 +194,13 @@ impl RunFolder {
     /// There is no room for temporary files either.
     pub fn temporary() -> io::Result<Self> {
         let folder = tempfile::Builder::new().prefix("weir-run-").tempdir()?;
-        Ok(Self { id: new_id(), path: folder.path().to_path_buf(), _lock: None, ending: None, _temporary: Some(folder) })
+        Ok(Self {
+            id: new_id(),
+            path: folder.path().to_path_buf(),
+            _lock: None,
+            ending: None,
+            _temporary: Some(folder),
+        })
     }
 }
 

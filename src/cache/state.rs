@@ -50,8 +50,14 @@ pub enum Last {
 #[derive(Clone, Serialize, Deserialize)]
 enum StateRecord {
     Memo(Vec<u8>),
-    Last { node: String, last: Last },
-    Incarnation { reset: String, id: [u8; 16] },
+    Last {
+        node: String,
+        last: Last,
+    },
+    Incarnation {
+        reset: String,
+        id: [u8; 16],
+    },
     /// Something was lost: shared results count for no task until it has succeeded here.
     Distrust,
 }
@@ -104,12 +110,8 @@ impl State {
 
     pub(super) fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
         let mut memo = Memo::default();
-        let mut state = Self {
-            log: opened.log,
-            birth: opened.birth,
-            loaded_bytes: opened.data.len() as u64,
-            ..Self::forgetful()
-        };
+        let mut state =
+            Self { log: opened.log, birth: opened.birth, loaded_bytes: opened.data.len() as u64, ..Self::forgetful() };
         let mut trouble = opened.trouble;
         for frame in &opened.frames {
             state.records += 1;

@@ -47,6 +47,7 @@ pub enum Found<T> {
 /// Blobs and results, in a workspace or in a folder that several checkouts share.
 #[derive(Debug, Clone)]
 pub struct Store {
+    scratch: PathBuf,
     results: PathBuf,
     shared: Option<PathBuf>,
     cas: PathBuf,
@@ -95,10 +96,16 @@ impl Store {
     /// The same for looking only: creates nothing.
     pub fn at(weir: &Path, shared: Option<&Path>) -> Self {
         Self {
+            scratch: weir.join("tmp"),
             results: weir.join("results"),
             shared: shared.map(|shared| shared.join("results")),
             cas: shared.unwrap_or(weir).join("cas"),
         }
+    }
+
+    /// For files in the making.
+    pub fn scratch(&self) -> &Path {
+        &self.scratch
     }
 
     /// Where a blob is, or would be.
@@ -150,7 +157,11 @@ impl Store {
     /// Reading or writing fails.
     pub fn put_log(&self, path: &Path) -> io::Result<Digest> {
         let (digest, _) = copy_hashing(&mut File::open(path)?, &mut io::sink())?;
-        if self.put_file(path, &digest)? { Ok(digest) } else { Err(io::Error::other("the log changed while it was stored")) }
+        if self.put_file(path, &digest)? {
+            Ok(digest)
+        } else {
+            Err(io::Error::other("the log changed while it was stored"))
+        }
     }
 
     /// Copies the blob `digest` to a new file at `to`.
@@ -175,11 +186,7 @@ impl Store {
         Ok(digest)
     }
 
-    fn write_temporary(
-        &self,
-        target: &Path,
-        from: &mut dyn Read,
-    ) -> io::Result<(tempfile::NamedTempFile, Digest)> {
+    fn write_temporary(&self, target: &Path, from: &mut dyn Read) -> io::Result<(tempfile::NamedTempFile, Digest)> {
         let folder = target.parent().unwrap_or(&self.cas);
         let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder);
         let mut file = match create() {
@@ -331,12 +338,11 @@ impl Store {
     /// Removing fails.
     pub fn prune(&self, max_age: Option<Duration>, max_bytes: Option<u64>) -> io::Result<(u64, u64, u64)> {
         let now = SystemTime::now();
-        let mut kept: Vec<(SystemTime, PathBuf, BTreeSet<(Digest, u64)>)> = Vec::new();
+        let mut kept: Vec<Kept> = Vec::new();
         let (mut results_removed, mut blobs_removed, mut freed) = (0, 0, 0);
         let mut all_known = true;
         for (path, length, modified) in self.results_folders().flat_map(|folder| files(folder)).collect::<Vec<_>>() {
-            let too_old = max_age
-                .is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
+            let too_old = max_age.is_some_and(|max| now.duration_since(modified).is_ok_and(|age| age > max));
             let result = match read_result(&path) {
                 OnDisk::Yes(result) if !too_old => result,
                 OnDisk::Newer(_) => {
@@ -388,6 +394,9 @@ impl Store {
         Ok((results_removed, blobs_removed, freed))
     }
 }
+
+/// A result that may stay: when it was written, where it is, the blobs it names and their bytes.
+type Kept = (SystemTime, PathBuf, BTreeSet<(Digest, u64)>);
 
 fn persist(file: tempfile::NamedTempFile, target: &Path) -> io::Result<()> {
     file.as_file().set_permissions(std::fs::Permissions::from_mode(0o444))?;

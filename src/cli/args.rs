@@ -166,7 +166,9 @@ pub enum DepsCommand {
 }
 
 #[derive(Debug, Args)]
-#[command(after_help = "Each finding has a code and a page in docs/audit. A task allows one with a reason:\n  allow = { \"graph::wide-source\" = \"why\" }")]
+#[command(
+    after_help = "Each finding has a code and a page in docs/audit. A task allows one with a reason:\n  allow = { \"graph::wide-source\" = \"why\" }"
+)]
 pub struct AuditArgs {
     /// Fail on warnings too
     #[arg(long)]

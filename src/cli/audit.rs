@@ -7,8 +7,8 @@ use super::print;
 use super::project::{Place, Project};
 use super::render;
 use crate::config::{Diagnostic, Severity};
-use crate::graph::audit::{Finding, audit as audit_graph, reached_from_entries};
 use crate::graph::Graph;
+use crate::graph::audit::{Finding, audit as audit_graph, reached_from_entries};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io;
@@ -32,8 +32,7 @@ pub fn audit(place: &Place, args: &AuditArgs) -> Result<u8, CliError> {
     let entries = entries(&project, &graph);
     if args.json {
         let all: Vec<_> = findings.iter().map(|finding| as_json(&project, &graph, finding)).collect();
-        let entries: serde_json::Map<_, _> =
-            entries.into_iter().map(|(name, tasks)| (name, json!(tasks))).collect();
+        let entries: serde_json::Map<_, _> = entries.into_iter().map(|(name, tasks)| (name, json!(tasks))).collect();
         print::json(&json!({
             "findings": all, "errors": errors, "warnings": warnings, "notes": notes, "entries": entries,
         }))?;

@@ -96,7 +96,10 @@ fn against(inspection: &Inspection, run: &str, keys: &Keys) -> String {
         (Some(_), None) => writeln!(text, "the key of `{name}` depends on what tasks before it leave behind"),
         (Some((then, _)), Some(now)) if *then == now => writeln!(text, "`{name}` has the same key as in run {run}"),
         (Some((_, None)), Some(_)) => {
-            writeln!(text, "`{name}` has another key than in run {run}, and what that was made of is no longer on record")
+            writeln!(
+                text,
+                "`{name}` has another key than in run {run}, and what that was made of is no longer on record"
+            )
         }
         (Some((_, Some(then))), Some(_)) => {
             let lines = compare(then, &inspection.parts);

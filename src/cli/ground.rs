@@ -78,8 +78,8 @@ impl Ground for Here {
         }
         let outer = self.outside.vars.get("PATH").cloned().unwrap_or_else(OsString::new);
         let all = asked.0.iter().cloned().chain(std::env::split_paths(&outer));
-        let found = std::env::join_paths(all)
-            .is_ok_and(|path| which::which_in(name, Some(path), self.surveyor.root()).is_ok());
+        let found =
+            std::env::join_paths(all).is_ok_and(|path| which::which_in(name, Some(path), self.surveyor.root()).is_ok());
         programs.insert(asked, found);
         found
     }

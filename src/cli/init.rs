@@ -4,6 +4,7 @@ use super::args::InitArgs;
 use super::error::CliError;
 use super::print;
 use super::project::Place;
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -40,17 +41,18 @@ pub fn init(place: &Place, args: &InitArgs) -> Result<u8, CliError> {
 fn compose(folder: &Path) -> String {
     let mut text = HEAD.to_owned();
     let mut checks: Vec<String> = Vec::new();
+    let mut taken = BTreeSet::from(["check".to_owned()]);
     if folder.join("Cargo.toml").is_file() {
         cargo(folder, &mut text, &mut checks);
+        taken.extend(checks.iter().cloned());
     }
     if let Ok(package) = std::fs::read_to_string(folder.join("package.json")) {
-        npm(folder, &package, &mut text, &mut checks);
+        npm(folder, &package, &mut text, &mut checks, &mut taken);
     }
-    if let Some(makefile) = ["Makefile", "makefile", "GNUmakefile"]
-        .iter()
-        .find_map(|name| std::fs::read_to_string(folder.join(name)).ok())
+    if let Some(makefile) =
+        ["Makefile", "makefile", "GNUmakefile"].iter().find_map(|name| std::fs::read_to_string(folder.join(name)).ok())
     {
-        make(&makefile, &mut text, &mut checks);
+        make(&makefile, &mut text, &mut checks, &mut taken);
     }
     if checks.is_empty() {
         text.push_str(
@@ -65,11 +67,8 @@ outputs = []                      # it leaves nothing behind but its verdict
         checks.push("hello".into());
     }
     let list: Vec<String> = checks.iter().map(|name| quoted(name)).collect();
-    let _ = write!(
-        text,
-        "\n[tasks.check]\ndescription = \"Everything; what CI calls\"\ndepends = [{}]\n",
-        list.join(", ")
-    );
+    let _ =
+        write!(text, "\n[tasks.check]\ndescription = \"Everything; what CI calls\"\ndepends = [{}]\n", list.join(", "));
     text
 }
 
@@ -100,19 +99,23 @@ requires = [\"cargo\", \"rustc\"]     # another version of these runs it again
     }
 }
 
-fn npm(folder: &Path, package: &str, text: &mut String, checks: &mut Vec<String>) {
+fn npm(folder: &Path, package: &str, text: &mut String, checks: &mut Vec<String>, taken: &mut BTreeSet<String>) {
     let Ok(package) = serde_json::from_str::<serde_json::Value>(package) else { return };
     let Some(scripts) = package.get("scripts").and_then(serde_json::Value::as_object) else { return };
-    let found: Vec<String> = ["package.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", "src", "test", "tests"]
-        .iter()
-        .filter(|name| folder.join(name).exists())
-        .map(|name| quoted(name))
-        .collect();
+    let found: Vec<String> =
+        ["package.json", "package-lock.json", "pnpm-lock.yaml", "yarn.lock", "tsconfig.json", "src", "test", "tests"]
+            .iter()
+            .filter(|name| folder.join(name).exists())
+            .map(|name| quoted(name))
+            .collect();
     for name in scripts.keys() {
-        let task = free_name(name, "npm", checks);
+        let task = free_name(name, "npm", taken);
         let once = ["build", "lint", "test", "typecheck", "check"].iter().any(|known| name.starts_with(known));
         let sources = if once {
-            format!("sources = [{}]\n# outputs = [\"dist\"]             # what it leaves behind, so that it can be restored\n", found.join(", "))
+            format!(
+                "sources = [{}]\n# outputs = [\"dist\"]             # what it leaves behind, so that it can be restored\n",
+                found.join(", ")
+            )
         } else {
             "cache = false                     # it always runs\n".to_owned()
         };
@@ -123,17 +126,16 @@ fn npm(folder: &Path, package: &str, text: &mut String, checks: &mut Vec<String>
     }
 }
 
-fn make(makefile: &str, text: &mut String, checks: &mut Vec<String>) {
+fn make(makefile: &str, text: &mut String, checks: &mut Vec<String>, taken: &mut BTreeSet<String>) {
+    let mut seen = BTreeSet::new();
     for line in makefile.lines() {
         let Some((target, rest)) = line.split_once(':') else { continue };
         let plain = !target.is_empty() && target.chars().all(|c| c.is_ascii_alphanumeric() || "-_".contains(c));
-        if !plain || rest.starts_with('=') {
+        // A target may be named on several lines.
+        if !plain || rest.starts_with('=') || !seen.insert(target) {
             continue;
         }
-        let task = free_name(target, "make", checks);
-        if text.contains(&format!("[tasks.{}]", quoted(&task))) {
-            continue;
-        }
+        let task = free_name(target, "make", taken);
         let _ = write!(
             text,
             "\n[tasks.{}]\nrun = {}\ncache = false                     # name `sources` and `outputs` instead, to skip it while it is fresh\n",
@@ -146,12 +148,23 @@ fn make(makefile: &str, text: &mut String, checks: &mut Vec<String>) {
     }
 }
 
-/// The name, or one with its tool in front if it is taken or stands for everything.
-fn free_name(name: &str, tool: &str, taken: &[String]) -> String {
+/// The name, or one with its tool in front if it is taken or stands for everything, and a number
+/// if that is taken too.
+fn free_name(name: &str, tool: &str, taken: &mut BTreeSet<String>) -> String {
     let clean: String =
         name.chars().map(|c| if c.is_ascii_alphanumeric() || "-_:.".contains(c) { c } else { '-' }).collect();
-    let clean = clean.trim_start_matches('-').to_owned();
-    if clean.is_empty() || clean == "check" || taken.contains(&clean) { format!("{tool}:{clean}") } else { clean }
+    let clean = match clean.trim_matches('-') {
+        "" => "script",
+        clean => clean,
+    };
+    let named = format!("{tool}:{clean}");
+    let mut found = clean.to_owned();
+    let mut number = 1;
+    while !taken.insert(found.clone()) {
+        found = if number == 1 { named.clone() } else { format!("{named}-{number}") };
+        number += 1;
+    }
+    found
 }
 
 fn quoted(text: &str) -> String {

@@ -17,8 +17,8 @@ mod tasks;
 pub use error::CliError;
 
 use args::{Cli, Command};
-use clap::{CommandFactory, Parser};
 use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
 
 /// Plans are walked by recursion as deep as the graph; the memory is only touched where needed.
 const STACK: usize = 512 << 20;

@@ -10,17 +10,14 @@ pub fn colour(stream: &impl IsTerminal) -> bool {
     if std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()) {
         return false;
     }
-    set("CLICOLOR_FORCE") || (stream.is_terminal() && !std::env::var_os("TERM").is_some_and(|term| term == "dumb"))
+    set("CLICOLOR_FORCE") || (stream.is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb"))
 }
 
 fn line(word: &str, code: &str, text: &str) {
     let text = clean_lines(text, word.len() + 2);
     let mut err = io::stderr().lock();
-    let _ = if colour(&err) {
-        writeln!(err, "\x1b[{code}m{word}:\x1b[0m {text}")
-    } else {
-        writeln!(err, "{word}: {text}")
-    };
+    let _ =
+        if colour(&err) { writeln!(err, "\x1b[{code}m{word}:\x1b[0m {text}") } else { writeln!(err, "{word}: {text}") };
 }
 
 /// `error: …` on standard error.

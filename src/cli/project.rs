@@ -122,7 +122,10 @@ impl Project {
         let mut diagnostics = loaded.diagnostics;
         // Where the text itself is broken, what seems missing may just not have been read.
         let readable = diagnostics.iter().all(|diagnostic| {
-            !matches!(diagnostic.code, "config::syntax" | "config::unreadable" | "config::not-utf8" | "config::too-large")
+            !matches!(
+                diagnostic.code,
+                "config::syntax" | "config::unreadable" | "config::not-utf8" | "config::too-large"
+            )
         });
         if readable {
             let (graph, more) = Graph::new(&config);

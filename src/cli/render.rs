@@ -57,7 +57,11 @@ impl miette::Diagnostic for Rendered<'_> {
             let (start, end) = (label.at.start as usize, label.at.end as usize);
             let text = (!label.text.is_empty()).then(|| clean(&label.text).into_owned());
             let span = (start, end.saturating_sub(start));
-            if index == 0 { LabeledSpan::new_primary_with_span(text, span) } else { LabeledSpan::new_with_span(text, span) }
+            if index == 0 {
+                LabeledSpan::new_primary_with_span(text, span)
+            } else {
+                LabeledSpan::new_with_span(text, span)
+            }
         })))
     }
 }

@@ -88,7 +88,10 @@ fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
 /// anything: where nothing may run in the end, no `.weir` comes about.
-fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<(Services, Vec<Notice>)>), CliError> {
+/// Services, and what is to be said of them.
+type Opened = (Services, Vec<Notice>);
+
+fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<Opened>), CliError> {
     let root = &place.find()?.root;
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
@@ -192,9 +195,7 @@ fn missing_sources(
         let before = node.data.iter().chain(&node.order).chain(&node.soft);
         let something_before = before.clone().any(|id| makers[id.index()]);
         makers.push(
-            something_before
-                || (facts.acts && facts.effects != Effects::Declared(vec![]))
-                || !facts.writes.is_empty(),
+            something_before || (facts.acts && facts.effects != Effects::Declared(vec![])) || !facts.writes.is_empty(),
         );
         if something_before || facts.always.is_some() || facts.sources.is_empty() {
             continue;
@@ -212,9 +213,7 @@ fn missing_sources(
             .flat_map(|sources| &sources.value)
             .find(|located| matches!(&error, InputError::NoMatch { pattern, .. } if pattern == located.value.raw()))
             .map_or_else(|| task.sources.as_ref().map_or(task.at, |sources| sources.at), |located| located.at);
-        found.push(
-            Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()),
-        );
+        found.push(Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()));
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
 }
@@ -284,13 +283,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     ui::tee(all)
 }
 
-fn dry_run(
-    place: &Place,
-    project: &Project,
-    graph: &Graph<'_>,
-    plan: &Plan,
-    args: &RunArgs,
-) -> Result<u8, CliError> {
+fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, args: &RunArgs) -> Result<u8, CliError> {
     let started = Instant::now();
     let (services, warnings) = Services::look(
         &project.config.root,

@@ -34,8 +34,14 @@ pub fn tasks(place: &Place, command: TasksCommand) -> Result<u8, CliError> {
 pub fn list(place: &Place, args: &ListArgs) -> Result<u8, CliError> {
     let project = Project::open(place, &[])?;
     let graph = project.graph();
-    let shown: Vec<(TaskIndex, &Task)> =
-        project.config.tasks.iter().map(|task| &**task).enumerate().filter(|(_, task)| args.all || !task.hide).collect();
+    let shown: Vec<(TaskIndex, &Task)> = project
+        .config
+        .tasks
+        .iter()
+        .map(|task| &**task)
+        .enumerate()
+        .filter(|(_, task)| args.all || !task.hide)
+        .collect();
     if args.json {
         let all: Vec<Value> = shown.iter().map(|(index, _)| as_json(&project, &graph, *index)).collect();
         return print::json(&all);
@@ -84,9 +90,8 @@ fn edge_name(graph: &Graph<'_>, edge: &crate::graph::Edge<'_>) -> String {
 fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
     let task = graph.task(index);
     let edges = &graph.edges[index];
-    let names = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
-        edges.iter().map(|edge| edge_name(graph, edge)).collect()
-    };
+    let names =
+        |edges: &[crate::graph::Edge<'_>]| -> Vec<String> { edges.iter().map(|edge| edge_name(graph, edge)).collect() };
     let (data, order): (Vec<_>, Vec<_>) = edges.depends.iter().cloned().partition(|edge| !edge.dep.order_only);
     json!({
         "name": task.name,
@@ -312,7 +317,8 @@ fn tree(
 fn rows(graph: &Graph<'_>, index: TaskIndex) -> Vec<(TaskIndex, String)> {
     let edges = &graph.edges[index];
     let steps = edges.sequence.iter().enumerate();
-    let stepped = steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
+    let stepped =
+        steps.flat_map(|(step, inside)| inside.iter().map(move |edge| (edge, format!(" (step {})", step + 1))));
     let mut rows: Vec<(TaskIndex, String)> = edges
         .depends
         .iter()

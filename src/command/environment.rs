@@ -58,9 +58,11 @@ impl Declared {
     pub fn new(task: &Task, edge: &BTreeMap<String, String>, arguments: &[(String, String)], open: bool) -> Self {
         let mut set = task.env.clone();
         set.extend(edge.clone());
-        set.extend(arguments.iter().map(|(name, value)| {
-            (format!("WEIR_ARG_{}", name.replace('-', "_").to_uppercase()), value.clone())
-        }));
+        set.extend(
+            arguments
+                .iter()
+                .map(|(name, value)| (format!("WEIR_ARG_{}", name.replace('-', "_").to_uppercase()), value.clone())),
+        );
         Self {
             set,
             env_file: task.env_file.iter().map(|file| file.value.clone()).collect(),
@@ -96,7 +98,7 @@ impl Declared {
                 env.extend(outside.matching(name).map(|(name, value)| (name.clone(), value.clone())));
             }
         }
-        for (name, value) in self.from_files(root)? {
+        for (name, value) in self.of_files(root)? {
             env.insert(name, value.into());
         }
         env.extend(self.set.iter().map(|(name, value)| (name.clone(), value.into())));
@@ -128,18 +130,10 @@ impl Declared {
         env.into_iter().find(|(name, _)| name == "PATH").map(|(_, path)| Cow::Owned(path))
     }
 
-    fn from_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
+    fn of_files(&self, root: &Path) -> Result<Vec<(String, String)>, FailReason> {
         let mut all = Vec::new();
         for file in &self.env_file {
-            let fail = |why: String| FailReason::Inputs {
-                message: format!("failed to read `env_file` `{file}`: {why}"),
-                help: Some("write a line `NAME=value` for each variable".into()),
-            };
-            let entries =
-                dotenvy::from_path_iter(file.under(root)).map_err(|error| fail(error_text(&error)))?;
-            for entry in entries {
-                all.push(entry.map_err(|error| fail(error_text(&error)))?);
-            }
+            all.extend(variables_of(root, file)?);
         }
         Ok(all)
     }
@@ -159,7 +153,7 @@ impl Declared {
         for name in KEYED {
             taken(name, &mut keyed);
         }
-        for (name, value) in self.from_files(root)? {
+        for (name, value) in self.of_files(root)? {
             keyed.insert(name, Some((value, true)));
         }
         for (name, value) in &self.set {
@@ -199,7 +193,7 @@ impl Declared {
     /// The values that no byte leaving weir may hold. Of an `env_file` those of three characters
     /// and fewer stay: masking every `1` would hide all and protect nothing.
     pub fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
-        let files = self.from_files(root).unwrap_or_default();
+        let files = self.of_files(root).unwrap_or_default();
         let mut secrets: Vec<String> = Vec::new();
         for declared in &self.redact {
             secrets.extend(outside.matching(declared).map(|(_, value)| value.to_string_lossy().into_owned()));
@@ -221,8 +215,21 @@ impl Declared {
                 Some(prefix) => name.starts_with(prefix),
                 None => known == name,
             })
-            || self.from_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
+            || self.of_files(root).is_ok_and(|all| all.iter().any(|(known, _)| known == name))
     }
+}
+
+/// The variables in an `env_file`.
+///
+/// # Errors
+/// It can't be read, or has a line that is none.
+pub fn variables_of(root: &Path, file: &WsPath) -> Result<Vec<(String, String)>, FailReason> {
+    let fail = |error: dotenvy::Error| FailReason::Inputs {
+        message: format!("failed to read `env_file` `{file}`: {}", error_text(&error)),
+        help: Some("write a line `NAME=value` for each variable".into()),
+    };
+    let entries = dotenvy::from_path_iter(file.under(root)).map_err(fail)?;
+    entries.map(|entry| entry.map_err(fail)).collect()
 }
 
 fn error_text(error: &dotenvy::Error) -> String {

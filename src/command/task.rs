@@ -1,6 +1,6 @@
 //! A task with a command.
 
-use super::environment::Declared;
+use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
@@ -41,9 +41,7 @@ impl CommandNode {
         let task = instance.task;
         let always = why_always(task);
         let plain = |list: &[Located<Pattern>]| list.iter().map(|pattern| pattern.value.clone()).collect();
-        let listed = |list: &Option<Located<Vec<Located<Pattern>>>>| {
-            list.as_ref().map(|list| plain(&list.value))
-        };
+        let listed = |list: &Option<Located<Vec<Located<Pattern>>>>| list.as_ref().map(|list| plain(&list.value));
         let unknown_effects = task.outputs.is_none() && task.state.is_none();
         let writes_outputs = task.outputs.as_ref().is_some_and(|outputs| !outputs.value.is_empty());
         let own_name = |as_task: bool| if as_task { task.name.clone() } else { instance.name.clone() };
@@ -69,8 +67,7 @@ impl CommandNode {
             retry: task.retry,
             always,
         };
-        let environment =
-            Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
+        let environment = Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
         Self {
             timeout: task.timeout.unwrap_or(timeout),
             arguments: instance.arguments.positional.clone(),
@@ -111,10 +108,9 @@ impl CommandNode {
 
     fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
         let mut commands = match &self.task.action {
-            Action::Shell(texts) => texts
-                .iter()
-                .map(|text| self.shell(context, text, &self.arguments))
-                .collect::<Result<Vec<_>, _>>()?,
+            Action::Shell(texts) => {
+                texts.iter().map(|text| self.shell(context, text, &self.arguments)).collect::<Result<Vec<_>, _>>()?
+            }
             Action::Exec(words) => {
                 let mut words = words.iter().chain(&self.arguments).map(OsString::from);
                 let mut command = Command::new(words.next().unwrap_or_default(), self.dir(&context.root));
@@ -156,7 +152,8 @@ impl CommandNode {
                 Ok(()) => return Ok(Ok(())),
                 Err(reason) => reason,
             };
-            let give_up = matches!(failed, FailReason::Interrupted | FailReason::Timeout { .. } | FailReason::Start { .. });
+            let give_up =
+                matches!(failed, FailReason::Interrupted | FailReason::Timeout { .. } | FailReason::Start { .. });
             if give_up || Instant::now() + poll.every > deadline.0 {
                 return Ok(Err(match failed {
                     FailReason::Interrupted | FailReason::Start { .. } => failed,
@@ -363,16 +360,19 @@ impl Node for CommandNode {
             return found;
         }
         for file in &task.env_file {
-            if !file.value.under(root).is_file() {
-                found.push(
-                    Diagnostic::error(
-                        "task::env-file",
-                        file.at,
-                        format!("`{name}` reads variables from `{}`, which is no file", file.value),
-                    )
-                    .help("create it, or remove it from `env_file`"),
-                );
-            }
+            let (message, help) = if !file.value.under(root).is_file() {
+                let message = format!("`{name}` reads variables from `{}`, which is no file", file.value);
+                (message, "create it, or remove it from `env_file`")
+            } else if let Err(reason) = variables_of(root, &file.value) {
+                (format!("`{name}`: {}", reason.describe()), "write a line `NAME=value` for each variable")
+            } else {
+                continue;
+            };
+            found.push(Diagnostic::error("task::env-file", file.at, message).help(help));
+        }
+        if !found.is_empty() {
+            // Without them nobody knows the PATH.
+            return found;
         }
         let path = self.environment.search_path(root, outside);
         let path = path.as_deref();

@@ -14,12 +14,7 @@ const ACTIONS: [&str; 3] = ["run", "exec", "sequence"];
 
 impl Draft {
     /// A task of which nothing is known but its name.
-    pub(super) fn new(
-        name: TaskName,
-        at: At,
-        folder: &WsPath,
-        env: &BTreeMap<String, String>,
-    ) -> Self {
+    pub(super) fn new(name: TaskName, at: At, folder: &WsPath, env: &BTreeMap<String, String>) -> Self {
         let task = Task {
             name,
             at,
@@ -62,21 +57,12 @@ impl Draft {
             redact: vec![],
             allow: vec![],
         };
-        Self {
-            task,
-            run: None,
-            exec: None,
-            sequence: None,
-            given: vec![],
-        }
+        Self { task, run: None, exec: None, sequence: None, given: vec![] }
     }
 
     /// Where a key is given, if it is.
     fn given(&self, name: &str) -> Option<At> {
-        self.given
-            .iter()
-            .find(|(key, _)| key.info.name == name)
-            .map(|(_, at)| *at)
+        self.given.iter().find(|(key, _)| key.info.name == name).map(|(_, at)| *at)
     }
 
     /// Reads a table over what is there: each key given replaces what was said before.
@@ -87,17 +73,12 @@ impl Draft {
         let at = reader.at(value.span());
         let matched = TASK.entries(reader, table, at);
         // A profile may run, in place of one action, another.
-        if matched
-            .iter()
-            .any(|matched| ACTIONS.contains(&matched.key.info.name))
-        {
+        if matched.iter().any(|matched| ACTIONS.contains(&matched.key.info.name)) {
             (self.run, self.exec, self.sequence) = (None, None, None);
-            self.given
-                .retain(|(key, _)| !ACTIONS.contains(&key.info.name));
+            self.given.retain(|(key, _)| !ACTIONS.contains(&key.info.name));
         }
         for matched in matched {
-            self.given
-                .retain(|(key, _)| !std::ptr::eq(*key, matched.key));
+            self.given.retain(|(key, _)| !std::ptr::eq(*key, matched.key));
             self.given.push((matched.key, matched.entry.key));
             reader.about = Some(&matched.key.info);
             (matched.key.read)(self, reader, matched.entry);
@@ -110,13 +91,9 @@ impl Draft {
         self.check_caching(reader);
         if let (Some(poll), Some(retry)) = (self.given("poll"), self.given("retry")) {
             reader.report(
-                Diagnostic::error(
-                    "config::conflict",
-                    retry,
-                    "`retry` and `poll` exclude each other",
-                )
-                .also(poll, "polled here")
-                .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
+                Diagnostic::error("config::conflict", retry, "`retry` and `poll` exclude each other")
+                    .also(poll, "polled here")
+                    .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
         }
         if self.task.shell.is_empty() {
@@ -125,35 +102,25 @@ impl Draft {
         self.task.action = match (self.run, self.exec, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), _) => Action::Exec(argv),
-            (None, None, sequence) => Action::Group {
-                sequence: sequence.unwrap_or_default(),
-            },
+            (None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
         };
         self.task
     }
 
     fn check_action(&self, reader: &mut Reader<'_>) {
         let name = &self.task.name;
-        let mut actions: Vec<(&str, At)> = ACTIONS
-            .iter()
-            .filter_map(|action| self.given(action).map(|at| (*action, at)))
-            .collect();
+        let mut actions: Vec<(&str, At)> =
+            ACTIONS.iter().filter_map(|action| self.given(action).map(|at| (*action, at))).collect();
         actions.sort_by_key(|(_, at)| at.start);
         if let [(first, first_at), rest @ ..] = &actions[..]
             && let Some((second, second_at)) = rest.first()
         {
             let names: Vec<&str> = actions.iter().map(|(name, _)| *name).collect();
             reader.report(
-                Diagnostic::error(
-                    "config::conflict",
-                    *second_at,
-                    format!("`{name}` has {}", backticked(&names)),
-                )
-                .label(format!("beside `{first}`"))
-                .also(*first_at, "")
-                .help(format!(
-                    "keep one of them; `{second}` can be a task of its own"
-                )),
+                Diagnostic::error("config::conflict", *second_at, format!("`{name}` has {}", backticked(&names)))
+                    .label(format!("beside `{first}`"))
+                    .also(*first_at, "")
+                    .help(format!("keep one of them; `{second}` can be a task of its own")),
             );
             return;
         }
@@ -162,12 +129,8 @@ impl Draft {
         }
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
-                Diagnostic::error(
-                    "config::empty-task",
-                    self.task.at,
-                    format!("`{name}` does nothing"),
-                )
-                .help("give it `run`, `exec`, `sequence` or `depends`"),
+                Diagnostic::error("config::empty-task", self.task.at, format!("`{name}` does nothing"))
+                    .help("give it `run`, `exec`, `sequence` or `depends`"),
             );
             return;
         }
@@ -175,26 +138,12 @@ impl Draft {
         if runs {
             return;
         }
-        let why = if actions.is_empty() {
-            "neither `run` nor `exec`"
-        } else {
-            "a `sequence`, and runs nothing itself"
-        };
-        for (key, at) in self
-            .given
-            .iter()
-            .filter(|(key, _)| key.info.only == Only::Command)
-        {
+        let why = if actions.is_empty() { "neither `run` nor `exec`" } else { "a `sequence`, and runs nothing itself" };
+        for (key, at) in self.given.iter().filter(|(key, _)| key.info.only == Only::Command) {
             let key = key.info.name;
             reader.report(
-                Diagnostic::error(
-                    "config::group-key",
-                    *at,
-                    format!("`{key}` needs a command, and `{name}` has {why}"),
-                )
-                .help(format!(
-                    "remove it, or move `{key}` to the tasks that run something"
-                )),
+                Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))
+                    .help(format!("remove it, or move `{key}` to the tasks that run something")),
             );
         }
     }
@@ -202,32 +151,20 @@ impl Draft {
     /// What is never cached can't ask to be.
     fn check_caching(&self, reader: &mut Reader<'_>) {
         let off = self.task.cache == CacheMode::Off;
-        let sources = self
-            .task
-            .sources
-            .as_ref()
-            .map(|_| self.given("sources").unwrap_or(self.task.at));
+        let sources = self.task.sources.as_ref().map(|_| self.given("sources").unwrap_or(self.task.at));
         let cache_on = self.task.cache_at.filter(|_| !off);
         if let Some(reset) = self.task.reset {
             if let Some(at) = cache_on {
                 reader.report(
-                    Diagnostic::error(
-                        "config::cached-reset",
-                        at,
-                        format!("`{}` is a cached reset", self.task.name),
-                    )
-                    .also(reset, "it destroys state")
-                    .help("remove `cache`; a reset is never cached"),
+                    Diagnostic::error("config::cached-reset", at, format!("`{}` is a cached reset", self.task.name))
+                        .also(reset, "it destroys state")
+                        .help("remove `cache`; a reset is never cached"),
                 );
             } else if let Some(at) = sources.filter(|_| !off) {
                 reader.report(
-                    Diagnostic::error(
-                        "config::cached-reset",
-                        at,
-                        format!("`{}` is a cached reset", self.task.name),
-                    )
-                    .also(reset, "it destroys state")
-                    .help("remove `sources`; a reset is never cached"),
+                    Diagnostic::error("config::cached-reset", at, format!("`{}` is a cached reset", self.task.name))
+                        .also(reset, "it destroys state")
+                        .help("remove `sources`; a reset is never cached"),
                 );
             }
         }
@@ -236,9 +173,8 @@ impl Draft {
             && let Some(at) = sources
         {
             let message = format!("`{}` is interactive and declares `sources`", self.task.name);
-            let mut diagnostic = Diagnostic::error("config::cached-interactive", at, message).help(
-                "remove `sources`, or add `cache = false`; an interactive task is never cached",
-            );
+            let mut diagnostic = Diagnostic::error("config::cached-interactive", at, message)
+                .help("remove `sources`, or add `cache = false`; an interactive task is never cached");
             if let Some(interactive) = self.given("interactive") {
                 diagnostic = diagnostic.also(interactive, "it may ask anything");
             }

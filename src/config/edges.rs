@@ -15,32 +15,18 @@ pub(super) const TEXT: Shape = Shape::Text("string");
 pub(super) const ENV: Shape = Shape::Map(&Shape::Scalar);
 const EDGE: Shape = Shape::Any(&[Shape::Text("task"), Shape::Table("dependency")]);
 /// Edges.
-pub(super) const EDGES: Shape = Shape::Any(&[
-    Shape::Text("task"),
-    Shape::Table("dependency"),
-    Shape::List(&EDGE, false),
-]);
+pub(super) const EDGES: Shape =
+    Shape::Any(&[Shape::Text("task"), Shape::Table("dependency"), Shape::List(&EDGE, false)]);
 const POST_EDGE: Shape = Shape::Any(&[Shape::Text("task"), Shape::Table("cleanup")]);
 /// Cleanup edges.
-pub(super) const POST_EDGES: Shape = Shape::Any(&[
-    Shape::Text("task"),
-    Shape::Table("cleanup"),
-    Shape::List(&POST_EDGE, false),
-]);
-const STEP: Shape = Shape::Any(&[
-    Shape::Text("task"),
-    Shape::Table("dependency"),
-    Shape::List(&EDGE, true),
-]);
+pub(super) const POST_EDGES: Shape =
+    Shape::Any(&[Shape::Text("task"), Shape::Table("cleanup"), Shape::List(&POST_EDGE, false)]);
+const STEP: Shape = Shape::Any(&[Shape::Text("task"), Shape::Table("dependency"), Shape::List(&EDGE, true)]);
 /// Steps in order, each a task or a list that runs in parallel.
 pub(super) const STEPS: Shape = Shape::List(&STEP, true);
 
 const EXPECTED: &str = "a task's name or a list";
-const WHEN: [(&str, When); 3] = [
-    ("always", When::Always),
-    ("failure", When::Failure),
-    ("success", When::Success),
-];
+const WHEN: [(&str, When); 3] = [("always", When::Always), ("failure", When::Failure), ("success", When::Success)];
 
 /// An edge while it is read.
 pub(super) struct EdgeDraft {
@@ -66,35 +52,18 @@ const EDGE_TASK: Key<Set<EdgeDraft>> = edge(
     |edge, reader, entry| edge.dep.task = task_reference(reader, entry.value).unwrap_or_default(),
 )
 .required();
-const EDGE_ARGS: Key<Set<EdgeDraft>> = edge(
-    "args",
-    STRINGS,
-    "[\"--fast\"]",
-    "Arguments given to it.",
-    |edge, reader, entry| {
-        edge.dep.args = reader
-            .strings(entry.value, Reader::string)
-            .unwrap_or_default();
-    },
-);
-const EDGE_ENV: Key<Set<EdgeDraft>> = edge(
-    "env",
-    ENV,
-    "{ MODE = \"test\" }",
-    "Variables given to it.",
-    |edge, reader, entry| {
+const EDGE_ARGS: Key<Set<EdgeDraft>> =
+    edge("args", STRINGS, "[\"--fast\"]", "Arguments given to it.", |edge, reader, entry| {
+        edge.dep.args = reader.strings(entry.value, Reader::string).unwrap_or_default();
+    });
+const EDGE_ENV: Key<Set<EdgeDraft>> =
+    edge("env", ENV, "{ MODE = \"test\" }", "Variables given to it.", |edge, reader, entry| {
         edge.dep.env = reader.env(entry.value).unwrap_or_default();
-    },
-);
-const EDGE_OPTIONAL: Key<Set<EdgeDraft>> = edge(
-    "optional",
-    Shape::Bool,
-    "true",
-    "No error if there is no such task.",
-    |edge, reader, entry| {
+    });
+const EDGE_OPTIONAL: Key<Set<EdgeDraft>> =
+    edge("optional", Shape::Bool, "true", "No error if there is no such task.", |edge, reader, entry| {
         edge.dep.optional = reader.boolean(entry.value).unwrap_or_default();
-    },
-);
+    });
 
 /// `{ task, … }` in `depends` and `sequence`.
 pub(super) static DEPENDENCY: Scope<Set<EdgeDraft>> = Scope {
@@ -108,9 +77,7 @@ pub(super) static DEPENDENCY: Scope<Set<EdgeDraft>> = Scope {
             Shape::Bool,
             "true",
             "It comes first, but what it does is no input of this task.",
-            |edge, reader, entry| {
-                edge.dep.order_only = reader.boolean(entry.value).unwrap_or_default()
-            },
+            |edge, reader, entry| edge.dep.order_only = reader.boolean(entry.value).unwrap_or_default(),
         ),
         EDGE_OPTIONAL,
     ],
@@ -127,9 +94,7 @@ pub(super) static CLEANUP: Scope<Set<EdgeDraft>> = Scope {
             Shape::Words(&["always", "failure", "success"]),
             "\"failure\"",
             "Whether it runs however the task ended (`always`, the default), when it failed, or when it succeeded.",
-            |edge, reader, entry| {
-                edge.when = reader.choice(entry.value, &WHEN).unwrap_or(When::Always)
-            },
+            |edge, reader, entry| edge.when = reader.choice(entry.value, &WHEN).unwrap_or(When::Always),
         ),
         EDGE_ARGS,
         EDGE_ENV,
@@ -142,30 +107,17 @@ pub(super) static CLEANUP: Scope<Set<EdgeDraft>> = Scope {
 pub(super) fn task_reference(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<String> {
     let name = reader.text(value)?;
     let at = reader.at(value.span());
-    if name.contains(|c: char| c.is_whitespace() || c.is_control())
-        || name.trim_start_matches('/').is_empty()
-    {
+    if name.contains(|c: char| c.is_whitespace() || c.is_control()) || name.trim_start_matches('/').is_empty() {
         let help = "names hold no blanks; arguments go into `{ task = \"…\", args = [\"…\"] }`";
-        reader.report(
-            Diagnostic::error(
-                "config::bad-name",
-                at,
-                format!("`{name}` is no name of a task"),
-            )
-            .help(help),
-        );
+        reader.report(Diagnostic::error("config::bad-name", at, format!("`{name}` is no name of a task")).help(help));
         return None;
     }
     if name.contains(['*', '?', '[', ']', '{', '}', '\\'])
         && let Err(why) = build_glob(&name)
     {
         reader.report(
-            Diagnostic::error(
-                "config::bad-glob",
-                at,
-                format!("`{name}` is no valid glob: {}", why.kind()),
-            )
-            .help("`*`, `?`, `[…]` and `{a,b}` have a meaning in names of tasks"),
+            Diagnostic::error("config::bad-glob", at, format!("`{name}` is no valid glob: {}", why.kind()))
+                .help("`*`, `?`, `[…]` and `{a,b}` have a meaning in names of tasks"),
         );
         return None;
     }
@@ -173,20 +125,10 @@ pub(super) fn task_reference(reader: &mut Reader<'_>, value: &Value<'_>) -> Opti
 }
 
 /// One edge: a name, or a table of `scope`.
-fn one_edge(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-    scope: &Scope<Set<EdgeDraft>>,
-) -> Option<Located<EdgeDraft>> {
+fn one_edge(reader: &mut Reader<'_>, value: &Value<'_>, scope: &Scope<Set<EdgeDraft>>) -> Option<Located<EdgeDraft>> {
     let at = reader.at(value.span());
     let mut draft = EdgeDraft {
-        dep: Dep {
-            task: String::new(),
-            args: vec![],
-            env: Default::default(),
-            order_only: false,
-            optional: false,
-        },
+        dep: Dep { task: String::new(), args: vec![], env: Default::default(), order_only: false, optional: false },
         when: When::Always,
     };
     match value.get_ref() {
@@ -202,15 +144,8 @@ fn dependency(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Located<Dep>
 }
 
 fn cleanup(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Located<PostDep>> {
-    one_edge(reader, value, &CLEANUP).map(|edge| {
-        Located::new(
-            PostDep {
-                dep: edge.value.dep,
-                when: edge.value.when,
-            },
-            edge.at,
-        )
-    })
+    one_edge(reader, value, &CLEANUP)
+        .map(|edge| Located::new(PostDep { dep: edge.value.dep, when: edge.value.when }, edge.at))
 }
 
 /// One of something, or a list.
@@ -227,18 +162,12 @@ pub(super) fn one_or_list<T>(
 }
 
 /// `depends`.
-pub(super) fn dependencies(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-) -> Option<Vec<Located<Dep>>> {
+pub(super) fn dependencies(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<Located<Dep>>> {
     one_or_list(reader, value, EXPECTED, dependency)
 }
 
 /// `depends_post`.
-pub(super) fn cleanups(
-    reader: &mut Reader<'_>,
-    value: &Value<'_>,
-) -> Option<Vec<Located<PostDep>>> {
+pub(super) fn cleanups(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<Located<PostDep>>> {
     one_or_list(reader, value, EXPECTED, cleanup)
 }
 

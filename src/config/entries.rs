@@ -26,15 +26,9 @@ const fn arg(
 pub(super) static ARGUMENT: Scope<Set<ArgSpec>> = Scope {
     what: "an argument",
     keys: &[
-        arg(
-            "name",
-            TEXT,
-            "\"target\"",
-            "Its name; `$WEIR_ARG_NAME` holds its value.",
-            |spec, reader, entry| {
-                spec.name = reader.string(entry.value).unwrap_or_default();
-            },
-        )
+        arg("name", TEXT, "\"target\"", "Its name; `$WEIR_ARG_NAME` holds its value.", |spec, reader, entry| {
+            spec.name = reader.string(entry.value).unwrap_or_default();
+        })
         .required(),
         arg(
             "choices",
@@ -42,32 +36,16 @@ pub(super) static ARGUMENT: Scope<Set<ArgSpec>> = Scope {
             "[\"dev\", \"prod\"]",
             "The values it may have; any, where none are listed.",
             |spec, reader, entry| {
-                let choices = reader
-                    .strings(entry.value, Reader::string)
-                    .unwrap_or_default();
-                spec.choices = reader
-                    .not_empty(entry.value, "`choices`", choices)
-                    .unwrap_or_default();
+                let choices = reader.strings(entry.value, Reader::string).unwrap_or_default();
+                spec.choices = reader.not_empty(entry.value, "`choices`", choices).unwrap_or_default();
             },
         ),
-        arg(
-            "default",
-            TEXT,
-            "\"dev\"",
-            "Its value where none is given.",
-            |spec, reader, entry| {
-                spec.default = reader.string(entry.value);
-            },
-        ),
-        arg(
-            "required",
-            Shape::Bool,
-            "true",
-            "An error where none is given.",
-            |spec, reader, entry| {
-                spec.required = reader.boolean(entry.value).unwrap_or_default();
-            },
-        ),
+        arg("default", TEXT, "\"dev\"", "Its value where none is given.", |spec, reader, entry| {
+            spec.default = reader.string(entry.value);
+        }),
+        arg("required", Shape::Bool, "true", "An error where none is given.", |spec, reader, entry| {
+            spec.required = reader.boolean(entry.value).unwrap_or_default();
+        }),
     ],
     unbuilt: &[],
 };
@@ -76,12 +54,7 @@ pub(super) static ARGUMENT: Scope<Set<ArgSpec>> = Scope {
 pub(super) fn arguments(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Vec<ArgSpec>> {
     let specs = one_or_list(reader, value, "a name or a list", |reader, element| {
         let at = reader.at(element.span());
-        let mut spec = ArgSpec {
-            name: String::new(),
-            choices: vec![],
-            default: None,
-            required: false,
-        };
+        let mut spec = ArgSpec { name: String::new(), choices: vec![], default: None, required: false };
         match element.get_ref() {
             DeValue::String(name) => spec.name = name.clone().into_owned(),
             DeValue::Table(table) => {
@@ -100,18 +73,11 @@ pub(super) fn arguments(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Ve
     let mut optional: Option<&Located<ArgSpec>> = None;
     for (index, spec) in specs.iter().enumerate() {
         let name = &spec.value.name;
-        if let Some(first) = specs[..index]
-            .iter()
-            .find(|other| other.value.name == *name)
-        {
+        if let Some(first) = specs[..index].iter().find(|other| other.value.name == *name) {
             reader.report(
-                Diagnostic::error(
-                    "config::bad-argument",
-                    spec.at,
-                    format!("the argument `{name}` is declared twice"),
-                )
-                .also(first.at, "first declared here")
-                .help("rename one of them"),
+                Diagnostic::error("config::bad-argument", spec.at, format!("the argument `{name}` is declared twice"))
+                    .also(first.at, "first declared here")
+                    .help("rename one of them"),
             );
         }
         match optional {
@@ -132,36 +98,22 @@ pub(super) fn arguments(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Ve
 
 fn check_argument(reader: &mut Reader<'_>, spec: &ArgSpec, at: At) -> bool {
     let bytes = spec.name.as_bytes();
-    let starts = bytes
-        .first()
-        .is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
-    if !starts
-        || !bytes
-            .iter()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-'))
-    {
+    let starts = bytes.first().is_some_and(|first| first.is_ascii_alphabetic() || *first == b'_');
+    if !starts || !bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')) {
         reader.report(
-            Diagnostic::error(
-                "config::bad-argument",
-                at,
-                format!("`{}` is no name of an argument", spec.name),
-            )
-            .help("use letters, digits, `_` and `-`, starting with a letter or `_`"),
+            Diagnostic::error("config::bad-argument", at, format!("`{}` is no name of an argument", spec.name))
+                .help("use letters, digits, `_` and `-`, starting with a letter or `_`"),
         );
         return false;
     }
     let problem = match &spec.default {
         Some(default) if !spec.choices.is_empty() && !spec.choices.contains(default) => Some((
-            format!(
-                "the default `{default}` of `{}` is not among its choices",
-                spec.name
-            ),
+            format!("the default `{default}` of `{}` is not among its choices", spec.name),
             "add it to `choices`, or choose one of them",
         )),
-        Some(_) if spec.required => Some((
-            format!("`{}` is required and has a default", spec.name),
-            "remove `required` or `default`",
-        )),
+        Some(_) if spec.required => {
+            Some((format!("`{}` is required and has a default", spec.name), "remove `required` or `default`"))
+        }
         _ => None,
     };
     if let Some((message, help)) = problem {
@@ -200,10 +152,7 @@ pub(super) static RETRY: Scope<Set<Retry>> = Scope {
 };
 
 /// One attempt, and a second between attempts.
-pub(super) const ONE_ATTEMPT: Retry = Retry {
-    attempts: 1,
-    backoff: Duration::from_secs(1),
-};
+pub(super) const ONE_ATTEMPT: Retry = Retry { attempts: 1, backoff: Duration::from_secs(1) };
 
 /// `retry`: a number of attempts, or a table.
 pub(super) fn retry(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Retry> {
@@ -257,10 +206,7 @@ pub(super) static POLL: Scope<Set<Poll>> = Scope {
 pub(super) fn poll(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Poll> {
     let table = reader.table(value)?;
     let at = reader.at(value.span());
-    let mut poll = Poll {
-        every: Duration::from_secs(1),
-        timeout: Duration::from_secs(60),
-    };
+    let mut poll = Poll { every: Duration::from_secs(1), timeout: Duration::from_secs(60) };
     POLL.read(reader, table, at, &mut poll);
     Some(poll)
 }

@@ -44,9 +44,7 @@ impl std::error::Error for FindError {}
 /// # Errors
 /// No `tasks.toml` at or above `start`, or a folder's name on the way is not UTF-8.
 pub fn find(start: &Path) -> Result<Found, FindError> {
-    let mut folders = start
-        .ancestors()
-        .filter(|folder| std::fs::symlink_metadata(folder.join(FILE_NAME)).is_ok());
+    let mut folders = start.ancestors().filter(|folder| std::fs::symlink_metadata(folder.join(FILE_NAME)).is_ok());
     let nearest = folders.next().ok_or_else(|| FindError {
         message: format!("no `{FILE_NAME}` in `{}` or above it", start.display()),
         help: "run `weir init` to write one".to_owned(),
@@ -56,24 +54,11 @@ pub fn find(start: &Path) -> Result<Found, FindError> {
         let Some(folder) = below(root, nearest) else {
             continue;
         };
-        if includes(
-            root,
-            &WsPath::from_clean(FILE_NAME),
-            &folder.join(FILE_NAME),
-            &mut HashSet::new(),
-        ) {
-            return Ok(Found {
-                root_file: root.join(FILE_NAME),
-                root: root.to_path_buf(),
-                folder,
-            });
+        if includes(root, &WsPath::from_clean(FILE_NAME), &folder.join(FILE_NAME), &mut HashSet::new()) {
+            return Ok(Found { root_file: root.join(FILE_NAME), root: root.to_path_buf(), folder });
         }
     }
-    Ok(Found {
-        root_file: nearest.join(FILE_NAME),
-        root: nearest.to_path_buf(),
-        folder: WsPath::root(),
-    })
+    Ok(Found { root_file: nearest.join(FILE_NAME), root: nearest.to_path_buf(), folder: WsPath::root() })
 }
 
 /// `path` relative to `root`; none where it is not UTF-8.
@@ -96,10 +81,7 @@ fn includes(root: &Path, file: &WsPath, target: &WsPath, seen: &mut HashSet<WsPa
     let folder = file.parent().unwrap_or_default();
     let elements = match table.get_ref().get("include").map(|value| value.get_ref()) {
         Some(DeValue::String(one)) => vec![one.as_ref()],
-        Some(DeValue::Array(list)) => list
-            .iter()
-            .filter_map(|value| value.get_ref().as_str())
-            .collect(),
+        Some(DeValue::Array(list)) => list.iter().filter_map(|value| value.get_ref().as_str()).collect(),
         _ => return false,
     };
     elements.into_iter().any(|raw| {
@@ -108,9 +90,7 @@ fn includes(root: &Path, file: &WsPath, target: &WsPath, seen: &mut HashSet<WsPa
             Ok(Included::Glob(files)) => files,
             Err(_) => return false,
         };
-        files
-            .iter()
-            .any(|included| included == target || includes(root, included, target, seen))
+        files.iter().any(|included| included == target || includes(root, included, target, seen))
     })
 }
 
@@ -133,13 +113,7 @@ mod tests {
         std::fs::create_dir_all(&start).unwrap();
         let found = find(&start).unwrap();
         assert_eq!(found.root_file, found.root.join("tasks.toml"));
-        let root = found
-            .root
-            .strip_prefix(dir.path())
-            .unwrap()
-            .to_str()
-            .unwrap()
-            .to_owned();
+        let root = found.root.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
         (root, found.folder.as_str().to_owned())
     }
 
@@ -155,21 +129,13 @@ mod tests {
         assert_eq!(found(&dir, "a/b/deep/er"), (String::new(), "a/b".into()));
         assert_eq!(found(&dir, "a"), (String::new(), "a".into()));
         assert_eq!(found(&dir, "x"), (String::new(), String::new()));
-        assert_eq!(
-            found(&dir, "c/src"),
-            ("c".into(), String::new()),
-            "not included, so on its own"
-        );
+        assert_eq!(found(&dir, "c/src"), ("c".into(), String::new()), "not included, so on its own");
         assert_eq!(found(&dir, "a/d/e"), ("a/d/e".into(), String::new()));
     }
 
     #[test]
     fn broken_outer_files_include_nothing() {
-        for outer in [
-            "include = ['a/tasks.toml'",
-            "include = 3",
-            "include = ['tasks.toml', 'a/task.toml']",
-        ] {
+        for outer in ["include = ['a/tasks.toml'", "include = 3", "include = ['tasks.toml', 'a/task.toml']"] {
             let dir = workspace(&[("tasks.toml", outer), ("a/tasks.toml", "version = 1")]);
             assert_eq!(found(&dir, "a"), ("a".into(), String::new()), "{outer}");
         }

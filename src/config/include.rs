@@ -24,25 +24,14 @@ pub(super) struct BadInclude {
 
 /// Looks up one element of `include` in a file of `folder`.
 pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Included, BadInclude> {
-    let bad = |message: String, help: &str| {
-        Err(BadInclude {
-            message,
-            help: help.to_owned(),
-        })
-    };
+    let bad = |message: String, help: &str| Err(BadInclude { message, help: help.to_owned() });
     let pattern = match Pattern::parse(folder, raw) {
         Ok(pattern) if pattern.negated => {
-            return bad(
-                format!("`{raw}`: `include` takes no negations"),
-                "list the files to include instead",
-            );
+            return bad(format!("`{raw}`: `include` takes no negations"), "list the files to include instead");
         }
         Ok(pattern) => pattern,
         Err(PatternError::Empty) => {
-            return bad(
-                "an empty path".into(),
-                "write a path or a glob, or remove it",
-            );
+            return bad("an empty path".into(), "write a path or a glob, or remove it");
         }
         Err(PatternError::Path(why)) => {
             return bad(
@@ -51,10 +40,7 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
             );
         }
         Err(PatternError::Glob(why)) => {
-            return bad(
-                format!("`{raw}` is no valid glob: {why}"),
-                "`*`, `?`, `**`, `[…]` and `{a,b}` have a meaning",
-            );
+            return bad(format!("`{raw}` is no valid glob: {why}"), "`*`, `?`, `**`, `[…]` and `{a,b}` have a meaning");
         }
     };
     let Some(glob) = &pattern.glob else {
@@ -64,19 +50,14 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
             return bad(format!("`{raw}` is a directory"), &help);
         }
         if std::fs::symlink_metadata(&path).is_err() {
-            return bad(
-                format!("there is no file `{}`", pattern.prefix),
-                &nearest_existing(root, &pattern.prefix),
-            );
+            return bad(format!("there is no file `{}`", pattern.prefix), &nearest_existing(root, &pattern.prefix));
         }
         return Ok(Included::File(pattern.prefix.clone()));
     };
     let mut found = Vec::new();
     let mut parts: Vec<&str> = glob.split('/').collect();
     parts.dedup_by(|later, earlier| *later == "**" && *earlier == "**");
-    let whole = parts
-        .iter()
-        .any(|part| part.matches('{').count() != part.matches('}').count());
+    let whole = parts.iter().any(|part| part.matches('{').count() != part.matches('}').count());
     if whole {
         // An alternative that holds a `/` can't be walked component by component.
         let mut all = Vec::new();
@@ -145,8 +126,7 @@ fn nearest_existing(root: &Path, path: &WsPath) -> String {
                 .flatten()
                 .filter_map(|entry| entry.file_name().into_string().ok())
                 .collect();
-            return match super::did_you_mean(missing.file_name(), names.iter().map(String::as_str))
-            {
+            return match super::did_you_mean(missing.file_name(), names.iter().map(String::as_str)) {
                 Some(near) => format!("did you mean `{}`?", parent.join(near)),
                 None if parent.is_root() => {
                     format!("the workspace holds no `{}`", missing.file_name())

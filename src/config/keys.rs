@@ -80,17 +80,7 @@ impl<R> Key<R> {
         doc: &'static str,
         read: R,
     ) -> Self {
-        Self {
-            info: KeyInfo {
-                name,
-                doc,
-                shape,
-                example,
-                required: false,
-                only: Only::Anywhere,
-            },
-            read,
-        }
+        Self { info: KeyInfo { name, doc, shape, example, required: false, only: Only::Anywhere }, read }
     }
 
     /// The same, required.
@@ -143,31 +133,17 @@ impl<R> Scope<R> {
         for (name, value) in table {
             let at = reader.at(name.span());
             match self.keys.iter().find(|key| key.info.name == name.get_ref()) {
-                Some(key) => matched.push(Matched {
-                    key,
-                    entry: Entry {
-                        info: &key.info,
-                        key: at,
-                        value,
-                    },
-                }),
+                Some(key) => matched.push(Matched { key, entry: Entry { info: &key.info, key: at, value } }),
                 None => self.report_unknown(reader, name.get_ref(), at),
             }
         }
         matched.sort_by_key(|matched| matched.entry.key.start);
         for key in self.keys.iter().filter(|key| key.info.required) {
-            if !matched
-                .iter()
-                .any(|matched| matched.key.info.name == key.info.name)
-            {
+            if !matched.iter().any(|matched| matched.key.info.name == key.info.name) {
                 let (what, name) = (self.what, key.info.name);
                 reader.report(
-                    Diagnostic::error(
-                        "config::missing-key",
-                        table_at,
-                        format!("{what} needs `{name}`"),
-                    )
-                    .help(format!("add `{name} = {}`", key.info.example)),
+                    Diagnostic::error("config::missing-key", table_at, format!("{what} needs `{name}`"))
+                        .help(format!("add `{name} = {}`", key.info.example)),
                 );
             }
         }
@@ -178,8 +154,7 @@ impl<R> Scope<R> {
         if self.unbuilt.contains(&name) {
             let message = format!("`{name}` is not yet supported by this version of weir");
             return reader.report(
-                Diagnostic::error("config::not-yet-supported", at, message)
-                    .help("remove it, or use a newer weir"),
+                Diagnostic::error("config::not-yet-supported", at, message).help("remove it, or use a newer weir"),
             );
         }
         let what = self.what;
@@ -194,26 +169,14 @@ impl<R> Scope<R> {
             },
             |known| format!("did you mean `{known}`?"),
         );
-        reader.report(
-            Diagnostic::error(
-                "config::unknown-key",
-                at,
-                format!("unknown key `{name}` in {what}"),
-            )
-            .help(help),
-        );
+        reader
+            .report(Diagnostic::error("config::unknown-key", at, format!("unknown key `{name}` in {what}")).help(help));
     }
 }
 
 impl<T> Scope<Set<T>> {
     /// Reads a table into `target`, key by key.
-    pub(super) fn read(
-        &self,
-        reader: &mut Reader<'_>,
-        table: &DeTable<'_>,
-        table_at: At,
-        target: &mut T,
-    ) {
+    pub(super) fn read(&self, reader: &mut Reader<'_>, table: &DeTable<'_>, table_at: At, target: &mut T) {
         for matched in self.entries(reader, table, table_at) {
             let outer = reader.about.replace(&matched.key.info);
             (matched.key.read)(target, reader, matched.entry);

@@ -26,9 +26,7 @@ pub struct Loaded {
 impl Loaded {
     /// Whether nothing may run.
     pub fn has_errors(&self) -> bool {
-        self.diagnostics
-            .iter()
-            .any(|diagnostic| diagnostic.severity == Severity::Error)
+        self.diagnostics.iter().any(|diagnostic| diagnostic.severity == Severity::Error)
     }
 }
 
@@ -36,10 +34,7 @@ impl Loaded {
 /// first. Never fails: what is wrong is in the list, and what could be read is in the configuration.
 pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
     let root = root_file.parent().unwrap_or(Path::new("/"));
-    let name = root_file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or(super::text::FILE_NAME);
+    let name = root_file.file_name().and_then(|name| name.to_str()).unwrap_or(super::text::FILE_NAME);
     let mut loader = Loader {
         root,
         profiles,
@@ -55,10 +50,7 @@ pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
     match read_text(root_file, name) {
         Ok(text) => loader.file(text, path, &mut vec![], &Inherited::default()),
         Err(why) => {
-            loader.files.push(SourceFile {
-                path,
-                text: Arc::from(""),
-            });
+            loader.files.push(SourceFile { path, text: Arc::from("") });
             let mut diagnostic = without_place(why.code, why.message);
             diagnostic.help = Some(why.help.to_owned());
             loader.diagnostics.push(diagnostic);
@@ -70,13 +62,7 @@ pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
 
 /// An error about something that has no text.
 fn without_place(code: &'static str, message: String) -> Diagnostic {
-    Diagnostic {
-        code,
-        severity: Severity::Error,
-        message,
-        labels: vec![],
-        help: None,
-    }
+    Diagnostic { code, severity: Severity::Error, message, labels: vec![], help: None }
 }
 
 struct Loader<'a> {
@@ -100,20 +86,11 @@ impl Loader<'_> {
         };
         let text: Arc<str> = Arc::from(text);
         let folder = path.parent().unwrap_or_default();
-        self.files.push(SourceFile {
-            path: path.clone(),
-            text: Arc::clone(&text),
-        });
+        self.files.push(SourceFile { path: path.clone(), text: Arc::clone(&text) });
         let parsed = parse(&text, FileId(id));
         let mut found = Vec::new();
         let mut inherited = outer.clone();
-        let includes = self.read_file(
-            &parsed.table,
-            FileId(id),
-            &folder,
-            &mut inherited,
-            &mut found,
-        );
+        let includes = self.read_file(&parsed.table, FileId(id), &folder, &mut inherited, &mut found);
         drop_followers(&text, &parsed, &mut found);
         self.diagnostics.extend(parsed.errors);
         self.diagnostics.append(&mut found);
@@ -146,14 +123,10 @@ impl Loader<'_> {
         for task in parts.tasks {
             match self.names.get(&task.name) {
                 Some(first) => found.push(
-                    Diagnostic::error(
-                        "config::duplicate-task",
-                        task.at,
-                        format!("`{}` is declared twice", task.name),
-                    )
-                    .label("declared again")
-                    .also(*first, "first declared here")
-                    .help("rename one of them, or move its file to another folder"),
+                    Diagnostic::error("config::duplicate-task", task.at, format!("`{}` is declared twice", task.name))
+                        .label("declared again")
+                        .also(*first, "first declared here")
+                        .help("rename one of them, or move its file to another folder"),
                 ),
                 None => {
                     self.names.insert(task.name.clone(), task.at);
@@ -164,37 +137,21 @@ impl Loader<'_> {
         parts.includes
     }
 
-    fn include(
-        &mut self,
-        include: &Located<String>,
-        folder: &WsPath,
-        stack: &mut Vec<WsPath>,
-        outer: &Inherited,
-    ) {
+    fn include(&mut self, include: &Located<String>, folder: &WsPath, stack: &mut Vec<WsPath>, outer: &Inherited) {
         let (files, is_glob) = match resolve(self.root, folder, &include.value) {
             Ok(Included::File(file)) => (vec![file], false),
             Ok(Included::Glob(files)) => (files, true),
             Err(bad) => {
-                self.diagnostics.push(
-                    Diagnostic::error("config::bad-include", include.at, bad.message)
-                        .help(bad.help),
-                );
+                self.diagnostics.push(Diagnostic::error("config::bad-include", include.at, bad.message).help(bad.help));
                 return;
             }
         };
         // A glob may well match the very file it stands in.
-        let files: Vec<WsPath> = files
-            .into_iter()
-            .filter(|file| !(is_glob && stack.last() == Some(file)))
-            .collect();
+        let files: Vec<WsPath> = files.into_iter().filter(|file| !(is_glob && stack.last() == Some(file))).collect();
         if files.is_empty() {
             self.diagnostics.push(Diagnostic {
                 severity: Severity::Note,
-                ..Diagnostic::error(
-                    "config::empty-include",
-                    include.at,
-                    format!("`{}` matches no file", include.value),
-                )
+                ..Diagnostic::error("config::empty-include", include.at, format!("`{}` matches no file", include.value))
             });
         }
         for file in files {
@@ -204,42 +161,27 @@ impl Loader<'_> {
 
     fn included_file(&mut self, path: WsPath, at: At, stack: &mut Vec<WsPath>, outer: &Inherited) {
         if let Some(start) = stack.iter().position(|above| *above == path) {
-            let mut way: Vec<String> = stack[start..]
-                .iter()
-                .map(|file| format!("`{file}`"))
-                .collect();
+            let mut way: Vec<String> = stack[start..].iter().map(|file| format!("`{file}`")).collect();
             way.push(format!("`{path}`"));
             let message = format!("files include each other: {}", way.join(" → "));
-            self.diagnostics.push(
-                Diagnostic::error("config::include-cycle", at, message)
-                    .help("remove one of these includes"),
-            );
+            self.diagnostics
+                .push(Diagnostic::error("config::include-cycle", at, message).help("remove one of these includes"));
             return;
         }
         if let Some(first) = self.included_at.get(&path) {
             self.diagnostics.push(
-                Diagnostic::error(
-                    "config::included-twice",
-                    at,
-                    format!("`{path}` is included twice"),
-                )
-                .also(*first, "first included here")
-                .help("remove one of the two"),
+                Diagnostic::error("config::included-twice", at, format!("`{path}` is included twice"))
+                    .also(*first, "first included here")
+                    .help("remove one of the two"),
             );
             return;
         }
         self.included_at.insert(path.clone(), at);
         let folder = path.parent().unwrap_or_default();
         let odd = |c: char| c.is_whitespace() || c.is_control() || "*?[]{}\\@#!:".contains(c);
-        if let Some(odd) = folder
-            .as_str()
-            .chars()
-            .find(|c| odd(*c))
-            .or(folder.as_str().starts_with('-').then_some('-'))
+        if let Some(odd) = folder.as_str().chars().find(|c| odd(*c)).or(folder.as_str().starts_with('-').then_some('-'))
         {
-            let message = format!(
-                "the folder `{folder}` can't stand in the names of tasks: it holds `{odd}`"
-            );
+            let message = format!("the folder `{folder}` can't stand in the names of tasks: it holds `{odd}`");
             self.diagnostics.push(
                 Diagnostic::error("config::bad-include", at, message)
                     .help("rename the folder: tasks of included files are called `FOLDER:TASK`"),
@@ -247,61 +189,41 @@ impl Loader<'_> {
             return;
         }
         if self.files.len() > usize::from(u16::MAX) {
-            self.diagnostics.push(
-                Diagnostic::error("config::bad-include", at, "more than 65536 files")
-                    .help("include fewer"),
-            );
+            self.diagnostics
+                .push(Diagnostic::error("config::bad-include", at, "more than 65536 files").help("include fewer"));
             return;
         }
         match read_text(&path.under(self.root), path.as_str()) {
             Ok(text) => self.file(text, path, stack, outer),
             Err(why) => {
-                self.diagnostics
-                    .push(Diagnostic::error(why.code, at, why.message).help(why.help));
+                self.diagnostics.push(Diagnostic::error(why.code, at, why.message).help(why.help));
             }
         }
     }
 
     /// Profiles in force that nothing names.
     fn check_profiles(&mut self) {
-        for name in self
-            .profiles
-            .iter()
-            .filter(|name| !self.known_profiles.contains(*name))
-        {
-            let mut diagnostic = without_place(
-                "config::unknown-profile",
-                format!("unknown profile `{name}`"),
-            );
+        for name in self.profiles.iter().filter(|name| !self.known_profiles.contains(*name)) {
+            let mut diagnostic = without_place("config::unknown-profile", format!("unknown profile `{name}`"));
             let known = || self.known_profiles.iter().map(String::as_str);
             diagnostic.help = Some(match did_you_mean(name, known()) {
                 Some(near) => format!("did you mean `{near}`?"),
-                None => format!(
-                    "the profiles are {}",
-                    super::keys::backticked(&known().collect::<Vec<_>>())
-                ),
+                None => format!("the profiles are {}", super::keys::backticked(&known().collect::<Vec<_>>())),
             });
             self.diagnostics.push(diagnostic);
         }
     }
 
     fn finish(mut self) -> Loaded {
-        self.diagnostics
-            .sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
+        self.diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         let config = Config {
             root: self.root.to_path_buf(),
             files: self.files,
-            settings: Settings {
-                jobs: self.root_parts.settings.jobs,
-                timeout: self.root_parts.settings.timeout,
-            },
+            settings: Settings { jobs: self.root_parts.settings.jobs, timeout: self.root_parts.settings.timeout },
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
             tasks: self.tasks,
         };
-        Loaded {
-            config,
-            diagnostics: self.diagnostics,
-        }
+        Loaded { config, diagnostics: self.diagnostics }
     }
 }

@@ -49,21 +49,15 @@ pub(super) fn read_parts(
     let start = reader.at(0..0);
     let matched = FILE.entries(reader, table, start);
     let part = |reader: &mut Reader<'_>, wanted: Part| {
-        let entry = matched
-            .iter()
-            .find(|matched| matched.key.read == wanted)
-            .map(|matched| matched.entry);
+        let entry = matched.iter().find(|matched| matched.key.read == wanted).map(|matched| matched.entry);
         reader.about = entry.map(|entry| entry.info);
         entry
     };
     let version = part(reader, Part::Version);
     check_version(reader, version, is_root);
-    let includes = part(reader, Part::Include)
-        .and_then(|entry| reader.strings(entry.value, Reader::located))
-        .unwrap_or_default();
-    let profiles = part(reader, Part::Profile)
-        .map(|entry| profiles_of(reader, entry, is_root))
-        .unwrap_or_default();
+    let includes =
+        part(reader, Part::Include).and_then(|entry| reader.strings(entry.value, Reader::located)).unwrap_or_default();
+    let profiles = part(reader, Part::Profile).map(|entry| profiles_of(reader, entry, is_root)).unwrap_or_default();
     if is_root {
         let settings = part(reader, Part::Settings);
         read_settings(reader, settings, &profiles, &mut root.settings);
@@ -113,18 +107,10 @@ fn check_version(reader: &mut Reader<'_>, entry: Option<Entry<'_, '_>>, is_root:
     match u64::from_str_radix(number.as_str(), number.radix()) {
         Ok(1) => {}
         Ok(2..) => reader.report(
-            Diagnostic::error(
-                "config::newer-version",
-                at,
-                format!("version `{number}` is written for a newer weir"),
-            )
-            .help("use a newer weir, or write `version = 1`"),
+            Diagnostic::error("config::newer-version", at, format!("version `{number}` is written for a newer weir"))
+                .help("use a newer weir, or write `version = 1`"),
         ),
-        _ => reader.bad_value(
-            at,
-            format!("there is no version `{number}`"),
-            "write `version = 1`",
-        ),
+        _ => reader.bad_value(at, format!("there is no version `{number}`"), "write `version = 1`"),
     }
 }
 
@@ -173,22 +159,13 @@ fn read_tasks(
     shell: &[String],
 ) -> Vec<Task> {
     let overlays = overlays(reader, profiles, tasks);
-    let prefix = if reader.folder.is_root() {
-        String::new()
-    } else {
-        format!("{}:", reader.folder.as_str())
-    };
+    let prefix = if reader.folder.is_root() { String::new() } else { format!("{}:", reader.folder.as_str()) };
     let mut read = Vec::new();
     for (name, value) in tasks.map(in_order).unwrap_or_default() {
         let at = reader.at(name.span());
         let name = name.get_ref().as_ref();
         check_name(reader, name, at);
-        let mut draft = Draft::new(
-            TaskName::new(format!("{prefix}{name}")),
-            at,
-            reader.folder,
-            env,
-        );
+        let mut draft = Draft::new(TaskName::new(format!("{prefix}{name}")), at, reader.folder, env);
         draft.read(reader, value);
         for (overlay, in_force) in overlays.get(name).into_iter().flatten() {
             if *in_force {

@@ -34,36 +34,18 @@ pub(super) fn profiles_of<'v, 'i>(
         let name = name.get_ref().as_ref();
         if name == "default" {
             let help = "`default` stands for every other profile in `on_fail`; put these keys outside `[profile]`";
-            reader.report(
-                Diagnostic::error(
-                    "config::bad-name",
-                    at,
-                    "a profile can't be called `default`",
-                )
-                .help(help),
-            );
+            reader.report(Diagnostic::error("config::bad-name", at, "a profile can't be called `default`").help(help));
         }
         reader.known_profiles.insert(name.to_owned());
         reader.about = Some(entry.info);
         let Some(table) = reader.table(value) else {
             continue;
         };
-        let strength = reader
-            .profiles
-            .iter()
-            .rposition(|in_force| in_force == name);
-        let mut profile = Profile {
-            strength,
-            settings: None,
-            env: None,
-            tasks: None,
-        };
+        let strength = reader.profiles.iter().rposition(|in_force| in_force == name);
+        let mut profile = Profile { strength, settings: None, env: None, tasks: None };
         for matched in PROFILE.entries(reader, table, at) {
             if matched.key.info.only == Only::Root && !is_root {
-                let message = format!(
-                    "`{}` in a profile of an included file",
-                    matched.key.info.name
-                );
+                let message = format!("`{}` in a profile of an included file", matched.key.info.name);
                 reader.report(
                     Diagnostic::error("config::root-only", matched.entry.key, message)
                         .help("move it to the `tasks.toml` of the workspace root"),
@@ -90,10 +72,7 @@ pub(super) fn by_strength<'v, 'i>(
 ) -> Vec<(Entry<'v, 'i>, bool)> {
     let mut sorted: Vec<&Profile<'v, 'i>> = profiles.iter().collect();
     sorted.sort_by_key(|profile| profile.strength);
-    sorted
-        .into_iter()
-        .filter_map(|profile| part(profile).map(|entry| (entry, profile.strength.is_some())))
-        .collect()
+    sorted.into_iter().filter_map(|profile| part(profile).map(|entry| (entry, profile.strength.is_some()))).collect()
 }
 
 /// The tables that profiles lay over tasks, by the task's local name, each with whether it is in
@@ -112,27 +91,17 @@ pub(super) fn overlays<'v, 'i>(
         for (name, value) in table {
             let local = name.get_ref().as_ref();
             if tasks.is_some_and(|tasks| tasks.contains_key(local)) {
-                overlays
-                    .entry(local.to_owned())
-                    .or_default()
-                    .push((value, in_force));
+                overlays.entry(local.to_owned()).or_default().push((value, in_force));
                 continue;
             }
             let at = reader.at(name.span());
-            let known = tasks
-                .into_iter()
-                .flat_map(|tasks| tasks.keys().map(|key| key.get_ref().as_ref()));
+            let known = tasks.into_iter().flat_map(|tasks| tasks.keys().map(|key| key.get_ref().as_ref()));
             let help = did_you_mean(local, known).map_or_else(
                 || "a profile changes tasks of its own file; declare the task there".to_owned(),
                 |near| format!("did you mean `{near}`?"),
             );
             reader.report(
-                Diagnostic::error(
-                    "config::unknown-task",
-                    at,
-                    format!("this file has no task `{local}`"),
-                )
-                .help(help),
+                Diagnostic::error("config::unknown-task", at, format!("this file has no task `{local}`")).help(help),
             );
         }
     }

@@ -12,11 +12,7 @@ pub fn key_reference() -> String {
             text.push('\n');
         }
         // Writing to a string can't fail.
-        let _ = writeln!(
-            text,
-            "## {}\n\n| key | value | meaning | example |\n|---|---|---|---|",
-            scope.heading
-        );
+        let _ = writeln!(text, "## {}\n\n| key | value | meaning | example |\n|---|---|---|---|", scope.heading);
         for key in scope.keys {
             let _ = writeln!(
                 text,
@@ -51,22 +47,14 @@ fn cell(text: &str) -> String {
 fn words(shape: &Shape, many: bool) -> String {
     let s = if many { "s" } else { "" };
     match shape {
-        Shape::Text(what) if many => what
-            .split(" or ")
-            .map(|one| format!("{one}s"))
-            .collect::<Vec<_>>()
-            .join(" or "),
+        Shape::Text(what) if many => what.split(" or ").map(|one| format!("{one}s")).collect::<Vec<_>>().join(" or "),
         Shape::Text(what) => (*what).to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Count => format!("positive integer{s}"),
         Shape::Number(number) => format!("`{number}`"),
         Shape::Duration => format!("duration{s}"),
         Shape::Scalar => format!("string{s}, number{s} or boolean{s}"),
-        Shape::Words(list) => list
-            .iter()
-            .map(|word| format!("`\"{word}\"`"))
-            .collect::<Vec<_>>()
-            .join(" or "),
+        Shape::Words(list) => list.iter().map(|word| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" or "),
         Shape::List(item, _) => format!("list{s} of {}", words(item, true)),
         Shape::Map(item) => format!("table{s} from names to {}", words(item, true)),
         Shape::Table(scope) => format!("{scope} table{s}"),

@@ -16,11 +16,7 @@ pub(super) struct Described {
 
 fn described<R>(name: &'static str, heading: &'static str, scope: &'static Scope<R>) -> Described {
     let infos = |key: &'static Key<R>| &key.info;
-    Described {
-        name,
-        heading,
-        keys: scope.keys.iter().map(infos).collect(),
-    }
+    Described { name, heading, keys: scope.keys.iter().map(infos).collect() }
 }
 
 /// Every scope, the whole file first.
@@ -31,11 +27,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("policy", "`[policy]`", &scopes::POLICY),
         described("profile", "`[profile.NAME]`", &scopes::PROFILE),
         described("task", "`[tasks.NAME]`", &task_keys::TASK),
-        described(
-            "dependency",
-            "An entry of `depends` or `sequence`",
-            &edges::DEPENDENCY,
-        ),
+        described("dependency", "An entry of `depends` or `sequence`", &edges::DEPENDENCY),
         described("cleanup", "An entry of `depends_post`", &edges::CLEANUP),
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
@@ -47,21 +39,13 @@ pub(super) fn all_scopes() -> Vec<Described> {
 pub fn tasks_schema() -> Value {
     let mut scopes = all_scopes().into_iter();
     let mut schema = Map::new();
-    schema.insert(
-        "$schema".into(),
-        json!("https://json-schema.org/draft/2020-12/schema"),
-    );
+    schema.insert("$schema".into(), json!("https://json-schema.org/draft/2020-12/schema"));
     schema.insert("title".into(), json!("tasks.toml"));
-    schema.insert(
-        "description".into(),
-        json!("The tasks of a weir workspace."),
-    );
+    schema.insert("description".into(), json!("The tasks of a weir workspace."));
     if let Some(file) = scopes.next() {
         schema.append(&mut table(&file));
     }
-    let defs: Map<String, Value> = scopes
-        .map(|scope| (scope.name.to_owned(), Value::Object(table(&scope))))
-        .collect();
+    let defs: Map<String, Value> = scopes.map(|scope| (scope.name.to_owned(), Value::Object(table(&scope)))).collect();
     schema.insert("$defs".into(), Value::Object(defs));
     Value::Object(schema)
 }
@@ -76,12 +60,7 @@ fn table(scope: &Described) -> Map<String, Value> {
             (key.name.to_owned(), Value::Object(shape))
         })
         .collect();
-    let required: Vec<&str> = scope
-        .keys
-        .iter()
-        .filter(|key| key.required)
-        .map(|key| key.name)
-        .collect();
+    let required: Vec<&str> = scope.keys.iter().filter(|key| key.required).map(|key| key.name).collect();
     let mut table = Map::new();
     table.insert("type".into(), json!("object"));
     table.insert("additionalProperties".into(), json!(false));

@@ -98,13 +98,7 @@ pub(super) static PROFILE: Scope<Part> = Scope {
             Part::Settings,
         )
         .only(Only::Root),
-        Key::new(
-            "env",
-            ENV,
-            "{ LOG = \"debug\" }",
-            "Variables beside and over those of `[env]`.",
-            Part::Env,
-        ),
+        Key::new("env", ENV, "{ LOG = \"debug\" }", "Variables beside and over those of `[env]`.", Part::Env),
         Key::new(
             "tasks",
             Shape::Map(&Shape::Table("task")),
@@ -131,9 +125,7 @@ impl Default for SettingsDraft {
     fn default() -> Self {
         Self {
             jobs: None,
-            shell: ["bash", "-euo", "pipefail", "-c"]
-                .map(str::to_owned)
-                .to_vec(),
+            shell: ["bash", "-euo", "pipefail", "-c"].map(str::to_owned).to_vec(),
             timeout: Duration::from_secs(30 * 60),
         }
     }
@@ -204,9 +196,7 @@ pub(super) static POLICY: Scope<Set<Policy>> = Scope {
             "[\"check\"]",
             "Entry tasks: gates, tests and lints must be reachable from here.",
             |policy, reader, entry| {
-                policy.entry = reader
-                    .strings(entry.value, Reader::located)
-                    .unwrap_or_default();
+                policy.entry = reader.strings(entry.value, Reader::located).unwrap_or_default();
             },
         ),
         Key::<Set<Policy>>::new(
@@ -215,9 +205,8 @@ pub(super) static POLICY: Scope<Set<Policy>> = Scope {
             "\"require\"",
             "`\"require\"`: every `run` declares sources, or `cache = false`.",
             |policy, reader, entry| {
-                policy.require_sources = reader
-                    .choice(entry.value, &[("require", true), ("allow", false)])
-                    .unwrap_or_default();
+                policy.require_sources =
+                    reader.choice(entry.value, &[("require", true), ("allow", false)]).unwrap_or_default();
             },
         ),
         Key::<Set<Policy>>::new(

@@ -5,8 +5,23 @@ use std::collections::BTreeSet;
 
 /// Set by shells themselves.
 const OF_THE_SHELL: [&str; 17] = [
-    "PWD", "OLDPWD", "IFS", "RANDOM", "SECONDS", "LINENO", "UID", "EUID", "PPID", "SHLVL", "HOSTNAME", "OPTARG",
-    "OPTIND", "REPLY", "PIPESTATUS", "FUNCNAME", "_",
+    "PWD",
+    "OLDPWD",
+    "IFS",
+    "RANDOM",
+    "SECONDS",
+    "LINENO",
+    "UID",
+    "EUID",
+    "PPID",
+    "SHLVL",
+    "HOSTNAME",
+    "OPTARG",
+    "OPTIND",
+    "REPLY",
+    "PIPESTATUS",
+    "FUNCNAME",
+    "_",
 ];
 
 /// The names in `$NAME` and `${NAME…}` that the command does not set itself. Text in single quotes
@@ -38,7 +53,10 @@ pub fn variables(command: &str) -> BTreeSet<String> {
         at += 1;
     }
     found.retain(|name| {
-        !OF_THE_SHELL.contains(&name.as_str()) && !name.starts_with("BASH") && !name.starts_with("WEIR_") && !sets(command, name)
+        !OF_THE_SHELL.contains(&name.as_str())
+            && !name.starts_with("BASH")
+            && !name.starts_with("WEIR_")
+            && !sets(command, name)
     });
     found
 }
@@ -54,17 +72,20 @@ fn sets(command: &str, name: &str) -> bool {
         let introduced = after.starts_with(|c: char| c.is_whitespace() || c == ';') || after.is_empty();
         word_start
             && (assigned
-                || (introduced && words.iter().any(|word| matches!(*word, "for" | "read" | "local" | "declare" | "mapfile" | "readarray"))))
+                || (introduced
+                    && words
+                        .iter()
+                        .any(|word| matches!(*word, "for" | "read" | "local" | "declare" | "mapfile" | "readarray"))))
     })
 }
 
 /// Words that shells run themselves.
 const BUILT_IN: [&str; 58] = [
-    "if", "then", "else", "elif", "fi", "for", "in", "do", "done", "while", "until", "case", "esac", "function", "select",
-    "time", "{", "}", "!", "[", "[[", "]]", "(", ")", ":", ".", "source", "alias", "bg", "break", "cd", "command",
-    "continue", "declare", "echo", "eval", "exec", "exit", "export", "false", "getopts", "hash", "local", "mapfile",
-    "printf", "pwd", "read", "readonly", "return", "set", "shift", "test", "trap", "true", "type", "ulimit", "umask",
-    "unset",
+    "if", "then", "else", "elif", "fi", "for", "in", "do", "done", "while", "until", "case", "esac", "function",
+    "select", "time", "{", "}", "!", "[", "[[", "]]", "(", ")", ":", ".", "source", "alias", "bg", "break", "cd",
+    "command", "continue", "declare", "echo", "eval", "exec", "exit", "export", "false", "getopts", "hash", "local",
+    "mapfile", "printf", "pwd", "read", "readonly", "return", "set", "shift", "test", "trap", "true", "type", "ulimit",
+    "umask", "unset",
 ];
 
 /// The words that stand where a command begins: programs and scripts, without shell built-ins,
@@ -80,7 +101,22 @@ pub fn programs(command: &str) -> BTreeSet<String> {
             let assigns = word.split_once('=').is_some_and(|(name, _)| {
                 !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
             });
-            !assigns && !matches!(*word, "if" | "then" | "else" | "elif" | "do" | "while" | "until" | "!" | "time" | "{" | "(" | "exec" | "command")
+            !assigns
+                && !matches!(
+                    *word,
+                    "if" | "then"
+                        | "else"
+                        | "elif"
+                        | "do"
+                        | "while"
+                        | "until"
+                        | "!"
+                        | "time"
+                        | "{"
+                        | "("
+                        | "exec"
+                        | "command"
+                )
         });
         let Some(word) = first else { continue };
         let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./+".contains(c));
@@ -123,7 +159,9 @@ fn commands(text: &str) -> Vec<String> {
             }
             '#' if !single && !double && parts[last].chars().last().is_none_or(char::is_whitespace) => comment = true,
             // `2>&1`, `&>file`: no new command.
-            '&' if !single && !double && (parts[last].ends_with('>') || chars.peek() == Some(&'>')) => parts[last].push(c),
+            '&' if !single && !double && (parts[last].ends_with('>') || chars.peek() == Some(&'>')) => {
+                parts[last].push(c)
+            }
             ';' | '|' | '&' | '(' | ')' | '`' if !single && !double => parts.push(String::new()),
             c => parts[last].push(c),
         }
@@ -144,8 +182,11 @@ pub fn impure(command: &str) -> Option<&'static str> {
         ("uuidgen", "`uuidgen` is chance"),
         ("hostname", "`hostname` differs by machine"),
     ];
-    const VARIABLES: [(&str, &str); 3] =
-        [("RANDOM", "`$RANDOM` is chance"), ("SECONDS", "`$SECONDS` is time"), ("EPOCHSECONDS", "`$EPOCHSECONDS` is time")];
+    const VARIABLES: [(&str, &str); 3] = [
+        ("RANDOM", "`$RANDOM` is chance"),
+        ("SECONDS", "`$SECONDS` is time"),
+        ("EPOCHSECONDS", "`$EPOCHSECONDS` is time"),
+    ];
     let programs = programs(command);
     let found = PROGRAMS.iter().find(|(name, _)| programs.contains(*name)).map(|(_, why)| *why);
     found.or_else(|| {

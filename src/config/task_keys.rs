@@ -44,14 +44,8 @@ const fn command(
     Key::new(name, shape, example, doc, read).only(Only::Command)
 }
 
-const PATTERNS: Shape = Shape::Any(&[
-    Shape::Text("path or glob"),
-    Shape::List(&Shape::Text("path or glob"), false),
-]);
-const PATHS: Shape = Shape::Any(&[
-    Shape::Text("path"),
-    Shape::List(&Shape::Text("path"), false),
-]);
+const PATTERNS: Shape = Shape::Any(&[Shape::Text("path or glob"), Shape::List(&Shape::Text("path or glob"), false)]);
+const PATHS: Shape = Shape::Any(&[Shape::Text("path"), Shape::List(&Shape::Text("path"), false)]);
 const ARGV: Shape = Shape::List(&TEXT, true);
 const FAIL_WORDS: Shape = Shape::Words(&["fail", "warn"]);
 
@@ -59,13 +53,9 @@ const FAIL_WORDS: Shape = Shape::Words(&["fail", "warn"]);
 pub(super) static TASK: Scope<Set<Draft>> = Scope {
     what: "a task",
     keys: &[
-        key(
-            "description",
-            TEXT,
-            "\"Compile the release binary\"",
-            "What it is for; shown in lists.",
-            |d, r, e| d.task.description = r.string(e.value),
-        ),
+        key("description", TEXT, "\"Compile the release binary\"", "What it is for; shown in lists.", |d, r, e| {
+            d.task.description = r.string(e.value)
+        }),
         key(
             "run",
             Shape::Any(&[TEXT, Shape::List(&TEXT, true)]),
@@ -155,31 +145,17 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "[\"src\"]",
             "Tracked files it changes, as formatters and generators of committed code do. Such a task is never cached, and tasks that read these files go after it.",
             |d, r, e| {
-                d.task.writes = patterns(r, e, "writes")
-                    .map(|list| list.value)
-                    .unwrap_or_default();
+                d.task.writes = patterns(r, e, "writes").map(|list| list.value).unwrap_or_default();
             },
         ),
-        key(
-            "manual",
-            Shape::Bool,
-            "true",
-            "Only ever run by name; depending on it is an error.",
-            |d, r, e| {
-                d.task.manual = r.boolean(e.value).unwrap_or_default().then_some(e.key);
-            },
-        ),
-        command(
-            "env",
-            ENV,
-            "{ RUST_BACKTRACE = 1 }",
-            "Variables set for it; part of its key.",
-            |d, r, e| {
-                if let Some(env) = r.env(e.value) {
-                    d.task.env.extend(env);
-                }
-            },
-        ),
+        key("manual", Shape::Bool, "true", "Only ever run by name; depending on it is an error.", |d, r, e| {
+            d.task.manual = r.boolean(e.value).unwrap_or_default().then_some(e.key);
+        }),
+        command("env", ENV, "{ RUST_BACKTRACE = 1 }", "Variables set for it; part of its key.", |d, r, e| {
+            if let Some(env) = r.env(e.value) {
+                d.task.env.extend(env);
+            }
+        }),
         command(
             "env_file",
             PATHS,
@@ -238,15 +214,9 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 d.task.requires = r.strings(e.value, Reader::located).unwrap_or_default();
             },
         ),
-        command(
-            "probes",
-            STRINGS,
-            "[\"uname -m\"]",
-            "Commands whose output is part of its key.",
-            |d, r, e| {
-                d.task.probes = r.strings(e.value, Reader::text).unwrap_or_default();
-            },
-        ),
+        command("probes", STRINGS, "[\"uname -m\"]", "Commands whose output is part of its key.", |d, r, e| {
+            d.task.probes = r.strings(e.value, Reader::text).unwrap_or_default();
+        }),
         command(
             "state",
             TEXT,
@@ -263,15 +233,9 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "`false` turns caching off; `\"local\"` keeps its results off the remote.",
             cache,
         ),
-        command(
-            "reset",
-            Shape::Bool,
-            "true",
-            "Destroys state: it is never cached, and guarded.",
-            |d, r, e| {
-                d.task.reset = r.boolean(e.value).unwrap_or_default().then_some(e.key);
-            },
-        ),
+        command("reset", Shape::Bool, "true", "Destroys state: it is never cached, and guarded.", |d, r, e| {
+            d.task.reset = r.boolean(e.value).unwrap_or_default().then_some(e.key);
+        }),
         command(
             "on_fail",
             Shape::Any(&[FAIL_WORDS, Shape::Map(&FAIL_WORDS)]),
@@ -279,13 +243,9 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "What its failure means: `\"fail\"`, or `\"warn\"`: the run goes on and lists it. Or a table by profile, with `default` for the others.",
             on_fail,
         ),
-        key(
-            "help",
-            TEXT,
-            "\"run npm install first\"",
-            "What to do when it fails; printed then.",
-            |d, r, e| d.task.help = r.string(e.value),
-        ),
+        key("help", TEXT, "\"run npm install first\"", "What to do when it fails; printed then.", |d, r, e| {
+            d.task.help = r.string(e.value)
+        }),
         command(
             "locks",
             STRINGS,
@@ -295,13 +255,9 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 d.task.locks = r.strings(e.value, Reader::located).unwrap_or_default();
             },
         ),
-        command(
-            "timeout",
-            Shape::Duration,
-            "\"15m\"",
-            "How long one attempt may take.",
-            |d, r, e| d.task.timeout = r.duration(e.value),
-        ),
+        command("timeout", Shape::Duration, "\"15m\"", "How long one attempt may take.", |d, r, e| {
+            d.task.timeout = r.duration(e.value)
+        }),
         command(
             "retry",
             Shape::Any(&[Shape::Count, Shape::Table("retry")]),
@@ -356,40 +312,20 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 }
             },
         ),
-        key(
-            "alias",
-            STRINGS,
-            "\"b\"",
-            "Other names for it.",
-            |d, r, e| {
-                let aliases = r.strings(e.value, |r, v| {
-                    let alias = r.located(v)?;
-                    check_name(r, &alias.value, alias.at).then_some(alias)
-                });
-                d.task.aliases = aliases.unwrap_or_default();
-            },
-        ),
-        key("hide", Shape::Bool, "true", "Not listed.", |d, r, e| {
-            d.task.hide = r.boolean(e.value).unwrap_or_default()
+        key("alias", STRINGS, "\"b\"", "Other names for it.", |d, r, e| {
+            let aliases = r.strings(e.value, |r, v| {
+                let alias = r.located(v)?;
+                check_name(r, &alias.value, alias.at).then_some(alias)
+            });
+            d.task.aliases = aliases.unwrap_or_default();
         }),
-        command(
-            "interactive",
-            Shape::Bool,
-            "true",
-            "Has the terminal to itself; never cached.",
-            |d, r, e| {
-                d.task.interactive = r.boolean(e.value).unwrap_or_default();
-            },
-        ),
-        command(
-            "quiet",
-            Shape::Bool,
-            "true",
-            "Its output is shown only when it fails.",
-            |d, r, e| {
-                d.task.quiet = r.boolean(e.value).unwrap_or_default();
-            },
-        ),
+        key("hide", Shape::Bool, "true", "Not listed.", |d, r, e| d.task.hide = r.boolean(e.value).unwrap_or_default()),
+        command("interactive", Shape::Bool, "true", "Has the terminal to itself; never cached.", |d, r, e| {
+            d.task.interactive = r.boolean(e.value).unwrap_or_default();
+        }),
+        command("quiet", Shape::Bool, "true", "Its output is shown only when it fails.", |d, r, e| {
+            d.task.quiet = r.boolean(e.value).unwrap_or_default();
+        }),
         command(
             "redact",
             STRINGS,
@@ -400,16 +336,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &[
-        "uses",
-        "with",
-        "service",
-        "ports",
-        "soak",
-        "database",
-        "gate",
-        "artifacts",
-        "junit",
-        "expect",
-    ],
+    unbuilt: &["uses", "with", "service", "ports", "soak", "database", "gate", "artifacts", "junit", "expect"],
 };

@@ -22,25 +22,13 @@ pub(super) fn run(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'_, '
 }
 
 /// A program and its arguments; only arguments may be empty strings.
-pub(super) fn argv(
-    reader: &mut Reader<'_>,
-    entry: Entry<'_, '_>,
-    what: &str,
-) -> Option<Vec<String>> {
+pub(super) fn argv(reader: &mut Reader<'_>, entry: Entry<'_, '_>, what: &str) -> Option<Vec<String>> {
     let argv = reader.list(entry.value, "a list of strings", Reader::string)?;
     let argv = reader.not_empty(entry.value, what, argv)?;
     if argv[0].trim().is_empty() {
-        let first = entry
-            .value
-            .get_ref()
-            .as_array()
-            .and_then(|array| array.first());
+        let first = entry.value.get_ref().as_array().and_then(|array| array.first());
         let at = reader.at(first.map_or_else(|| entry.value.span(), |first| first.span()));
-        reader.bad_value(
-            at,
-            format!("{what} starts with an empty string"),
-            "start with a program's name",
-        );
+        reader.bad_value(at, format!("{what} starts with an empty string"), "start with a program's name");
         return None;
     }
     Some(argv)
@@ -54,11 +42,7 @@ pub(super) fn patterns(
 ) -> Option<Located<Vec<Located<Pattern>>>> {
     let patterns = reader.strings(entry.value, Reader::pattern)?;
     let at = reader.at(entry.value.span());
-    let bare = entry
-        .value
-        .get_ref()
-        .as_array()
-        .is_some_and(|array| array.is_empty());
+    let bare = entry.value.get_ref().as_array().is_some_and(|array| array.is_empty());
     if !bare && !patterns.is_empty() && patterns.iter().all(|pattern| pattern.value.negated) {
         reader.bad_value(
             at,
@@ -77,20 +61,11 @@ pub(super) fn patterns(
 /// What is written can't be the whole workspace, nor weir's own folder.
 fn check_written(reader: &mut Reader<'_>, pattern: &Located<Pattern>, name: &str) {
     let (prefix, glob, raw) = (&pattern.value.prefix, &pattern.value.glob, pattern.value.raw());
-    let everything =
-        prefix.is_root() && matches!(glob.as_deref(), None | Some("*" | "**" | "**/*"));
+    let everything = prefix.is_root() && matches!(glob.as_deref(), None | Some("*" | "**" | "**/*"));
     if everything && name == "outputs" {
-        reader.bad_value(
-            pattern.at,
-            format!("the output `{raw}` is the whole workspace"),
-            "name the files it makes",
-        );
+        reader.bad_value(pattern.at, format!("the output `{raw}` is the whole workspace"), "name the files it makes");
     } else if prefix.components().next() == Some(".weir") {
-        reader.bad_value(
-            pattern.at,
-            format!("`{raw}` lies in weir's own folder"),
-            "write somewhere else",
-        );
+        reader.bad_value(pattern.at, format!("`{raw}` lies in weir's own folder"), "write somewhere else");
     }
 }
 
@@ -100,9 +75,7 @@ pub(super) fn cache(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'_,
     draft.task.cache = match entry.value.get_ref() {
         DeValue::Boolean(true) => CacheMode::On,
         DeValue::Boolean(false) => CacheMode::Off,
-        DeValue::String(_) => reader
-            .choice(entry.value, &[("local", CacheMode::Local)])
-            .unwrap_or(CacheMode::On),
+        DeValue::String(_) => reader.choice(entry.value, &[("local", CacheMode::Local)]).unwrap_or(CacheMode::On),
         _ => {
             reader.wrong_type(entry.value, "`true`, `false` or `\"local\"`");
             CacheMode::On
@@ -126,14 +99,8 @@ pub(super) fn on_fail(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'
         let strength = if profile.get_ref() == "default" {
             Some(0)
         } else {
-            reader
-                .known_profiles
-                .insert(profile.get_ref().clone().into_owned());
-            reader
-                .profiles
-                .iter()
-                .rposition(|name| name == profile.get_ref())
-                .map(|index| index + 1)
+            reader.known_profiles.insert(profile.get_ref().clone().into_owned());
+            reader.profiles.iter().rposition(|name| name == profile.get_ref()).map(|index| index + 1)
         };
         if let Some(strength) = strength
             && chosen.is_none_or(|(best, _)| strength > best)
@@ -169,10 +136,7 @@ pub(super) fn allow(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'_,
             continue;
         };
         if is_code(code.get_ref()) {
-            draft.task.allow.push((
-                Located::new(code.get_ref().clone().into_owned(), at),
-                reason,
-            ));
+            draft.task.allow.push((Located::new(code.get_ref().clone().into_owned(), at), reason));
         } else {
             reader.bad_value(
                 at,
@@ -186,13 +150,9 @@ pub(super) fn allow(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'_,
 /// `room::finding-name`.
 fn is_code(text: &str) -> bool {
     let part = |part: &str| {
-        !part.is_empty()
-            && part
-                .bytes()
-                .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
+        !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-')
     };
-    text.split_once("::")
-        .is_some_and(|(room, name)| part(room) && part(name))
+    text.split_once("::").is_some_and(|(room, name)| part(room) && part(name))
 }
 
 /// Whether a name can be a task's; says why not.
@@ -204,13 +164,7 @@ pub(super) fn check_name(reader: &mut Reader<'_>, name: &str, at: At) -> bool {
     } else {
         name.chars()
             .find(|c| c.is_whitespace() || c.is_control() || "*?[]{}/\\@#!".contains(*c))
-            .map(|c| {
-                format!(
-                    "`{}` holds `{}`, which a task's name can't",
-                    name.escape_debug(),
-                    c.escape_debug()
-                )
-            })
+            .map(|c| format!("`{}` holds `{}`, which a task's name can't", name.escape_debug(), c.escape_debug()))
     };
     let Some(problem) = problem else { return true };
     reader.report(

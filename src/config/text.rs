@@ -35,11 +35,7 @@ pub(super) fn read_text(path: &Path, shown: &str) -> Result<String, Unreadable> 
     };
     let meta = std::fs::metadata(path).map_err(|why| unreadable(&why))?;
     if !meta.is_file() {
-        let kind = if meta.is_dir() {
-            "a directory"
-        } else {
-            "no regular file"
-        };
+        let kind = if meta.is_dir() { "a directory" } else { "no regular file" };
         return Err(Unreadable {
             code: "config::unreadable",
             message: format!("`{shown}` is {kind}, and a file is due there"),
@@ -49,9 +45,7 @@ pub(super) fn read_text(path: &Path, shown: &str) -> Result<String, Unreadable> 
     let file = std::fs::File::open(path).map_err(|why| unreadable(&why))?;
     let mut bytes = Vec::with_capacity(usize::try_from(meta.len().min(MAX_BYTES)).unwrap_or(0));
     // One byte over the limit tells a larger file, even one that grew since it was looked at.
-    file.take(MAX_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|why| unreadable(&why))?;
+    file.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(|why| unreadable(&why))?;
     if bytes.len() as u64 > MAX_BYTES {
         return Err(Unreadable {
             code: "config::too-large",
@@ -61,11 +55,7 @@ pub(super) fn read_text(path: &Path, shown: &str) -> Result<String, Unreadable> 
     }
     String::from_utf8(bytes).map_err(|why| {
         let offset = why.utf8_error().valid_up_to();
-        let line = why.as_bytes()[..offset]
-            .iter()
-            .filter(|byte| **byte == b'\n')
-            .count()
-            + 1;
+        let line = why.as_bytes()[..offset].iter().filter(|byte| **byte == b'\n').count() + 1;
         Unreadable {
             code: "config::not-utf8",
             message: format!("`{shown}` is not UTF-8: byte {offset}, on line {line}"),
@@ -94,23 +84,12 @@ pub(super) fn parse(text: &str, file: FileId) -> Parsed<'_> {
         .map_or(usize::MAX, |error| line_start(text, start_of(text, error)));
     let errors = match conflict_marker(text).filter(|_| !errors.is_empty()) {
         Some(span) => vec![
-            Diagnostic::error(
-                "config::syntax",
-                place(file, span),
-                "a merge conflict is left here",
-            )
-            .help("resolve it, and remove the lines with the markers"),
+            Diagnostic::error("config::syntax", place(file, span), "a merge conflict is left here")
+                .help("resolve it, and remove the lines with the markers"),
         ],
-        None => causes(text, &errors, sound)
-            .into_iter()
-            .map(|error| syntax_error(text, file, error))
-            .collect(),
+        None => causes(text, &errors, sound).into_iter().map(|error| syntax_error(text, file, error)).collect(),
     };
-    Parsed {
-        table,
-        errors,
-        sound,
-    }
+    Parsed { table, errors, sound }
 }
 
 /// Where a line starts that only version control writes.
@@ -157,24 +136,18 @@ const DUPLICATE: &str = "duplicate key";
 const IN_LIST: &str = "unexpected `=` in array";
 
 fn start_of(text: &str, error: &Error) -> usize {
-    error
-        .span()
-        .map_or(text.len(), |span| floor(text, span.start))
+    error.span().map_or(text.len(), |span| floor(text, span.start))
 }
 
 fn syntax_error(text: &str, file: FileId, error: &Error) -> Diagnostic {
     let start = start_of(text, error);
-    let end = error
-        .span()
-        .map_or(start, |span| floor(text, span.end))
-        .max(start);
+    let end = error.span().map_or(start, |span| floor(text, span.end)).max(start);
     let at = place(file, start..end);
     if error.message() == DUPLICATE {
         let name = text[start..end].trim_matches(['"', '\'']);
-        let diagnostic =
-            Diagnostic::error("config::syntax", at, format!("`{name}` is declared twice"))
-                .label("declared again")
-                .help("remove one of the two, or join them");
+        let diagnostic = Diagnostic::error("config::syntax", at, format!("`{name}` is declared twice"))
+            .label("declared again")
+            .help("remove one of the two, or join them");
         return match earlier_header(text, start) {
             Some(first) => diagnostic.also(place(file, first), "first declared here"),
             None => diagnostic,
@@ -187,29 +160,18 @@ fn syntax_error(text: &str, file: FileId, error: &Error) -> Diagnostic {
 /// What the parser says, and what to do.
 fn in_plain_words(message: &str) -> (&str, &'static str) {
     match message {
-        "invalid basic string, expected `\"`" => {
-            ("a string is not closed", "put a `\"` at its end")
+        "invalid basic string, expected `\"`" => ("a string is not closed", "put a `\"` at its end"),
+        "invalid literal string, expected `'`" => ("a string is not closed", "put a `'` at its end"),
+        text if text.starts_with("missing escaped value") => {
+            ("there is no such escape in a string", "write `\\\\` for a backslash, or put the string in single quotes")
         }
-        "invalid literal string, expected `'`" => {
-            ("a string is not closed", "put a `'` at its end")
-        }
-        text if text.starts_with("missing escaped value") => (
-            "there is no such escape in a string",
-            "write `\\\\` for a backslash, or put the string in single quotes",
-        ),
         text if text.starts_with(IN_LIST) => ("a `=` in a list", "close the list above with a `]`"),
         text if text.starts_with("string values must be quoted") => {
             ("a string without quotes", "put quotes around the value")
         }
-        text if text.starts_with("key with no value") => {
-            ("a key without a value", "write `key = value`")
-        }
-        text if text.starts_with("missing comma") => {
-            ("a comma is missing", "put a comma between the two")
-        }
-        text if text.starts_with("invalid unquoted key") => {
-            (text, "put quotes around the key, as in `\"db:reset\"`")
-        }
+        text if text.starts_with("key with no value") => ("a key without a value", "write `key = value`"),
+        text if text.starts_with("missing comma") => ("a comma is missing", "put a comma between the two"),
+        text if text.starts_with("invalid unquoted key") => (text, "put quotes around the key, as in `\"db:reset\"`"),
         text if text.starts_with("missing value") => (text, "write a value, or remove the key"),
         text if text.starts_with("unclosed") => (text, "close it"),
         text if text.contains("recurs") => ("nested too deeply", "nest less deeply"),
@@ -233,9 +195,7 @@ fn line_start(text: &str, start: usize) -> usize {
 
 /// Where the next `[header]` after `start` begins, or the text ends.
 fn next_header(text: &str, start: usize) -> usize {
-    text[start..]
-        .find("\n[")
-        .map_or(text.len(), |cut| start + cut + 1)
+    text[start..].find("\n[").map_or(text.len(), |cut| start + cut + 1)
 }
 
 /// The `[header]` that `start` stands in, and where its line starts.
@@ -272,34 +232,20 @@ pub(super) fn drop_followers(text: &str, parsed: &Parsed<'_>, found: &mut Vec<Di
         return;
     }
     let mut broken: Vec<Range<usize>> = Vec::with_capacity(errors.len());
-    for start in errors
-        .iter()
-        .filter_map(|error| error.labels.first())
-        .map(|label| label.at.start as usize)
-    {
+    for start in errors.iter().filter_map(|error| error.labels.first()).map(|label| label.at.start as usize) {
         let end = match header_line(text, start) {
             Some(_) => next_header(text, start),
-            None => text[start..]
-                .find('\n')
-                .map_or(text.len(), |cut| start + cut),
+            None => text[start..].find('\n').map_or(text.len(), |cut| start + cut),
         };
         broken.push(line_start(text, start)..end + 1);
     }
     found.retain(|diagnostic| {
         let missing = matches!(
             diagnostic.code,
-            "config::empty-task"
-                | "config::missing-key"
-                | "config::missing-version"
-                | "config::unknown-task"
+            "config::empty-task" | "config::missing-key" | "config::missing-version" | "config::unknown-task"
         );
-        let place = diagnostic
-            .labels
-            .first()
-            .map(|label| label.at.start as usize);
+        let place = diagnostic.labels.first().map(|label| label.at.start as usize);
         !missing
-            && !place.is_some_and(|place| {
-                place >= parsed.sound || broken.iter().any(|range| range.contains(&place))
-            })
+            && !place.is_some_and(|place| place >= parsed.sound || broken.iter().any(|range| range.contains(&place)))
     });
 }

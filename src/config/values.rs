@@ -55,9 +55,7 @@ fn kind(value: &DeValue<'_>) -> &'static str {
 }
 
 /// Entries of a table in the order they stand in the file, which the tree does not keep.
-pub(super) fn in_order<'v, 'i>(
-    table: &'v DeTable<'i>,
-) -> Vec<(&'v Spanned<std::borrow::Cow<'i, str>>, &'v Value<'i>)> {
+pub(super) fn in_order<'v, 'i>(table: &'v DeTable<'i>) -> Vec<(&'v Spanned<std::borrow::Cow<'i, str>>, &'v Value<'i>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -108,11 +106,7 @@ impl Reader<'_> {
         };
         if text.contains('\0') {
             let at = self.at(value.span());
-            self.bad_value(
-                at,
-                "a NUL character can't be given to a process",
-                "remove it",
-            );
+            self.bad_value(at, "a NUL character can't be given to a process", "remove it");
             return None;
         }
         Some(text)
@@ -150,9 +144,7 @@ impl Reader<'_> {
             self.wrong_type(value, "a positive integer");
             return None;
         };
-        let parsed = u32::from_str_radix(number.as_str(), number.radix())
-            .ok()
-            .filter(|count| *count > 0);
+        let parsed = u32::from_str_radix(number.as_str(), number.radix()).ok().filter(|count| *count > 0);
         if parsed.is_none() {
             let at = self.at(value.span());
             let message = format!("expected a positive integer, found `{number}`");
@@ -167,12 +159,8 @@ impl Reader<'_> {
             let at = self.at(value.span());
             let found = kind(value.get_ref());
             self.report(
-                Diagnostic::error(
-                    "config::wrong-type",
-                    at,
-                    format!("expected a duration, found {found}"),
-                )
-                .help("write a string with a unit, such as `\"30s\"` or `\"15m\"`"),
+                Diagnostic::error("config::wrong-type", at, format!("expected a duration, found {found}"))
+                    .help("write a string with a unit, such as `\"30s\"` or `\"15m\"`"),
             );
             return None;
         };
@@ -228,25 +216,12 @@ impl Reader<'_> {
     }
 
     /// A list that must not be empty; `what` names the thing.
-    pub(super) fn not_empty<T>(
-        &mut self,
-        value: &Value<'_>,
-        what: &str,
-        list: Vec<T>,
-    ) -> Option<Vec<T>> {
+    pub(super) fn not_empty<T>(&mut self, value: &Value<'_>, what: &str, list: Vec<T>) -> Option<Vec<T>> {
         if list.is_empty() {
             // Elements that were no good have been reported, and the list was not empty then.
-            if value
-                .get_ref()
-                .as_array()
-                .is_some_and(|array| array.is_empty())
-            {
+            if value.get_ref().as_array().is_some_and(|array| array.is_empty()) {
                 let at = self.at(value.span());
-                self.bad_value(
-                    at,
-                    format!("{what} is empty"),
-                    "write at least one element, or remove the key",
-                );
+                self.bad_value(at, format!("{what} is empty"), "write at least one element, or remove the key");
             }
             return None;
         }
@@ -255,27 +230,16 @@ impl Reader<'_> {
 
     /// One of a closed list of words.
     pub(super) fn choice<T: Copy>(&mut self, value: &Value<'_>, words: &[(&str, T)]) -> Option<T> {
-        let all = || {
-            words
-                .iter()
-                .map(|(word, _)| format!("`\"{word}\"`"))
-                .collect::<Vec<_>>()
-                .join(" or ")
-        };
+        let all = || words.iter().map(|(word, _)| format!("`\"{word}\"`")).collect::<Vec<_>>().join(" or ");
         let DeValue::String(text) = value.get_ref() else {
             self.wrong_type(value, &all());
             return None;
         };
-        let found = words
-            .iter()
-            .find(|(word, _)| *word == text.as_ref())
-            .map(|(_, meaning)| *meaning);
+        let found = words.iter().find(|(word, _)| *word == text.as_ref()).map(|(_, meaning)| *meaning);
         if found.is_none() {
             let at = self.at(value.span());
-            let help = did_you_mean(text, words.iter().map(|(word, _)| *word)).map_or_else(
-                || format!("write {}", all()),
-                |word| format!("did you mean `{word}`?"),
-            );
+            let help = did_you_mean(text, words.iter().map(|(word, _)| *word))
+                .map_or_else(|| format!("write {}", all()), |word| format!("did you mean `{word}`?"));
             self.bad_value(at, format!("expected {}, found `{text}`", all()), &help);
         }
         found
@@ -322,11 +286,7 @@ impl Reader<'_> {
 
     /// The name of an environment variable; `wildcard`: a `*` may end it.
     pub(super) fn variable(&mut self, name: &str, at: At, wildcard: bool) -> bool {
-        let stem = if wildcard {
-            name.strip_suffix('*').unwrap_or(name)
-        } else {
-            name
-        };
+        let stem = if wildcard { name.strip_suffix('*').unwrap_or(name) } else { name };
         let bare_star = wildcard && name == "*";
         if bare_star || is_variable(stem) {
             return true;
@@ -337,27 +297,17 @@ impl Reader<'_> {
             "use letters, digits and `_`, not starting with a digit"
         };
         self.report(
-            Diagnostic::error(
-                "config::bad-variable",
-                at,
-                format!("`{name}` is no name of an environment variable"),
-            )
-            .help(help),
+            Diagnostic::error("config::bad-variable", at, format!("`{name}` is no name of an environment variable"))
+                .help(help),
         );
         false
     }
 
     /// Names of environment variables, with their places.
-    pub(super) fn variables(
-        &mut self,
-        value: &Value<'_>,
-        wildcard: bool,
-    ) -> Option<Vec<Located<String>>> {
+    pub(super) fn variables(&mut self, value: &Value<'_>, wildcard: bool) -> Option<Vec<Located<String>>> {
         self.strings(value, |reader, element| {
             let name = reader.located(element)?;
-            reader
-                .variable(&name.value, name.at, wildcard)
-                .then_some(name)
+            reader.variable(&name.value, name.at, wildcard).then_some(name)
         })
     }
 
@@ -394,18 +344,12 @@ impl Reader<'_> {
 /// A place in a file.
 pub(super) fn place(file: FileId, span: Range<usize>) -> At {
     let cut = |byte: usize| u32::try_from(byte).unwrap_or(u32::MAX);
-    At {
-        file,
-        start: cut(span.start),
-        end: cut(span.end),
-    }
+    At { file, start: cut(span.start), end: cut(span.end) }
 }
 
 /// Letters, digits and `_`, not starting with a digit.
 fn is_variable(name: &str) -> bool {
     let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
+    bytes.next().is_some_and(|first| first.is_ascii_alphabetic() || first == b'_')
         && bytes.all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
 }

@@ -279,7 +279,12 @@ impl Driver<'_> {
     }
 
     /// Has work done on a thread that may block.
-    fn spawn(&mut self, inputs: &mut VecDeque<Input>, id: NodeId, work: impl FnOnce(&SyncSender<Message>) + Send + 'static) {
+    fn spawn(
+        &mut self,
+        inputs: &mut VecDeque<Input>,
+        id: NodeId,
+        work: impl FnOnce(&SyncSender<Message>) + Send + 'static,
+    ) {
         let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
         let pool = self.pool.get_or_insert_with(|| Pool::new(most));
         let sender = self.sender.clone();

@@ -291,11 +291,7 @@ impl Job<'_> {
             Err(reason) => return fail(reason),
         };
         let held_still = self.inputs_held_still(judgement, &relied_on);
-        let left = if held_still {
-            self.left(judgement, &outputs, state)
-        } else {
-            Left::Unknown(facts.name.clone())
-        };
+        let left = if held_still { self.left(judgement, &outputs, state) } else { Left::Unknown(facts.name.clone()) };
         let outputs_digest = Some(outputs.digest());
         let mut parts = vec![];
         if let (true, true, None, Some(key), Left::Digest(digest)) =
@@ -332,8 +328,7 @@ impl Job<'_> {
         if patterns.is_empty() {
             return Ok(Manifest::default());
         }
-        let (manifest, missing) =
-            capture(&self.services.surveyor, patterns).map_err(|error| input_failure(&error))?;
+        let (manifest, missing) = capture(&self.services.surveyor, patterns).map_err(|error| input_failure(&error))?;
         if missing.is_empty() { Ok(manifest) } else { Err(FailReason::MissingOutputs { patterns: missing }) }
     }
 

@@ -2,7 +2,7 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, Selection, Stat, KeyInputs, Left, Sources, changes, compare, explain, key_of};
+use crate::fingerprint::{InputError, KeyInputs, Left, Selection, Sources, Stat, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};
@@ -180,9 +180,7 @@ impl Judge<'_> {
             return lines;
         }
         if facts.observes {
-            let observed = self
-                .context()
-                .and_then(|(context, runtime)| runtime.block_on(node.node.observe(&context)));
+            let observed = self.context().and_then(|(context, runtime)| runtime.block_on(node.node.observe(&context)));
             match observed {
                 Ok(observations) => now.observations = observations,
                 Err(reason) => return vec![reason.describe()],
@@ -246,9 +244,7 @@ impl Judge<'_> {
         };
         let empty = Manifest::default();
         let (candidate, earlier, outputs) = match &last {
-            Some(Last::Good(recorded)) if recorded.key == key => {
-                (Some(recorded.clone()), &recorded.outputs, outputs)
-            }
+            Some(Last::Good(recorded)) if recorded.key == key => (Some(recorded.clone()), &recorded.outputs, outputs),
             other => {
                 let earlier = match other {
                     Some(Last::Good(recorded)) => &recorded.outputs,
@@ -348,7 +344,9 @@ impl Judge<'_> {
             _ => vec![],
         };
         if what.is_empty() {
-            return Reason::Changed { what: vec!["its key changed (what it was made of is no longer on record)".into()] };
+            return Reason::Changed {
+                what: vec!["its key changed (what it was made of is no longer on record)".into()],
+            };
         }
         Reason::Changed { what }
     }
@@ -366,12 +364,9 @@ pub fn look_ahead(services: &Services, node: &PlanNode, last: Option<&Last>) -> 
         return None;
     }
     let outputs = match last {
-        Some(Last::Good(recorded)) => Some(survey(
-            &services.surveyor,
-            facts.effects.patterns(),
-            &recorded.outputs,
-            &recorded.outputs,
-        )),
+        Some(Last::Good(recorded)) => {
+            Some(survey(&services.surveyor, facts.effects.patterns(), &recorded.outputs, &recorded.outputs))
+        }
         _ => None,
     };
     Some(Ahead { sources: services.surveyor.sources(&facts.sources), outputs })

@@ -8,13 +8,13 @@ mod judge;
 mod ledger;
 mod pool;
 mod prepare;
-mod priority;
 mod printer;
+mod priority;
 pub mod scheduler;
 mod services;
 mod work;
 
 pub use driver::{Finish, Options, planned, run};
-pub use prepare::Prepared;
 pub use inspect::{Inspection, inspect};
+pub use prepare::Prepared;
 pub use services::{Services, ServicesError, WorkspaceTrouble};

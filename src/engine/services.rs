@@ -145,7 +145,11 @@ impl Services {
         me: Holder,
     ) -> Result<(Self, Vec<WorkspaceTrouble>), ServicesError> {
         let mut services = Self::forgetful(root, outside, me);
-        let Some(place) = Place::existing(root) else { return Ok((services, vec![])) };
+        let Some(place) = Place::existing(root) else {
+            // The first run makes it. Until then there may be results in the shared cache.
+            services.store = Some(Store::at(&Place::of(root), shared));
+            return Ok((services, vec![]));
+        };
         let (state, memo, trouble) = State::read(&place.state()).map_err(ServicesError::State)?;
         services.state = Mutex::new(state);
         services.surveyor = Surveyor::new(root, memo);
@@ -320,7 +324,10 @@ fn mask_texts(tree: &mut serde_json::Value, redactor: &Redactor) {
         serde_json::Value::Object(fields) => {
             // What names a variant of an enum is weir's own word.
             let own = ["event", "outcome", "kind", "why", "verdict", "key", "at"];
-            fields.iter_mut().filter(|(name, _)| !own.contains(&name.as_str())).for_each(|(_, item)| mask_texts(item, redactor));
+            fields
+                .iter_mut()
+                .filter(|(name, _)| !own.contains(&name.as_str()))
+                .for_each(|(_, item)| mask_texts(item, redactor));
         }
         _ => {}
     }

@@ -33,11 +33,7 @@ impl Work {
             run_dir: self.run_dir.clone(),
             cancel: self.cancel.clone(),
             messages: sender.clone(),
-            relied_on: self
-                .relied_on
-                .iter()
-                .map(|(id, left)| (&self.plan.nodes[id.index()], *left))
-                .collect(),
+            relied_on: self.relied_on.iter().map(|(id, left)| (&self.plan.nodes[id.index()], *left)).collect(),
             live: self.live,
         }
     }

@@ -28,8 +28,7 @@ const CHUNK: usize = 128 * 1024;
 pub fn digest_file(path: &Path) -> io::Result<Reading> {
     use std::os::unix::fs::OpenOptionsExt;
     // Not blocking: a fifo among the sources must not hang.
-    let mut file =
-        File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path)?;
+    let mut file = File::options().read(true).custom_flags(nix::libc::O_NONBLOCK | nix::libc::O_CLOEXEC).open(path)?;
     let at = now();
     let metadata = file.metadata()?;
     if !metadata.is_file() {

@@ -35,9 +35,10 @@ impl<'p> Taken<'p> {
             raw: pattern.raw(),
             text: pattern.glob.as_deref(),
             // The config has judged the glob; one that fails after all selects nothing, loudly.
-            glob: pattern.glob.as_deref().and_then(|glob| {
-                crate::config::build_glob(glob).ok().map(|glob| glob.compile_matcher())
-            }),
+            glob: pattern
+                .glob
+                .as_deref()
+                .and_then(|glob| crate::config::build_glob(glob).ok().map(|glob| glob.compile_matcher())),
         }
     }
 

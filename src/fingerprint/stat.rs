@@ -64,17 +64,19 @@ impl Stat {
         })
     }
 
-    const fn is(&self, kind: libc::mode_t) -> bool {
-        self.mode & libc::S_IFMT as u32 == kind as u32
+    // The type is narrower on macOS.
+    #[allow(clippy::useless_conversion)]
+    fn is(&self, kind: libc::mode_t) -> bool {
+        self.mode & u32::from(libc::S_IFMT) == u32::from(kind)
     }
 
     /// Whether it is a folder.
-    pub const fn is_folder(&self) -> bool {
+    pub fn is_folder(&self) -> bool {
         self.is(libc::S_IFDIR)
     }
 
     /// Whether it is a symlink.
-    pub const fn is_link(&self) -> bool {
+    pub fn is_link(&self) -> bool {
         self.is(libc::S_IFLNK)
     }
 

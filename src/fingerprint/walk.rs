@@ -360,8 +360,7 @@ impl Surveyor {
             return Ok((digest, stat));
         }
         for _ in 0..TRIES {
-            let reading =
-                digest_file(&path.under(&self.root)).map_err(|error| ReadTrouble::of(path, &error))?;
+            let reading = digest_file(&path.under(&self.root)).map_err(|error| ReadTrouble::of(path, &error))?;
             if reading.steady {
                 self.memo.put(path, reading.stat, reading.digest, reading.at);
                 return Ok((reading.digest, reading.stat));
@@ -380,9 +379,7 @@ impl Surveyor {
                 continue;
             }
             let names: Vec<String> = std::fs::read_dir(at.under(&self.root))
-                .map(|entries| {
-                    entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect()
-                })
+                .map(|entries| entries.flatten().filter_map(|entry| entry.file_name().into_string().ok()).collect())
                 .unwrap_or_default();
             return match did_you_mean(part, names.iter().map(String::as_str)) {
                 Some(like) => format!("did you mean `{}`?", at.join(like)),
@@ -547,8 +544,8 @@ impl Walk<'_> {
     }
 
     fn push_folder(&mut self, folder: &WsPath) -> Result<(), InputError> {
-        let metadata = std::fs::symlink_metadata(folder.under(&self.surveyor.root))
-            .map_err(|error| read_error(folder, &error))?;
+        let metadata =
+            std::fs::symlink_metadata(folder.under(&self.surveyor.root)).map_err(|error| read_error(folder, &error))?;
         self.out.push(Found { path: folder.clone(), stat: Stat::of(&metadata), what: What::EmptyFolder });
         Ok(())
     }

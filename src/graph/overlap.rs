@@ -113,10 +113,8 @@ fn meet(a: &[String], b: &[String], files: (bool, bool)) -> bool {
         (None, _) => ends(b, files.0),
         (_, None) => ends(a, files.1),
         (Some((x, a_rest)), Some((y, b_rest))) => {
-            if x == "**" {
+            if x == "**" || y == "**" {
                 meet(a_rest, b, files) || meet(a, b_rest, files)
-            } else if y == "**" {
-                meet(a, b_rest, files) || meet(a_rest, b, files)
             } else {
                 component_meets(x, y) && meet(a_rest, b_rest, files)
             }

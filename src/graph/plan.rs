@@ -483,12 +483,12 @@ impl Builder<'_, '_> {
 }
 
 fn touch(writes: &[Pattern], others: &[Pattern]) -> bool {
-    let negated = |list: &[Pattern], pattern: &Pattern| {
-        list.iter().any(|other| other.negated && wholly_negated(pattern, other))
-    };
-    writes.iter().filter(|w| !w.negated && !negated(others, w)).any(|write| {
-        others.iter().any(|other| !other.negated && !negated(writes, other) && may_overlap(write, other))
-    })
+    let negated =
+        |list: &[Pattern], pattern: &Pattern| list.iter().any(|other| other.negated && wholly_negated(pattern, other));
+    writes
+        .iter()
+        .filter(|w| !w.negated && !negated(others, w))
+        .any(|write| others.iter().any(|other| !other.negated && !negated(writes, other) && may_overlap(write, other)))
 }
 
 /// The resets whose incarnation enters each task's key: those above it through data edges, those
@@ -576,7 +576,9 @@ fn propagate(graph: &Graph<'_>, extra: &[Vec<TaskIndex>]) -> Vec<Vec<TaskIndex>>
             }
             if !ready {
                 stack.push((task, true));
-                stack.extend(graph.edges[task].data().filter(|edge| above[edge.to].is_none()).map(|edge| (edge.to, false)));
+                stack.extend(
+                    graph.edges[task].data().filter(|edge| above[edge.to].is_none()).map(|edge| (edge.to, false)),
+                );
                 continue;
             }
             let mut set = extra[task].clone();

@@ -92,12 +92,12 @@ impl<'c> Graph<'c> {
 }
 
 fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
-    Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`"))
-        .label("not a task")
-        .help(match names.like(folder, text) {
+    Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`")).label("not a task").help(
+        match names.like(folder, text) {
             Some(like) => format!("did you mean `{like}`?"),
             None => "`weir` lists the tasks there are".into(),
-        })
+        },
+    )
 }
 
 struct Resolver<'a, 'c> {
@@ -141,12 +141,8 @@ impl<'c> Resolver<'_, 'c> {
                     found.into_iter().filter(|to| *to != self.index).map(|to| edge(to, true)).collect();
                 if found.is_empty() && !dep.optional {
                     self.diagnostics.push(
-                        Diagnostic::error(
-                            "graph::unknown-task",
-                            at,
-                            format!("`{}` matches no task", dep.task),
-                        )
-                        .help("`weir` lists the tasks there are; `optional = true` allows none"),
+                        Diagnostic::error("graph::unknown-task", at, format!("`{}` matches no task", dep.task))
+                            .help("`weir` lists the tasks there are; `optional = true` allows none"),
                     );
                 }
                 found

@@ -50,7 +50,8 @@ impl Node for Still {
 
 fn still(instance: Instance<'_>) -> Arc<dyn Node> {
     let task = instance.task;
-    let plain = |list: &[crate::config::Located<crate::config::Pattern>]| list.iter().map(|p| p.value.clone()).collect();
+    let plain =
+        |list: &[crate::config::Located<crate::config::Pattern>]| list.iter().map(|p| p.value.clone()).collect();
     Arc::new(Still(Facts {
         kept_as: instance.name.clone(),
         locked_as: instance.name.clone(),
@@ -377,8 +378,10 @@ proptest! {
 /// What a sequence asks for by itself comes before what another one would only like.
 #[test]
 fn sequences_do_not_contradict_each_other_without_need() {
-    let task = |output, depends: &[usize]| Drawn { output, depends: depends.iter().copied().collect(), ..Drawn::default() };
-    let group = |steps: &[usize]| Drawn { sequence: steps.iter().map(|step| vec![*step]).collect(), ..Drawn::default() };
+    let task =
+        |output, depends: &[usize]| Drawn { output, depends: depends.iter().copied().collect(), ..Drawn::default() };
+    let group =
+        |steps: &[usize]| Drawn { sequence: steps.iter().map(|step| vec![*step]).collect(), ..Drawn::default() };
     let tasks = [task(0, &[]), task(1, &[]), task(2, &[0]), group(&[1, 2]), group(&[0, 1])];
     assert_eq!(codes(&tasks), Vec::<&str>::new());
     for targets in [[3, 4], [4, 3]] {

@@ -279,7 +279,12 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
     Diagnostic::error(
         "graph::missing-edge",
         source.at,
-        format!("`{}` reads `{}`, which `{}` writes, but does not wait for it", task.name, output.value.full(), producer.name),
+        format!(
+            "`{}` reads `{}`, which `{}` writes, but does not wait for it",
+            task.name,
+            output.value.full(),
+            producer.name
+        ),
     )
     .label(format!("source of `{}`", task.name))
     .also(output.at, format!("output of `{}`", producer.name))
@@ -314,7 +319,10 @@ fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
                         ),
                     )
                     .also(shared.at, "used here")
-                    .help(format!("add `depends = [\"{0}\"]` or `wait_for = [\"{0}\"]` to `{1}`", task.name, user.name)),
+                    .help(format!(
+                        "add `depends = [\"{0}\"]` or `wait_for = [\"{0}\"]` to `{1}`",
+                        task.name, user.name
+                    )),
                 );
             }
         }

@@ -30,11 +30,7 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.pid == 0 {
-            f.write_str("another process")
-        } else {
-            write!(f, "pid {} (`{}`)", self.pid, self.command)
-        }
+        if self.pid == 0 { f.write_str("another process") } else { write!(f, "pid {} (`{}`)", self.pid, self.command) }
     }
 }
 

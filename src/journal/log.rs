@@ -187,6 +187,11 @@ impl Log {
         self.seen
     }
 
+    /// Whether it held no frame then.
+    pub const fn is_empty(&self) -> bool {
+        self.seen <= HEADER as u64
+    }
+
     /// The log's birth, as far as is known: new whenever something may have been lost.
     pub const fn birth(&self) -> [u8; 16] {
         self.birth

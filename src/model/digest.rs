@@ -150,10 +150,7 @@ mod tests {
         let digest = Digest::of(b"weir");
         assert_eq!(digest.to_hex().parse::<Digest>(), Ok(digest));
         assert!("xyz".parse::<Digest>().is_err());
-        assert_eq!(
-            Digest::of(b"").to_hex(),
-            "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
-        );
+        assert_eq!(Digest::of(b"").to_hex(), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
     }
 
     #[test]

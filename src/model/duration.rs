@@ -14,9 +14,9 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         Ok(duration) if duration.is_zero() => Err("a duration must be longer than zero".into()),
         Ok(duration) if duration > LONGEST => Err("a duration must be shorter than a year".into()),
         Ok(duration) => Ok(duration),
-        Err(_) => Err(format!(
-            "`{text}` is no duration; write a number and a unit, such as `500ms`, `30s`, `15m` or `1h`"
-        )),
+        Err(_) => {
+            Err(format!("`{text}` is no duration; write a number and a unit, such as `500ms`, `30s`, `15m` or `1h`"))
+        }
     }
 }
 

@@ -87,10 +87,9 @@ impl FailReason {
         match self {
             Self::Exit { code } => format!("exit status {code}"),
             Self::Signal { name } => format!("ended by {name}"),
-            Self::Timeout { after_ms } => format!(
-                "timed out after {}",
-                super::format_duration(std::time::Duration::from_millis(*after_ms))
-            ),
+            Self::Timeout { after_ms } => {
+                format!("timed out after {}", super::format_duration(std::time::Duration::from_millis(*after_ms)))
+            }
             Self::Interrupted => "interrupted".into(),
             Self::MissingOutputs { patterns } => {
                 format!("declared output not produced: `{}`", patterns.join("`, `"))

@@ -119,12 +119,12 @@ impl Outside {
     pub fn matching<'a>(&'a self, declared: &'a str) -> impl Iterator<Item = (&'a String, &'a OsString)> {
         let prefix = declared.strip_suffix('*');
         let from = prefix.unwrap_or(declared);
-        self.vars
-            .range::<str, _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded))
-            .take_while(move |(name, _)| match prefix {
+        self.vars.range::<str, _>((std::ops::Bound::Included(from), std::ops::Bound::Unbounded)).take_while(
+            move |(name, _)| match prefix {
                 Some(prefix) => name.starts_with(prefix),
                 None => name.as_str() == declared,
-            })
+            },
+        )
     }
 }
 
@@ -159,13 +159,7 @@ impl Seen {
     }
 
     /// Whether `find` finds a program, seen from `folder`, with this PATH.
-    pub fn program(
-        &mut self,
-        name: &str,
-        path: Option<&OsStr>,
-        folder: &Path,
-        find: impl FnOnce() -> bool,
-    ) -> bool {
+    pub fn program(&mut self, name: &str, path: Option<&OsStr>, folder: &Path, find: impl FnOnce() -> bool) -> bool {
         let key = (folder.to_path_buf(), path.map(OsStr::to_os_string), name.to_owned());
         *self.programs.entry(key).or_insert_with(find)
     }

@@ -53,9 +53,7 @@ pub async fn capture(
     let ending = async {
         match timeout_at(deadline, child.wait()).await {
             Ok(exit) => exit.map(|exit| (exit, false)),
-            Err(_) => terminate(&child, Signal::Term, GRACE)
-                .await
-                .map(|exit| (exit, true)),
+            Err(_) => terminate(&child, Signal::Term, GRACE).await.map(|exit| (exit, true)),
         }
     };
     let reading = async {
@@ -82,11 +80,7 @@ pub async fn capture(
 ///
 /// # Errors
 /// As [`Child::wait`].
-pub async fn terminate(
-    child: &Child,
-    first: Signal,
-    grace: Duration,
-) -> Result<Exit, ProcessError> {
+pub async fn terminate(child: &Child, first: Signal, grace: Duration) -> Result<Exit, ProcessError> {
     let deadline = Instant::now() + grace;
     child.signal(first);
     if timeout_at(deadline, child.wait_group()).await.is_err() {
@@ -108,11 +102,7 @@ struct Kept {
 
 impl Kept {
     fn new(limit: usize) -> Self {
-        Self {
-            bytes: Vec::new(),
-            limit,
-            truncated: false,
-        }
+        Self { bytes: Vec::new(), limit, truncated: false }
     }
 
     fn push(&mut self, chunk: &[u8]) {

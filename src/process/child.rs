@@ -68,11 +68,7 @@ impl Output {
     ///
     /// # Errors
     /// The system's own.
-    pub async fn drain(
-        &self,
-        quiet_for: Duration,
-        mut sink: impl FnMut(&[u8]),
-    ) -> io::Result<Drained> {
+    pub async fn drain(&self, quiet_for: Duration, mut sink: impl FnMut(&[u8])) -> io::Result<Drained> {
         let mut buf = vec![0; 1 << 14];
         let last = Instant::now() + 10 * quiet_for;
         loop {
@@ -108,14 +104,7 @@ impl Child {
         error: Option<Output>,
         phase: watch::Receiver<Phase>,
     ) -> Self {
-        Self {
-            pid,
-            id,
-            link,
-            output,
-            error,
-            phase,
-        }
+        Self { pid, id, link, output, error, phase }
     }
 
     /// Signals the whole group, also what is left of it after its leader's end; a command that
@@ -180,37 +169,19 @@ impl Child {
 
     /// Waits until nothing of its group is left. Cancel-safe.
     pub async fn wait_group(&self) {
-        let ended = |phase: &Phase| {
-            !matches!(
-                phase,
-                Phase::Running
-                    | Phase::Exited {
-                        left_behind: true,
-                        ..
-                    }
-            )
-        };
+        let ended = |phase: &Phase| !matches!(phase, Phase::Running | Phase::Exited { left_behind: true, .. });
         let _ = self.phase_where(ended).await;
     }
 
     async fn phase_where(&self, wanted: impl FnMut(&Phase) -> bool) -> Result<Phase, ProcessError> {
         let mut phase = self.phase.clone();
-        let reached = phase
-            .wait_for(wanted)
-            .await
-            .map_err(|_| ProcessError::Ended)?;
+        let reached = phase.wait_for(wanted).await.map_err(|_| ProcessError::Ended)?;
         Ok(reached.clone())
     }
 
     /// Whether the main process has ended and others of its group have not (as far as is known).
     pub fn left_behind(&self) -> bool {
-        matches!(
-            &*self.phase.borrow(),
-            Phase::Exited {
-                left_behind: true,
-                ..
-            }
-        )
+        matches!(&*self.phase.borrow(), Phase::Exited { left_behind: true, .. })
     }
 
     /// What it has used, once it has ended.

@@ -63,10 +63,8 @@ impl Command {
 
     /// The directory it starts in, absolute: the guard has another working directory.
     pub(super) fn directory(&self) -> Result<PathBuf, ProcessError> {
-        std::path::absolute(&self.cwd).map_err(|_| ProcessError::DirectoryMissing {
-            program: self.name(),
-            directory: self.cwd.clone(),
-        })
+        std::path::absolute(&self.cwd)
+            .map_err(|_| ProcessError::DirectoryMissing { program: self.name(), directory: self.cwd.clone() })
     }
 
     /// Finds the program's file the way a shell would; `cwd` is the absolute directory.
@@ -74,12 +72,7 @@ impl Command {
         if self.program.as_bytes().contains(&b'/') {
             return Ok(cwd.join(&self.program));
         }
-        let path = self
-            .env
-            .iter()
-            .rev()
-            .find(|(name, _)| name == "PATH")
-            .map(|(_, value)| value);
+        let path = self.env.iter().rev().find(|(name, _)| name == "PATH").map(|(_, value)| value);
         let mut forbidden = false;
         for folder in path.iter().flat_map(|path| std::env::split_paths(path)) {
             if self.program.is_empty() {
@@ -95,13 +88,8 @@ impl Command {
             forbidden = true;
         }
         Err(match forbidden {
-            true => ProcessError::NotExecutable {
-                program: self.name(),
-            },
-            false => ProcessError::ProgramMissing {
-                program: self.name(),
-                in_path: true,
-            },
+            true => ProcessError::NotExecutable { program: self.name() },
+            false => ProcessError::ProgramMissing { program: self.name(), in_path: true },
         })
     }
 
@@ -109,23 +97,14 @@ impl Command {
     pub(super) fn diagnose(&self, file: &Path, cwd: &Path, errno: i32) -> ProcessError {
         let program = self.name();
         if !cwd.is_dir() {
-            return ProcessError::DirectoryMissing {
-                program,
-                directory: cwd.to_owned(),
-            };
+            return ProcessError::DirectoryMissing { program, directory: cwd.to_owned() };
         }
         match errno {
             nix::libc::ENOENT | nix::libc::ENOTDIR if file.exists() => match interpreter(file) {
-                Some(interpreter) => ProcessError::InterpreterMissing {
-                    program,
-                    interpreter,
-                },
+                Some(interpreter) => ProcessError::InterpreterMissing { program, interpreter },
                 None => ProcessError::Start { program, errno },
             },
-            nix::libc::ENOENT | nix::libc::ENOTDIR => ProcessError::ProgramMissing {
-                program,
-                in_path: false,
-            },
+            nix::libc::ENOENT | nix::libc::ENOTDIR => ProcessError::ProgramMissing { program, in_path: false },
             nix::libc::EACCES => ProcessError::NotExecutable { program },
             nix::libc::EINVAL => ProcessError::NulByte { program },
             nix::libc::ECANCELED => ProcessError::Ended,

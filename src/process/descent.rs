@@ -49,25 +49,13 @@ fn all() -> impl Iterator<Item = Process> {
 fn parse(stat: &[u8]) -> Option<Process> {
     let open = stat.iter().position(|byte| *byte == b'(')?;
     let close = stat.iter().rposition(|byte| *byte == b')')?;
-    let pid = std::str::from_utf8(stat.get(..open)?)
-        .ok()?
-        .trim()
-        .parse()
-        .ok()?;
-    let mut rest = std::str::from_utf8(stat.get(close + 1..)?)
-        .ok()?
-        .split_ascii_whitespace();
+    let pid = std::str::from_utf8(stat.get(..open)?).ok()?.trim().parse().ok()?;
+    let mut rest = std::str::from_utf8(stat.get(close + 1..)?).ok()?.split_ascii_whitespace();
     let zombie = rest.next()? == "Z";
     let parent = rest.next()?.parse().ok()?;
     let group = rest.next()?.parse().ok()?;
     let name = OsString::from_vec(stat.get(open + 1..close)?.to_vec());
-    Some(Process {
-        pid,
-        parent,
-        group,
-        zombie,
-        name,
-    })
+    Some(Process { pid, parent, group, zombie, name })
 }
 
 #[cfg(test)]
@@ -77,13 +65,7 @@ mod tests {
     #[test]
     fn a_name_may_hold_anything() {
         let name = OsString::from("a) (b\n");
-        let process = Process {
-            pid: 12,
-            parent: 3,
-            group: 4,
-            zombie: true,
-            name,
-        };
+        let process = Process { pid: 12, parent: 3, group: 4, zombie: true, name };
         assert_eq!(parse(b"12 (a) (b\n) Z 3 4 5 0 -1"), Some(process));
         assert_eq!(parse(b"12 (a"), None);
         assert_eq!(parse(b""), None);

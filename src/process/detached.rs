@@ -28,10 +28,7 @@ impl Detached {
     /// # Errors
     /// `Io` if the system does not say.
     pub fn ended(&mut self) -> Result<Option<Exit>, ProcessError> {
-        let status = self
-            .0
-            .try_wait()
-            .map_err(|e| ProcessError::io("ask for a process", &e))?;
+        let status = self.0.try_wait().map_err(|e| ProcessError::io("ask for a process", &e))?;
         Ok(status.map(|status| Exit::from_wait_status(status.into_raw())))
     }
 }
@@ -45,23 +42,15 @@ impl Guard {
     pub fn detach(&self, command: &Command, log: File) -> Result<Detached, ProcessError> {
         let cwd = command.directory()?;
         let file = command.locate(&cwd)?;
-        let errors = log
-            .try_clone()
-            .map_err(|e| ProcessError::io("open a log", &e))?;
+        let errors = log.try_clone().map_err(|e| ProcessError::io("open a log", &e))?;
         let mut start = std::process::Command::new(&file);
-        start
-            .arg0(command.arg0())
-            .args(&command.args)
-            .current_dir(&cwd);
-        start
-            .env_clear()
-            .envs(command.env.iter().map(|(name, value)| (name, value)));
+        start.arg0(command.arg0()).args(&command.args).current_dir(&cwd);
+        start.env_clear().envs(command.env.iter().map(|(name, value)| (name, value)));
         start.stdin(Stdio::null()).stdout(log).stderr(errors);
         // SAFETY: between fork and exec, `leave_home` makes system calls only.
         unsafe { start.pre_exec(leave_home) };
-        let child = start
-            .spawn()
-            .map_err(|e| command.diagnose(&file, &cwd, e.raw_os_error().unwrap_or(libc::EINVAL)))?;
+        let child =
+            start.spawn().map_err(|e| command.diagnose(&file, &cwd, e.raw_os_error().unwrap_or(libc::EINVAL)))?;
         self.link.spare(child.id());
         Ok(Detached(child))
     }
@@ -76,12 +65,7 @@ fn leave_home() -> io::Result<()> {
     // SAFETY: only marks descriptors to be closed by `exec`. A kernel that does not know the call
     // lets through what weir itself was given, as any program does.
     unsafe {
-        libc::syscall(
-            libc::SYS_close_range,
-            3,
-            libc::c_uint::MAX,
-            libc::CLOSE_RANGE_CLOEXEC,
-        )
+        libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC)
     };
     Ok(())
 }

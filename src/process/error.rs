@@ -65,10 +65,7 @@ pub enum ProcessError {
 impl ProcessError {
     /// An input or output error with what was being done.
     pub(crate) fn io(doing: &'static str, error: &io::Error) -> Self {
-        Self::Io {
-            doing,
-            errno: error.raw_os_error().unwrap_or(0),
-        }
+        Self::Io { doing, errno: error.raw_os_error().unwrap_or(0) }
     }
 }
 
@@ -85,54 +82,32 @@ fn words(errno: i32) -> String {
 impl fmt::Display for ProcessError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::ProgramMissing {
-                program,
-                in_path: true,
-            } => {
+            Self::ProgramMissing { program, in_path: true } => {
                 write!(f, "failed to start `{program}`: no such program in PATH")
             }
-            Self::ProgramMissing {
-                program,
-                in_path: false,
-            } => {
+            Self::ProgramMissing { program, in_path: false } => {
                 write!(f, "failed to start `{program}`: no such file or directory")
             }
             Self::NotExecutable { program } => {
-                write!(
-                    f,
-                    "failed to start `{program}`: permission denied (is it executable?)"
-                )
+                write!(f, "failed to start `{program}`: permission denied (is it executable?)")
             }
-            Self::InterpreterMissing {
-                program,
-                interpreter,
-            } => write!(
-                f,
-                "failed to start `{program}`: its interpreter `{interpreter}` does not exist"
-            ),
-            Self::DirectoryMissing { program, directory } => write!(
-                f,
-                "failed to start `{program}`: no such directory `{}`",
-                directory.display()
-            ),
-            Self::NulByte { program } => write!(
-                f,
-                "failed to start `{program}`: an argument or variable holds a NUL byte"
-            ),
-            Self::Start {
-                program,
-                errno: nix::libc::E2BIG,
-            } => write!(
-                f,
-                "failed to start `{program}`: its arguments and environment are too long"
-            ),
+            Self::InterpreterMissing { program, interpreter } => {
+                write!(f, "failed to start `{program}`: its interpreter `{interpreter}` does not exist")
+            }
+            Self::DirectoryMissing { program, directory } => {
+                write!(f, "failed to start `{program}`: no such directory `{}`", directory.display())
+            }
+            Self::NulByte { program } => {
+                write!(f, "failed to start `{program}`: an argument or variable holds a NUL byte")
+            }
+            Self::Start { program, errno: nix::libc::E2BIG } => {
+                write!(f, "failed to start `{program}`: its arguments and environment are too long")
+            }
             Self::Start { program, errno } => {
                 write!(f, "failed to start `{program}`: {}", words(*errno))
             }
             Self::GuardStart(why) => write!(f, "failed to start the process guard: {why}"),
-            Self::GuardGone => {
-                f.write_str("the process guard ended unexpectedly; what it ran has been killed")
-            }
+            Self::GuardGone => f.write_str("the process guard ended unexpectedly; what it ran has been killed"),
             Self::Ended => f.write_str("nothing is started any more: the run is being ended"),
             Self::AlreadyWatching => f.write_str("signals are being watched already"),
             Self::Io { doing, errno } => write!(f, "failed to {doing}: {}", words(*errno)),

@@ -95,12 +95,9 @@ impl GuardProcess {
         // SAFETY: descriptor 0 is the socket weir starts its guard with; nothing else of this
         // process has been set up that could own it.
         let socket = unsafe { OwnedFd::from_raw_fd(0) };
-        let moved = socket
-            .try_clone()
-            .map_err(|e| ProcessError::io("set up the guard", &e))?;
+        let moved = socket.try_clone().map_err(|e| ProcessError::io("set up the guard", &e))?;
         // 0 must not become free: the next descriptor opened would be every command's input.
-        let null =
-            std::fs::File::open("/dev/null").map_err(|e| ProcessError::io("open /dev/null", &e))?;
+        let null = std::fs::File::open("/dev/null").map_err(|e| ProcessError::io("open /dev/null", &e))?;
         nix::unistd::dup2_stdin(&null).map_err(failed)?;
         std::mem::forget(socket);
         let socket = UnixStream::from(moved);
@@ -158,10 +155,7 @@ impl GuardProcess {
         if !self.outbox.is_empty() {
             wanted |= PollFlags::POLLOUT;
         }
-        let mut fds = [
-            PollFd::new(self.signals.as_fd(), PollFlags::POLLIN),
-            PollFd::new(self.socket.as_fd(), wanted),
-        ];
+        let mut fds = [PollFd::new(self.signals.as_fd(), PollFlags::POLLIN), PollFd::new(self.socket.as_fd(), wanted)];
         // A socket at its end would be ready for ever.
         let count = if self.weir_gone { 1 } else { 2 };
         // An interruption is a signal, and its byte is in the pipe.
@@ -207,12 +201,7 @@ impl GuardProcess {
             } else {
                 self.pids.remove(&running.id);
             }
-            self.tell(&Notice::Exited {
-                id: running.id,
-                status,
-                usage,
-                left_behind,
-            });
+            self.tell(&Notice::Exited { id: running.id, status, usage, left_behind });
         }
         let mut cleared = Vec::new();
         self.left.retain(|group, id| {
@@ -261,18 +250,9 @@ impl GuardProcess {
         match started {
             Ok(pid) => {
                 self.alone = false;
-                self.running.insert(
-                    pid,
-                    Running {
-                        id,
-                        leads: launch.group.is_none(),
-                    },
-                );
+                self.running.insert(pid, Running { id, leads: launch.group.is_none() });
                 self.pids.insert(id, pid);
-                self.tell(&Notice::Started {
-                    id,
-                    pid: pid as u32,
-                });
+                self.tell(&Notice::Started { id, pid: pid as u32 });
             }
             Err(errno) => self.tell(&Notice::Refused { id, errno }),
         }
@@ -297,19 +277,14 @@ impl GuardProcess {
                 }
             }
             None if !self.seen_groups().contains(&pid) => {}
-            _ => signals
-                .into_iter()
-                .for_each(|signal| signal_group(pid, signal)),
+            _ => signals.into_iter().for_each(|signal| signal_group(pid, signal)),
         }
     }
 
     /// The groups of descendants, as far as the system lists them.
     fn seen_groups(&self) -> BTreeSet<i32> {
         if cfg!(target_os = "linux") {
-            descendants(getpid().as_raw(), &[])
-                .iter()
-                .map(|process| process.group)
-                .collect()
+            descendants(getpid().as_raw(), &[]).iter().map(|process| process.group).collect()
         } else {
             self.left.keys().copied().collect()
         }
@@ -335,11 +310,7 @@ impl GuardProcess {
                 self.signal_everything(Raw::SIGCONT);
             }
         }
-        self.ending = Some(Ending {
-            kill_at,
-            then,
-            strays,
-        });
+        self.ending = Some(Ending { kill_at, then, strays });
     }
 
     fn kill_all(&mut self) {
@@ -355,12 +326,9 @@ impl GuardProcess {
         let left = self.left.keys().filter(|group| seen.contains(group));
         let groups: BTreeSet<i32> = leaders.map(|(pid, _)| *pid).chain(left.copied()).collect();
         groups.iter().for_each(|group| signal_group(*group, signal));
-        self.running
-            .keys()
-            .filter(|pid| !groups.contains(pid))
-            .for_each(|pid| {
-                signal_one(*pid, signal);
-            });
+        self.running.keys().filter(|pid| !groups.contains(pid)).for_each(|pid| {
+            signal_one(*pid, signal);
+        });
         for process in processes {
             if !groups.contains(&process.group) && !self.running.contains_key(&process.pid) {
                 signal_one(process.pid, signal);
@@ -400,14 +368,8 @@ impl GuardProcess {
             Then::Report => {}
         }
         let strays = ending.map(|ending| ending.strays).unwrap_or_default();
-        let strays = strays
-            .into_iter()
-            .map(|stray| (stray.pid as u32, stray.name))
-            .collect();
-        self.tell(&Notice::Finished {
-            strays,
-            survivors: survivors as u32,
-        });
+        let strays = strays.into_iter().map(|stray| (stray.pid as u32, stray.name)).collect();
+        self.tell(&Notice::Finished { strays, survivors: survivors as u32 });
         while !self.outbox.is_empty() {
             let mut fds = [PollFd::new(self.socket.as_fd(), PollFlags::POLLOUT)];
             let _ = poll(&mut fds, PollTimeout::NONE);
@@ -437,10 +399,7 @@ impl GuardProcess {
 
 /// Whether an error only means "not now".
 fn is_temporary(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Starts a command; the descriptors are closed here in any case, so that the guard never holds
@@ -449,12 +408,8 @@ fn start(launch: &Launch, fds: Vec<OwnedFd>) -> Result<i32, i32> {
     let errno = |e: io::Error| e.raw_os_error().unwrap_or(libc::EINVAL);
     let mut command = Command::new(&launch.file);
     command.arg0(&launch.arg0).args(&launch.args);
-    command
-        .env_clear()
-        .envs(launch.env.iter().map(|(name, value)| (name, value)));
-    command
-        .current_dir(&launch.cwd)
-        .process_group(launch.group.unwrap_or(0));
+    command.env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
+    command.current_dir(&launch.cwd).process_group(launch.group.unwrap_or(0));
     let mut fds = fds.into_iter();
     match (fds.next(), fds.next(), fds.next()) {
         (Some(both), None, None) => {
@@ -470,19 +425,14 @@ fn start(launch: &Launch, fds: Vec<OwnedFd>) -> Result<i32, i32> {
         _ => return Err(libc::EBADF),
     }
     // Reaped by the guard's loop: a dropped `Child` is not waited for.
-    command
-        .spawn()
-        .map(|child| child.id() as i32)
-        .map_err(errno)
+    command.spawn().map(|child| child.id() as i32).map_err(errno)
 }
 
 /// Closes what weir, or whoever started weir, let through, except the three standard descriptors.
 /// Nothing of this process's own is open yet.
 fn close_inherited() {
     let listed = std::fs::read_dir("/dev/fd").into_iter().flatten().flatten();
-    let numbers: Vec<i32> = listed
-        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .collect();
+    let numbers: Vec<i32> = listed.filter_map(|entry| entry.file_name().to_str()?.parse().ok()).collect();
     for fd in numbers {
         if fd > 2 {
             let _ = nix::unistd::close(fd);
@@ -491,16 +441,10 @@ fn close_inherited() {
 }
 
 fn usage_of(usage: &libc::rusage) -> Usage {
-    let time = |t: libc::timeval| {
-        Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64)
-    };
+    let time = |t: libc::timeval| Duration::from_secs(t.tv_sec as u64) + Duration::from_micros(t.tv_usec as u64);
     // Linux counts in KiB, macOS in bytes.
     let unit = if cfg!(target_os = "linux") { 1024 } else { 1 };
-    Usage {
-        user: time(usage.ru_utime),
-        system: time(usage.ru_stime),
-        max_rss: usage.ru_maxrss as u64 * unit,
-    }
+    Usage { user: time(usage.ru_utime), system: time(usage.ru_stime), max_rss: usage.ru_maxrss as u64 * unit }
 }
 
 /// Whether anything is left in a group.

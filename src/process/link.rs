@@ -10,12 +10,12 @@ use nix::sys::wait::{WaitPidFlag, waitpid};
 use nix::unistd::{Pid, getpgrp, getpid};
 use std::collections::HashMap;
 use std::ffi::OsString;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream as StdStream;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::fs::File;
 use std::process::Stdio as StdStdio;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -177,22 +177,12 @@ impl Guard {
         let (outbox, parcels) = mpsc::unbounded_channel();
         runtime.spawn(write_all(Arc::clone(&socket), parcels, Arc::clone(&state)));
         runtime.spawn(read_all(socket, outbox.downgrade(), Arc::clone(&state)));
-        Ok(Self {
-            link: Arc::new(Link {
-                outbox,
-                next: AtomicU64::new(1),
-                starts: Semaphore::new(STARTS),
-                state,
-            }),
-        })
+        Ok(Self { link: Arc::new(Link { outbox, next: AtomicU64::new(1), starts: Semaphore::new(STARTS), state }) })
     }
 
     /// The guard's process, for diagnosis.
     pub fn pid(&self) -> Option<u32> {
-        lock(&self.link.state)
-            .process
-            .as_ref()
-            .map(std::process::Child::id)
+        lock(&self.link.state).process.as_ref().map(std::process::Child::id)
     }
 
     /// Starts a command. If this is dropped before it is done, the command is killed.
@@ -231,14 +221,7 @@ impl Guard {
             Err(_) => return Err(self.link.why_closed()),
         };
         let [output, error] = ours;
-        Ok(Child::new(
-            Arc::clone(&self.link),
-            id,
-            pid,
-            output,
-            error,
-            phase,
-        ))
+        Ok(Child::new(Arc::clone(&self.link), id, pid, output, error, phase))
     }
 
     /// A run's normal end: ends everything that is left (SIGTERM, SIGKILL after 5 s) and the guard
@@ -269,27 +252,21 @@ impl Guard {
 }
 
 /// Waits for the guard's first word.
-fn greet(
-    socket: &StdStream,
-    mut process: std::process::Child,
-) -> Result<std::process::Child, ProcessError> {
+fn greet(socket: &StdStream, mut process: std::process::Child) -> Result<std::process::Child, ProcessError> {
     let mut answer = vec![0; Notice::Ready.frame().len()];
-    let heard = socket
-        .set_read_timeout(Some(START))
-        .and_then(|()| { socket }.read_exact(&mut answer))
-        .map_err(|e| match e.kind() {
+    let heard = socket.set_read_timeout(Some(START)).and_then(|()| { socket }.read_exact(&mut answer)).map_err(|e| {
+        match e.kind() {
             io::ErrorKind::UnexpectedEof => "it ended at once".to_owned(),
             io::ErrorKind::WouldBlock => "it does not answer".to_owned(),
             _ => e.to_string(),
-        });
+        }
+    });
     match heard {
         Ok(()) if answer == Notice::Ready.frame() => Ok(process),
         outcome => {
             let _ = process.kill();
             let _ = process.wait();
-            let why = outcome
-                .err()
-                .unwrap_or_else(|| "it answers strangely".to_owned());
+            let why = outcome.err().unwrap_or_else(|| "it answers strangely".to_owned());
             Err(ProcessError::GuardStart(why))
         }
     }
@@ -340,14 +317,7 @@ impl Link {
             drop(state);
             return Err(self.why_closed());
         }
-        state.commands.insert(
-            id,
-            Entry {
-                pid: None,
-                starting: Some(starting),
-                phase,
-            },
-        );
+        state.commands.insert(id, Entry { pid: None, starting: Some(starting), phase });
         Ok(watching)
     }
 
@@ -376,11 +346,7 @@ impl Link {
 }
 
 /// Sends frame after frame, whole, until there is nobody left to send one.
-async fn write_all(
-    socket: Arc<UnixStream>,
-    mut parcels: mpsc::UnboundedReceiver<Parcel>,
-    state: Arc<Mutex<State>>,
-) {
+async fn write_all(socket: Arc<UnixStream>, mut parcels: mpsc::UnboundedReceiver<Parcel>, state: Arc<Mutex<State>>) {
     while let Some((frame, mut fds)) = parcels.recv().await {
         let mut sent = 0;
         while sent < frame.len() {
@@ -414,18 +380,11 @@ fn raw(socket: &UnixStream) -> i32 {
 }
 
 fn is_temporary(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
 /// Hands on what the guard says until it has ended.
-async fn read_all(
-    socket: Arc<UnixStream>,
-    outbox: mpsc::WeakUnboundedSender<Parcel>,
-    state: Arc<Mutex<State>>,
-) {
+async fn read_all(socket: Arc<UnixStream>, outbox: mpsc::WeakUnboundedSender<Parcel>, state: Arc<Mutex<State>>) {
     let mut inbox = Inbox::default();
     let mut chunk = vec![0; 1 << 16];
     while socket.readable().await.is_ok() {
@@ -439,14 +398,7 @@ async fn read_all(
             if let Some(unwanted) = Notice::parse(&body).and_then(|n| lock(&state).note(n)) {
                 let number = Raw::SIGKILL as i32;
                 if let Some(outbox) = outbox.upgrade() {
-                    let _ = outbox.send((
-                        Request::Signal {
-                            id: unwanted,
-                            number,
-                        }
-                        .frame(0),
-                        Vec::new(),
-                    ));
+                    let _ = outbox.send((Request::Signal { id: unwanted, number }.frame(0), Vec::new()));
                 }
             }
         }
@@ -471,18 +423,9 @@ impl State {
                 let _ = self.commands.remove(&id)?.starting?.send(Err(errno));
                 None
             }
-            Notice::Exited {
-                id,
-                status,
-                usage,
-                left_behind,
-            } => {
+            Notice::Exited { id, status, usage, left_behind } => {
                 let exit = Exit::from_wait_status(status);
-                let phase = Phase::Exited {
-                    exit,
-                    usage,
-                    left_behind,
-                };
+                let phase = Phase::Exited { exit, usage, left_behind };
                 self.commands.get(&id)?.phase.send_replace(phase);
                 if !left_behind {
                     self.commands.remove(&id);
@@ -498,10 +441,7 @@ impl State {
                 None
             }
             Notice::Finished { strays, survivors } => {
-                let stray = |(pid, name): (u32, OsString)| Stray {
-                    pid,
-                    name: name.to_string_lossy().into_owned(),
-                };
+                let stray = |(pid, name): (u32, OsString)| Stray { pid, name: name.to_string_lossy().into_owned() };
                 let strays = strays.into_iter().map(stray).collect();
                 self.report = FinishReport { strays, survivors };
                 self.guard = GuardState::Finished;
@@ -516,31 +456,16 @@ impl State {
 fn close(state: &Mutex<State>) {
     let (lost, groups, detached) = {
         let mut state = lock(state);
-        let exit = state
-            .process
-            .take()
-            .and_then(|mut process| process.wait().ok());
+        let exit = state.process.take().and_then(|mut process| process.wait().ok());
         let did_its_work = exit.is_some_and(|exit| exit.success());
-        let groups: Vec<u32> = state
-            .commands
-            .values()
-            .filter_map(|entry| entry.pid)
-            .collect();
-        (
-            !did_its_work && state.guard != GuardState::Finished,
-            groups,
-            state.detached.clone(),
-        )
+        let groups: Vec<u32> = state.commands.values().filter_map(|entry| entry.pid).collect();
+        (!did_its_work && state.guard != GuardState::Finished, groups, state.detached.clone())
     };
     if lost {
         sweep(&groups, &detached);
     }
     let mut state = lock(state);
-    state.guard = if lost {
-        GuardState::Lost
-    } else {
-        GuardState::Finished
-    };
+    state.guard = if lost { GuardState::Lost } else { GuardState::Finished };
     for (_, entry) in state.commands.drain() {
         entry.phase.send_modify(|phase| match phase {
             Phase::Exited { left_behind, .. } => *left_behind = false,
@@ -568,10 +493,7 @@ fn sweep(groups: &[u32], spared: &[i32]) {
         for process in &adopted {
             let _ = kill(Pid::from_raw(process.pid), Raw::SIGKILL);
         }
-        for process in adopted
-            .iter()
-            .filter(|process| process.parent == getpid().as_raw())
-        {
+        for process in adopted.iter().filter(|process| process.parent == getpid().as_raw()) {
             let _ = waitpid(Pid::from_raw(process.pid), Some(WaitPidFlag::WNOHANG));
         }
         if adopted.is_empty() {

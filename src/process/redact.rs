@@ -33,11 +33,7 @@ impl Redactor {
         for secret in secrets {
             if secret.contains('\n') {
                 let lines = secret.lines().map(|line| line.trim_end_matches('\r'));
-                all.extend(
-                    lines
-                        .filter(|l| l.chars().count() >= SHORTEST_LINE)
-                        .map(str::to_owned),
-                );
+                all.extend(lines.filter(|l| l.chars().count() >= SHORTEST_LINE).map(str::to_owned));
             }
             all.push(secret);
         }
@@ -46,21 +42,9 @@ impl Redactor {
         all.dedup();
         let longest = all.iter().map(String::len).max().unwrap_or(0);
         // Building fails only for patterns of gigabytes together.
-        let finder = AhoCorasick::builder()
-            .match_kind(MatchKind::LeftmostLongest)
-            .build(&all)
-            .ok();
+        let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&all).ok();
         let secrets = finder.filter(|_| longest > 0);
-        Self {
-            secrets: secrets.map(|finder| {
-                Arc::new(Secrets {
-                    finder,
-                    all,
-                    longest,
-                })
-            }),
-            held: Vec::new(),
-        }
+        Self { secrets: secrets.map(|finder| Arc::new(Secrets { finder, all, longest })), held: Vec::new() }
     }
 
     /// Whether there is nothing to hide.
@@ -89,9 +73,7 @@ impl Redactor {
     /// A text with its secrets replaced.
     pub fn mask(&self, text: &str) -> String {
         match &self.secrets {
-            Some(secrets) => secrets
-                .finder
-                .replace_all(text, &vec![MASK; secrets.all.len()]),
+            Some(secrets) => secrets.finder.replace_all(text, &vec![MASK; secrets.all.len()]),
             None => text.to_owned(),
         }
     }
@@ -127,9 +109,7 @@ impl Secrets {
         (earliest..bytes.len())
             .find(|start| {
                 let tail = &bytes[*start..];
-                self.all
-                    .iter()
-                    .any(|s| s.len() > tail.len() && s.as_bytes().starts_with(tail))
+                self.all.iter().any(|s| s.len() > tail.len() && s.as_bytes().starts_with(tail))
             })
             .unwrap_or(bytes.len())
     }
@@ -153,8 +133,7 @@ mod tests {
     }
 
     fn contains(text: &[u8], part: &str) -> bool {
-        text.windows(part.len())
-            .any(|window| window == part.as_bytes())
+        text.windows(part.len()).any(|window| window == part.as_bytes())
     }
 
     proptest! {

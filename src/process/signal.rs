@@ -43,10 +43,7 @@ impl Signal {
     pub fn parse(name: &str) -> Option<Self> {
         let name = name.to_ascii_uppercase();
         let name = name.strip_prefix("SIG").unwrap_or(&name);
-        TABLE
-            .iter()
-            .map(|(signal, _)| *signal)
-            .find(|signal| signal.name()[3..] == *name)
+        TABLE.iter().map(|(signal, _)| *signal).find(|signal| signal.name()[3..] == *name)
     }
 
     /// The system's own.
@@ -58,10 +55,7 @@ impl Signal {
     }
 
     fn from_number(number: i32) -> Option<Self> {
-        TABLE
-            .iter()
-            .find(|(_, raw)| *raw as i32 == number)
-            .map(|(signal, _)| *signal)
+        TABLE.iter().find(|(_, raw)| *raw as i32 == number).map(|(signal, _)| *signal)
     }
 
     /// The name of any signal number: `SIGSEGV`, `SIG34`.
@@ -99,15 +93,8 @@ extern "C" fn write_to_pipe(number: nix::libc::c_int) {
 
 /// Installs `write_to_pipe`, unless the signal is ignored and `spare_ignored` (a program under
 /// `nohup` must stay deaf). Gives what was there before.
-fn hear(
-    signal: nix::sys::signal::Signal,
-    spare_ignored: bool,
-) -> Result<Option<SigAction>, nix::Error> {
-    let action = SigAction::new(
-        SigHandler::Handler(write_to_pipe),
-        SaFlags::SA_RESTART,
-        SigSet::empty(),
-    );
+fn hear(signal: nix::sys::signal::Signal, spare_ignored: bool) -> Result<Option<SigAction>, nix::Error> {
+    let action = SigAction::new(SigHandler::Handler(write_to_pipe), SaFlags::SA_RESTART, SigSet::empty());
     // SAFETY: the handler makes only async-signal-safe calls and keeps `errno`.
     let before = unsafe { sigaction(signal, &action) }?;
     if spare_ignored && matches!(before.handler(), SigHandler::SigIgn) {
@@ -191,9 +178,7 @@ pub struct SignalWatch {
 ///
 /// # Errors
 /// `AlreadyWatching` while an earlier watch lives; `Io` if the system gives no pipe or thread.
-pub fn on_signals(
-    callback: impl FnMut(Signal) + Send + 'static,
-) -> Result<SignalWatch, ProcessError> {
+pub fn on_signals(callback: impl FnMut(Signal) + Send + 'static) -> Result<SignalWatch, ProcessError> {
     let (reader, writer) = pipe()?;
     if WATCHING.swap(true, Ordering::SeqCst) {
         return Err(ProcessError::AlreadyWatching);

@@ -56,19 +56,11 @@ pub(super) enum Notice {
     /// A command could not be started.
     Refused { id: u64, errno: i32 },
     /// A command's main process ended; `left_behind`: its group lives on.
-    Exited {
-        id: u64,
-        status: i32,
-        usage: Usage,
-        left_behind: bool,
-    },
+    Exited { id: u64, status: i32, usage: Usage, left_behind: bool },
     /// What had lived on in a command's group has ended.
     Cleared { id: u64 },
     /// Everything has ended; `strays` were there when that was asked, `survivors` would not end.
-    Finished {
-        strays: Vec<(u32, OsString)>,
-        survivors: u32,
-    },
+    Finished { strays: Vec<(u32, OsString)>, survivors: u32 },
 }
 
 /// Builds a frame.
@@ -150,10 +142,7 @@ impl Request {
         let mut body = Reader(body);
         Some(match body.u8()? {
             1 => Self::Spawn(Box::new(Launch::parse(&mut body)?)),
-            2 => Self::Signal {
-                id: body.u64()?,
-                number: body.i32()?,
-            },
+            2 => Self::Signal { id: body.u64()?, number: body.i32()? },
             3 => Self::Finish,
             _ => return None,
         })
@@ -165,8 +154,7 @@ impl Launch {
         let mut w = Writer::new(fds, 1);
         w.u64(self.id).i32(self.group.unwrap_or(0));
         w.bytes(self.file.as_os_str().as_bytes());
-        w.bytes(self.cwd.as_os_str().as_bytes())
-            .bytes(self.arg0.as_bytes());
+        w.bytes(self.cwd.as_os_str().as_bytes()).bytes(self.arg0.as_bytes());
         w.u32(self.args.len() as u32);
         for arg in &self.args {
             w.bytes(arg.as_bytes());
@@ -198,12 +186,7 @@ impl Notice {
             Self::Ready => Writer::new(0, 1).done(),
             Self::Started { id, pid } => Writer::new(0, 2).u64(*id).u32(*pid).done(),
             Self::Refused { id, errno } => Writer::new(0, 3).u64(*id).i32(*errno).done(),
-            Self::Exited {
-                id,
-                status,
-                usage,
-                left_behind,
-            } => Writer::new(0, 4)
+            Self::Exited { id, status, usage, left_behind } => Writer::new(0, 4)
                 .u64(*id)
                 .i32(*status)
                 .u64(usage.user.as_micros() as u64)
@@ -228,14 +211,8 @@ impl Notice {
         let mut body = Reader(body);
         Some(match body.u8()? {
             1 => Self::Ready,
-            2 => Self::Started {
-                id: body.u64()?,
-                pid: body.u32()?,
-            },
-            3 => Self::Refused {
-                id: body.u64()?,
-                errno: body.i32()?,
-            },
+            2 => Self::Started { id: body.u64()?, pid: body.u32()? },
+            3 => Self::Refused { id: body.u64()?, errno: body.i32()? },
             4 => Self::Exited {
                 id: body.u64()?,
                 status: body.i32()?,
@@ -283,9 +260,7 @@ impl Inbox {
             if let ControlMessageOwned::ScmRights(raw) = part {
                 // SAFETY: the kernel has just made these descriptors for this process, and
                 // nobody else knows of them.
-                let owned = raw
-                    .into_iter()
-                    .map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
+                let owned = raw.into_iter().map(|fd| unsafe { OwnedFd::from_raw_fd(fd) });
                 self.fds.extend(owned);
             }
         }
@@ -306,9 +281,7 @@ impl Inbox {
     /// The next whole frame: its body and its descriptors.
     pub(super) fn frame(&mut self) -> Option<(Vec<u8>, Vec<OwnedFd>)> {
         let rest = &self.bytes[self.taken..];
-        let length = rest
-            .first_chunk()
-            .map(|head| u32::from_le_bytes(*head) as usize);
+        let length = rest.first_chunk().map(|head| u32::from_le_bytes(*head) as usize);
         let Some(body) = length.and_then(|length| rest.get(HEAD..4 + length)) else {
             // Only now, so that many small frames in one chunk are not moved again and again.
             self.bytes.drain(..self.taken);
@@ -326,20 +299,10 @@ impl Inbox {
 pub(super) fn send(socket: impl AsFd, bytes: &[u8], fds: &[OwnedFd]) -> io::Result<usize> {
     let raw: Vec<RawFd> = fds.iter().map(AsRawFd::as_raw_fd).collect();
     let rights = [ControlMessage::ScmRights(&raw)];
-    let control = if raw.is_empty() {
-        &rights[..0]
-    } else {
-        &rights[..]
-    };
+    let control = if raw.is_empty() { &rights[..0] } else { &rights[..] };
     let slices = [IoSlice::new(bytes)];
     let fd = socket.as_fd().as_raw_fd();
-    Ok(sendmsg::<()>(
-        fd,
-        &slices,
-        control,
-        MsgFlags::empty(),
-        None,
-    )?)
+    Ok(sendmsg::<()>(fd, &slices, control, MsgFlags::empty(), None)?)
 }
 
 /// Makes reads and writes of a descriptor return at once.
@@ -406,26 +369,14 @@ mod tests {
 
     #[test]
     fn notices_come_back_as_they_were() {
-        let usage = Usage {
-            user: Duration::from_micros(5),
-            system: Duration::from_micros(6),
-            max_rss: 1 << 40,
-        };
+        let usage = Usage { user: Duration::from_micros(5), system: Duration::from_micros(6), max_rss: 1 << 40 };
         for notice in [
             Notice::Ready,
             Notice::Started { id: 1, pid: 2 },
             Notice::Refused { id: 1, errno: 2 },
-            Notice::Exited {
-                id: 1,
-                status: 9,
-                usage,
-                left_behind: true,
-            },
+            Notice::Exited { id: 1, status: 9, usage, left_behind: true },
             Notice::Cleared { id: 3 },
-            Notice::Finished {
-                strays: vec![(4, "sleep".into())],
-                survivors: 1,
-            },
+            Notice::Finished { strays: vec![(4, "sleep".into())], survivors: 1 },
         ] {
             let frame = notice.frame();
             assert_eq!(Notice::parse(&frame[HEAD..]), Some(notice));

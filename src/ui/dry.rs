@@ -24,9 +24,8 @@ impl Human {
         if self.options.mode == Mode::Quiet {
             return;
         }
-        let (tainted, others): (Vec<&Reason>, Vec<&Reason>) = reasons
-            .iter()
-            .partition(|reason| matches!(reason, Reason::Tainted { .. }));
+        let (tainted, others): (Vec<&Reason>, Vec<&Reason>) =
+            reasons.iter().partition(|reason| matches!(reason, Reason::Tainted { .. }));
         let ordered: Vec<Reason> = tainted.into_iter().chain(others).cloned().collect();
         let mut lines = if verdict == Verdict::Depends {
             vec![self.depends_on(task)]
@@ -35,13 +34,7 @@ impl Human {
             facts
                 .into_iter()
                 .enumerate()
-                .map(|(at, fact)| {
-                    if at == 0 {
-                        format!("because {fact}")
-                    } else {
-                        fact
-                    }
-                })
+                .map(|(at, fact)| if at == 0 { format!("because {fact}") } else { fact })
                 .collect()
         };
         if !self.options.explain && lines.len() > 1 {
@@ -64,12 +57,7 @@ impl Human {
         let mut open: Vec<&TaskName> = vec![task];
         let mut seen = rustc_hash::FxHashSet::default();
         while let Some(next) = open.pop() {
-            for before in self
-                .tasks
-                .get(next)
-                .map(|known| known.after.as_slice())
-                .unwrap_or_default()
-            {
+            for before in self.tasks.get(next).map(|known| known.after.as_slice()).unwrap_or_default() {
                 let Some(known) = self.tasks.get(before).filter(|_| seen.insert(before)) else {
                     continue;
                 };

@@ -59,8 +59,7 @@ impl Human {
         if self.options.github
             && let (Some(warn), Some(reason)) = (failed, format::failure(finished))
         {
-            self.screen
-                .command(&github::failure(finished, warn, &reason));
+            self.screen.command(&github::failure(finished, warn, &reason));
         }
     }
 
@@ -78,13 +77,8 @@ impl Human {
         }
         if self.options.explain {
             match finished.outcome {
-                Outcome::Fresh => {
-                    self.under(STATUS_WIDTH, "why: nothing it depends on has changed")
-                }
-                Outcome::Hit => self.under(
-                    STATUS_WIDTH,
-                    "why: a recorded result counts, and was restored",
-                ),
+                Outcome::Fresh => self.under(STATUS_WIDTH, "why: nothing it depends on has changed"),
+                Outcome::Hit => self.under(STATUS_WIDTH, "why: a recorded result counts, and was restored"),
                 _ => {}
             }
         }
@@ -101,17 +95,13 @@ impl Human {
     fn show_log(&mut self, finished: &TaskFinished) {
         let Some(name) = &finished.log else { return };
         let prefix = (self.options.mode == Mode::Prefixed).then(|| self.prefix(&finished.task));
-        let Self {
-            screen, options, ..
-        } = self;
+        let Self { screen, options, .. } = self;
         let mut lines = Lines::default();
         let path = log::path(&options.run_dir, name);
         let copied = path.as_deref().map(|path| {
             log::copy(path, |chunk| {
                 match &prefix {
-                    Some(prefix) => lines.take(chunk, |line| {
-                        put_prefixed(screen, prefix, line, options.live)
-                    }),
+                    Some(prefix) => lines.take(chunk, |line| put_prefixed(screen, prefix, line, options.live)),
                     None => screen.raw(chunk),
                 }
                 !screen.is_broken()
@@ -123,51 +113,30 @@ impl Human {
         self.screen.end_raw();
         self.raw_above = prefix.is_none();
         if let Some(Err(error)) = copied {
-            let shown = path
-                .map(|path| path.display().to_string())
-                .unwrap_or_default();
-            self.say(&format!(
-                "   failed to read its log `{}`: {error}",
-                clean(&shown)
-            ));
+            let shown = path.map(|path| path.display().to_string()).unwrap_or_default();
+            self.say(&format!("   failed to read its log `{}`: {error}", clean(&shown)));
         }
     }
 
     pub(super) fn prefix(&self, task: &TaskName) -> String {
-        format!(
-            "{} ",
-            self.paint(Tone::Info, &format!("{} |", clean(task.as_str())))
-        )
+        format!("{} ", self.paint(Tone::Info, &format!("{} |", clean(task.as_str()))))
     }
 
     /// Lines that never ended, now that the task has.
     pub(super) fn end_lines(&mut self, task: &TaskName) {
         let prefix = self.prefix(task);
-        let Self {
-            screen,
-            options,
-            tasks,
-            ..
-        } = self;
+        let Self { screen, options, tasks, .. } = self;
         if let Some(known) = tasks.get_mut(task) {
-            known
-                .lines
-                .finish(|line| put_prefixed(screen, &prefix, line, options.live));
+            known.lines.finish(|line| put_prefixed(screen, &prefix, line, options.live));
         }
     }
 
     fn keep(&mut self, finished: &TaskFinished) {
-        let kept = || TaskFinished {
-            parts: Vec::new(),
-            ..finished.clone()
-        };
+        let kept = || TaskFinished { parts: Vec::new(), ..finished.clone() };
         if matches!(finished.outcome, Outcome::Failed { .. }) {
             self.failures.push(kept());
         }
-        let listed = matches!(
-            finished.outcome,
-            Outcome::Failed { .. } | Outcome::Ran | Outcome::Hit
-        );
+        let listed = matches!(finished.outcome, Outcome::Failed { .. } | Outcome::Ran | Outcome::Hit);
         if listed && self.options.github_summary.is_some() {
             self.listed.push(kept());
         }

@@ -21,27 +21,20 @@ impl Human {
             return;
         }
         let all = std::mem::take(&mut self.failures);
-        let (warned, failed): (Vec<_>, Vec<_>) = all
-            .into_iter()
-            .partition(|task| matches!(task.outcome, Outcome::Failed { warn: true, .. }));
+        let (warned, failed): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|task| matches!(task.outcome, Outcome::Failed { warn: true, .. }));
         self.repeat(&failed);
         if !(failed.is_empty() && warned.is_empty() && run.blocked.is_empty()) {
             self.say("");
         }
         self.lists(&warned, run);
         let summary = format::summary(run, self.interrupted.as_deref());
-        let tone = if run.exit_code == 0 {
-            Tone::Good
-        } else {
-            Tone::Bad
-        };
+        let tone = if run.exit_code == 0 { Tone::Good } else { Tone::Bad };
         let painted = self.paint(tone, &summary).into_owned();
         self.say(&painted);
         if let Some(first) = &run.first_failure {
             let found = failed.iter().find(|task| task.task == *first);
-            let reason = found
-                .and_then(format::failure)
-                .map(|reason| format!(" ({reason})"));
+            let reason = found.and_then(format::failure).map(|reason| format!(" ({reason})"));
             let path = found.and_then(|task| self.log_path(task));
             let path = path.map(|path| format!(", log: {}", shown(&path)));
             let label = self.paint(Tone::Bad, "failed:");
@@ -58,15 +51,8 @@ impl Human {
 
     /// The output of failed tasks again, where it does not stand right above, and what helps.
     fn repeat(&mut self, failed: &[TaskFinished]) {
-        let real = |task: &&TaskFinished| {
-            !matches!(
-                task.outcome,
-                Outcome::Failed {
-                    reason: FailReason::Interrupted,
-                    ..
-                }
-            )
-        };
+        let real =
+            |task: &&TaskFinished| !matches!(task.outcome, Outcome::Failed { reason: FailReason::Interrupted, .. });
         for task in failed.iter().filter(real).take(MOST_REPEATED) {
             if self.just_shown.as_ref() != Some(&task.task) {
                 self.repeat_output(task);
@@ -75,11 +61,7 @@ impl Human {
                 self.help(help);
             }
         }
-        let left_out = failed
-            .iter()
-            .filter(real)
-            .count()
-            .saturating_sub(MOST_REPEATED);
+        let left_out = failed.iter().filter(real).count().saturating_sub(MOST_REPEATED);
         if left_out > 0 {
             self.say(&format!("   … and {left_out} more failures, shown above"));
         }
@@ -91,31 +73,20 @@ impl Human {
         if let Some((Ok(tail), path)) = &tail
             && tail.cut
         {
-            remarks.push(format!(
-                "the last {TAIL_LINES} lines at most, all of it: {}",
-                shown(path)
-            ));
+            remarks.push(format!("the last {TAIL_LINES} lines at most, all of it: {}", shown(path)));
         } else if tail.is_some() && self.options.mode != Mode::Quiet {
             remarks.push("its output again".into());
         }
         let behind = Self::behind(task, &remarks);
         self.say("");
-        self.task_line(
-            format::status(&task.outcome),
-            &task.task,
-            &behind,
-            tail.is_some(),
-        );
+        self.task_line(format::status(&task.outcome), &task.task, &behind, tail.is_some());
         match tail {
             Some((Ok(tail), _)) => {
                 self.screen.raw(&tail.bytes);
                 self.screen.end_raw();
             }
             Some((Err(error), path)) => {
-                self.say(&format!(
-                    "   failed to read its log `{}`: {error}",
-                    shown(&path)
-                ));
+                self.say(&format!("   failed to read its log `{}`: {error}", shown(&path)));
             }
             None => {}
         }
@@ -145,9 +116,7 @@ impl Human {
         let Some(file) = self.options.github_summary.clone() else {
             return;
         };
-        let tail = |task: &TaskFinished| -> Option<Tail> {
-            self.log_path(task).and_then(|path| log::tail(&path).ok())
-        };
+        let tail = |task: &TaskFinished| -> Option<Tail> { self.log_path(task).and_then(|path| log::tail(&path).ok()) };
         let text = github::job_summary(run, summary, &self.listed, tail);
         if let Err(error) = github::append(&file, &text) {
             super::complain("the job summary", &file, &error);

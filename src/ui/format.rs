@@ -16,9 +16,7 @@ pub(super) fn status(outcome: &Outcome) -> (&'static str, Tone) {
         Outcome::Ran => ("ran", Tone::Good),
         Outcome::Failed { warn: false, .. } => ("FAILED", Tone::Bad),
         Outcome::Failed { warn: true, .. } => ("warned", Tone::Warn),
-        Outcome::Skipped {
-            reason: SkipReason::Blocked { .. } | SkipReason::Stopped,
-        } => ("blocked", Tone::Warn),
+        Outcome::Skipped { reason: SkipReason::Blocked { .. } | SkipReason::Stopped } => ("blocked", Tone::Warn),
         Outcome::Skipped { .. } => ("skipped", Tone::Dim),
     }
 }
@@ -63,19 +61,12 @@ pub(super) fn millis(millis: u64) -> String {
 
 /// The elapsed time of a running task; coarse, so that a live line does not flicker.
 pub(super) fn elapsed(time: Duration) -> String {
-    if time < Duration::from_secs(60) {
-        format!("{:.1}s", time.as_secs_f64())
-    } else {
-        format_duration(time)
-    }
+    if time < Duration::from_secs(60) { format!("{:.1}s", time.as_secs_f64()) } else { format_duration(time) }
 }
 
 /// `a → b → c`, its middle left out where it is long.
 fn critical_path(path: &[TaskName]) -> String {
-    let mut names: Vec<String> = path
-        .iter()
-        .map(|name| clean(name.as_str()).into_owned())
-        .collect();
+    let mut names: Vec<String> = path.iter().map(|name| clean(name.as_str()).into_owned()).collect();
     if names.len() > PATH_NAMES {
         let left_out = names.len() - (PATH_NAMES - 1);
         names.splice(2..2 + left_out, [format!("… ({left_out} more)")]);
@@ -102,11 +93,8 @@ pub(super) fn counts(run: &RunFinished) -> String {
 }
 
 fn join_counts(counts: &[(u32, &str)]) -> String {
-    let shown: Vec<String> = counts
-        .iter()
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, word)| format!("{count} {word}"))
-        .collect();
+    let shown: Vec<String> =
+        counts.iter().filter(|(count, _)| *count > 0).map(|(count, word)| format!("{count} {word}")).collect();
     shown.join(", ")
 }
 
@@ -117,11 +105,7 @@ pub(super) fn summary(run: &RunFinished, interrupted: Option<&str>) -> String {
         line = format!("interrupted by {}: ", clean(signal));
     }
     let counts = counts(run);
-    line.push_str(if counts.is_empty() {
-        "nothing done"
-    } else {
-        &counts
-    });
+    line.push_str(if counts.is_empty() { "nothing done" } else { &counts });
     line.push_str(&format!(" in {}", millis(run.wall_ms)));
     let mut notes = Vec::new();
     if run.saved_ms > 0 {
@@ -129,10 +113,7 @@ pub(super) fn summary(run: &RunFinished, interrupted: Option<&str>) -> String {
     }
     if run.critical_path.len() > 1 && run.critical_path_ms > 0 {
         let path = critical_path(&run.critical_path);
-        notes.push(format!(
-            "critical path {}: {path}",
-            millis(run.critical_path_ms)
-        ));
+        notes.push(format!("critical path {}: {path}", millis(run.critical_path_ms)));
     }
     if !notes.is_empty() {
         line.push_str(&format!(" ({})", notes.join("; ")));
@@ -167,11 +148,7 @@ pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64)
         (fresh, "fresh"),
         (depends, "depend on these"),
     ]);
-    let counts = if counts.is_empty() {
-        "nothing to do".to_owned()
-    } else {
-        counts
-    };
+    let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts };
     format!("{counts}; judged in {}, nothing was run", millis(wall_ms))
 }
 
@@ -186,10 +163,7 @@ pub(super) fn failure(finished: &TaskFinished) -> Option<String> {
 /// What to do about a failure: from `help` in `tasks.toml`, and from the failure itself.
 pub(super) fn help(finished: &TaskFinished) -> impl Iterator<Item = &str> {
     let own = match &finished.outcome {
-        Outcome::Failed {
-            reason: FailReason::Inputs { help, .. },
-            ..
-        } => help.as_deref(),
+        Outcome::Failed { reason: FailReason::Inputs { help, .. }, .. } => help.as_deref(),
         _ => None,
     };
     let declared = finished.help.as_deref().filter(|help| own != Some(*help));
@@ -208,12 +182,7 @@ mod tests {
             saved_ms: 41_000,
             critical_path_ms: 2900,
             critical_path: (0..names).map(|n| TaskName::new(format!("t{n}"))).collect(),
-            totals: Totals {
-                ran: 3,
-                flaky: 1,
-                fresh: 12,
-                ..Totals::default()
-            },
+            totals: Totals { ran: 3, flaky: 1, fresh: 12, ..Totals::default() },
             first_failure: None,
             blocked: Vec::new(),
             warnings: Vec::new(),
@@ -226,29 +195,16 @@ mod tests {
             summary(&run(3), None),
             "3 ran (1 flaky), 12 fresh in 3.21s (saved 41.00s; critical path 2.90s: t0 → t1 → t2)"
         );
-        let empty = RunFinished {
-            saved_ms: 0,
-            totals: Totals::default(),
-            ..run(1)
-        };
-        assert_eq!(
-            summary(&empty, Some("SIGINT")),
-            "interrupted by SIGINT: nothing done in 3.21s"
-        );
+        let empty = RunFinished { saved_ms: 0, totals: Totals::default(), ..run(1) };
+        assert_eq!(summary(&empty, Some("SIGINT")), "interrupted by SIGINT: nothing done in 3.21s");
     }
 
     #[test]
     fn a_long_critical_path_is_cut_in_the_middle() {
         let names = |count| run(count).critical_path;
         assert_eq!(critical_path(&names(6)), "t0 → t1 → t2 → t3 → t4 → t5");
-        assert_eq!(
-            critical_path(&names(7)),
-            "t0 → t1 → … (2 more) → t4 → t5 → t6"
-        );
-        assert_eq!(
-            critical_path(&names(20)),
-            "t0 → t1 → … (15 more) → t17 → t18 → t19"
-        );
+        assert_eq!(critical_path(&names(7)), "t0 → t1 → … (2 more) → t4 → t5 → t6");
+        assert_eq!(critical_path(&names(20)), "t0 → t1 → … (15 more) → t17 → t18 → t19");
     }
 
     #[test]

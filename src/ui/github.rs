@@ -22,9 +22,7 @@ const MOST_TAIL: usize = 16 * 1024;
 
 /// Escapes the message of a command.
 fn data(text: &str) -> String {
-    text.replace('%', "%25")
-        .replace('\r', "%0D")
-        .replace('\n', "%0A")
+    text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A")
 }
 
 /// Escapes a property of a command.
@@ -44,11 +42,7 @@ pub(super) fn failure(task: &TaskFinished, warn: bool, reason: &str) -> String {
     for help in format::help(task) {
         let _ = write!(message, "\nhelp: {help}");
     }
-    format!(
-        "::{command} title={}::{}",
-        property(task.task.as_str()),
-        data(&message)
-    )
+    format!("::{command} title={}::{}", property(task.task.as_str()), data(&message))
 }
 
 /// An annotation for a notice; of a task, if one is given.
@@ -123,17 +117,9 @@ pub(super) fn job_summary(
     }
     for task in tasks.iter().take(MOST_ROWS) {
         let (word, _) = format::status(&task.outcome);
-        let time = if task.outcome == Outcome::Hit {
-            String::new()
-        } else {
-            format::millis(task.duration_ms)
-        };
+        let time = if task.outcome == Outcome::Hit { String::new() } else { format::millis(task.duration_ms) };
         let remarks = markdown(&format::remarks(task).join(", "));
-        let _ = writeln!(
-            out,
-            "| <code>{}</code> | {word} | {time} | {remarks} |",
-            markdown(task.task.as_str())
-        );
+        let _ = writeln!(out, "| <code>{}</code> | {word} | {time} | {remarks} |", markdown(task.task.as_str()));
     }
     if let Some(more) = tasks.len().checked_sub(MOST_ROWS).filter(|more| *more > 0) {
         let _ = writeln!(out, "\n… and {more} more.");
@@ -155,17 +141,8 @@ pub(super) fn job_summary(
         );
     }
     if !run.blocked.is_empty() {
-        let names: Vec<String> = run
-            .blocked
-            .iter()
-            .take(MOST_ROWS)
-            .map(|b| markdown(b.task.as_str()))
-            .collect();
-        let _ = write!(
-            out,
-            "\nBlocked: <code>{}</code>\n",
-            names.join("</code>, <code>")
-        );
+        let names: Vec<String> = run.blocked.iter().take(MOST_ROWS).map(|b| markdown(b.task.as_str())).collect();
+        let _ = write!(out, "\nBlocked: <code>{}</code>\n", names.join("</code>, <code>"));
     }
     out.push('\n');
     out
@@ -176,11 +153,7 @@ pub(super) fn job_summary(
 /// # Errors
 /// When it can't be opened or written.
 pub(super) fn append(path: &Path, text: &str) -> io::Result<()> {
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .open(path)?
-        .write_all(text.as_bytes())
+    OpenOptions::new().append(true).create(true).open(path)?.write_all(text.as_bytes())
 }
 
 #[cfg(test)]
@@ -195,17 +168,11 @@ mod tests {
 
     #[test]
     fn markdown_and_html_stay_text() {
-        assert_eq!(
-            markdown("a|b*<i>`x`\n"),
-            "a&#124;b&#42;&#60;i&#62;&#96;x&#96; "
-        );
+        assert_eq!(markdown("a|b*<i>`x`\n"), "a&#124;b&#42;&#60;i&#62;&#96;x&#96; ");
         assert_eq!(
             preformatted(b"\x1b[1;31mred\x1b[0m </pre> & \x07\ta\r\n\xff"),
             "red &lt;/pre&gt; &amp; \ta\n\u{fffd}"
         );
-        assert_eq!(
-            preformatted("é".repeat(20_000).as_bytes()).chars().count(),
-            MOST_TAIL
-        );
+        assert_eq!(preformatted("é".repeat(20_000).as_bytes()).chars().count(), MOST_TAIL);
     }
 }

@@ -93,29 +93,13 @@ impl Human {
     }
 
     /// `── ran      build        1.24s  why`; the mark stands where output of a task borders on it.
-    pub(super) fn task_line(
-        &mut self,
-        word: (&str, Tone),
-        task: &TaskName,
-        rest: &str,
-        heads_output: bool,
-    ) {
+    pub(super) fn task_line(&mut self, word: (&str, Tone), task: &TaskName, rest: &str, heads_output: bool) {
         let text = self.task_text(word, STATUS_WIDTH, task, rest);
-        let mark = if heads_output || self.raw_above {
-            "── "
-        } else {
-            "   "
-        };
+        let mark = if heads_output || self.raw_above { "── " } else { "   " };
         self.say(&format!("{mark}{text}"));
     }
 
-    pub(super) fn task_text(
-        &self,
-        (word, tone): (&str, Tone),
-        columns: usize,
-        task: &TaskName,
-        rest: &str,
-    ) -> String {
+    pub(super) fn task_text(&self, (word, tone): (&str, Tone), columns: usize, task: &TaskName, rest: &str) -> String {
         let word = pad(word, columns);
         let name = pad(&clean(task.as_str()), self.name_width);
         let text = format!("{}  {name}  {rest}", self.paint(tone, &word));
@@ -125,21 +109,13 @@ impl Human {
     /// The columns behind the name of a finished task.
     pub(super) fn behind(finished: &TaskFinished, remarks: &[String]) -> String {
         let ran = matches!(finished.outcome, Outcome::Ran | Outcome::Failed { .. });
-        let time = if ran {
-            format::millis(finished.duration_ms)
-        } else {
-            String::new()
-        };
+        let time = if ran { format::millis(finished.duration_ms) } else { String::new() };
         format!("{time:>TIME_WIDTH$}  {}", remarks.join(", "))
     }
 
     /// Lines under a task's line, aligned with what stands behind its name.
     pub(super) fn under(&mut self, columns: usize, text: &str) {
-        self.say(&format!(
-            "{:indent$}{text}",
-            "",
-            indent = 3 + columns + 2 + self.name_width + 2
-        ));
+        self.say(&format!("{:indent$}{text}", "", indent = 3 + columns + 2 + self.name_width + 2));
     }
 
     pub(super) fn help(&mut self, help: &str) {
@@ -149,12 +125,8 @@ impl Human {
 
     fn plan(&mut self, tasks: &[PlannedTask]) {
         let named = tasks.iter().filter(|task| !task.group);
-        self.name_width = named
-            .clone()
-            .map(|task| width(&clean(task.task.as_str())))
-            .max()
-            .unwrap_or(0)
-            .min(NAME_WIDTH);
+        self.name_width =
+            named.clone().map(|task| width(&clean(task.task.as_str()))).max().unwrap_or(0).min(NAME_WIDTH);
         self.board.plan(named.count());
         self.tasks = tasks
             .iter()
@@ -177,19 +149,12 @@ impl Human {
             return;
         }
         let interactive = known.interactive;
-        let tainted = reasons
-            .iter()
-            .filter(|reason| matches!(reason, Reason::Tainted { .. }));
-        known.taints = tainted
-            .map(|reason| clean(&reason.describe()).into_owned())
-            .collect();
+        let tainted = reasons.iter().filter(|reason| matches!(reason, Reason::Tainted { .. }));
+        known.taints = tainted.map(|reason| clean(&reason.describe()).into_owned()).collect();
         self.board.start(task, attempt);
         if attempt == 1 && self.options.explain && self.options.mode != Mode::Quiet {
             let mut lines = format::reasons(reasons).into_iter();
-            let first = lines
-                .next()
-                .map(|line| format!("why: {line}"))
-                .unwrap_or_default();
+            let first = lines.next().map(|line| format!("why: {line}")).unwrap_or_default();
             self.task_line(("starts", Tone::Strong), task, &first, false);
             for line in lines {
                 self.under(STATUS_WIDTH, &format!("why: {line}"));
@@ -209,14 +174,8 @@ impl Human {
             self.just_shown = None;
             return;
         }
-        let (label, tone) = if task.is_some() {
-            ("note:", Tone::Strong)
-        } else {
-            ("warning:", Tone::Warn)
-        };
-        let who = task
-            .map(|task| format!("{}: ", clean(task.as_str())))
-            .unwrap_or_default();
+        let (label, tone) = if task.is_some() { ("note:", Tone::Strong) } else { ("warning:", Tone::Warn) };
+        let who = task.map(|task| format!("{}: ", clean(task.as_str()))).unwrap_or_default();
         let message = clean_lines(&notice.message, label.len() + 1);
         let label = self.paint(tone, label).into_owned();
         self.say(&format!("{label} {who}{message}"));
@@ -236,16 +195,8 @@ impl Human {
             }
             _ => "running tasks are killed".to_owned(),
         };
-        let word = if stage > 1 {
-            "interrupted again"
-        } else {
-            "interrupted"
-        };
-        let text = format!(
-            "{} ({}): {what}",
-            self.paint(Tone::Warn, word),
-            clean(signal)
-        );
+        let word = if stage > 1 { "interrupted again" } else { "interrupted" };
+        let text = format!("{} ({}): {what}", self.paint(Tone::Warn, word), clean(signal));
         self.say(&text);
     }
 
@@ -258,10 +209,7 @@ impl Human {
         }
         let (columns, height) = screen::size(self.options.width);
         let lines = self.board.lines(columns, height);
-        let lines = lines
-            .iter()
-            .map(|line| self.paint(Tone::Dim, line).into_owned())
-            .collect();
+        let lines = lines.iter().map(|line| self.paint(Tone::Dim, line).into_owned()).collect();
         self.screen.draw(lines);
     }
 }
@@ -276,36 +224,16 @@ impl Sink for Human {
             }
             Event::TaskWaiting { task, on } => {
                 if talks {
-                    self.say(&format!(
-                        "   {} waits for {}",
-                        clean(task.as_str()),
-                        clean(on)
-                    ));
+                    self.say(&format!("   {} waits for {}", clean(task.as_str()), clean(on)));
                 }
             }
-            Event::TaskJudged {
-                task,
-                verdict,
-                reasons,
-            } => self.judged(task, *verdict, reasons),
-            Event::TaskStarted {
-                task,
-                attempt,
-                reasons,
-            } => self.started(task, *attempt, reasons),
-            Event::TaskRetried {
-                task,
-                attempt,
-                message,
-                backoff_ms,
-            } => {
+            Event::TaskJudged { task, verdict, reasons } => self.judged(task, *verdict, reasons),
+            Event::TaskStarted { task, attempt, reasons } => self.started(task, *attempt, reasons),
+            Event::TaskRetried { task, attempt, message, backoff_ms } => {
                 self.end_lines(task);
                 if talks {
                     let backoff = format::millis(*backoff_ms);
-                    let rest = format!(
-                        "attempt {attempt} failed: {}; again in {backoff}",
-                        clean(message)
-                    );
+                    let rest = format!("attempt {attempt} failed: {}; again in {backoff}", clean(message));
                     self.task_line(("retry", Tone::Warn), task, &rest, false);
                 }
             }
@@ -335,12 +263,7 @@ impl Sink for Human {
             return;
         }
         let prefix = self.prefix(task);
-        let Self {
-            screen,
-            options,
-            tasks,
-            ..
-        } = self;
+        let Self { screen, options, tasks, .. } = self;
         let known = tasks.entry(task.clone()).or_default();
         if known.quiet {
             return;
@@ -351,9 +274,7 @@ impl Sink for Human {
             self.raw_above = true;
             screen.raw(bytes);
         } else {
-            known.lines.take(bytes, |line| {
-                put_prefixed(screen, &prefix, line, options.live)
-            });
+            known.lines.take(bytes, |line| put_prefixed(screen, &prefix, line, options.live));
         }
         self.redraw(false);
         self.screen.flush();
@@ -364,12 +285,7 @@ impl Sink for Human {
         if speaks && !self.over {
             for (task, time) in self.board.beats() {
                 let time = format::elapsed(time);
-                self.task_line(
-                    ("running", Tone::Dim),
-                    &task,
-                    &format!("{time:>TIME_WIDTH$}"),
-                    false,
-                );
+                self.task_line(("running", Tone::Dim), &task, &format!("{time:>TIME_WIDTH$}"), false);
             }
         }
         self.redraw(true);

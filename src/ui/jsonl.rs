@@ -23,11 +23,7 @@ impl EventLog {
 
 impl<W: Write> EventLog<W> {
     fn new(path: PathBuf, out: W) -> Self {
-        Self {
-            path,
-            out: Some(BufWriter::new(out)),
-            error: None,
-        }
+        Self { path, out: Some(BufWriter::new(out)), error: None }
     }
 
     fn write(&mut self, record: &Record) -> io::Result<()> {
@@ -36,11 +32,7 @@ impl<W: Write> EventLog<W> {
         };
         serde_json::to_writer(&mut *out, record)?;
         out.write_all(b"\n")?;
-        if must_not_be_lost(&record.event) {
-            out.flush()
-        } else {
-            Ok(())
-        }
+        if must_not_be_lost(&record.event) { out.flush() } else { Ok(()) }
     }
 }
 
@@ -84,11 +76,7 @@ impl<W: Write + Send> Sink for EventLog<W> {
 /// # Errors
 /// When the file can't be opened.
 pub fn read_event_log(path: &Path) -> io::Result<EventReader> {
-    Ok(EventReader {
-        input: BufReader::new(File::open(path)?),
-        line: 0,
-        over: false,
-    })
+    Ok(EventReader { input: BufReader::new(File::open(path)?), line: 0, over: false })
 }
 
 /// The records of a file. A torn last line (weir was killed) ends them; any other line that is no
@@ -107,26 +95,19 @@ impl EventReader {
             return Ok(None);
         }
         self.line += 1;
-        let wrong = |why: String| {
-            io::Error::new(
-                io::ErrorKind::InvalidData,
-                format!("line {}: {why}", self.line),
-            )
-        };
+        let wrong = |why: String| io::Error::new(io::ErrorKind::InvalidData, format!("line {}: {why}", self.line));
         /// The version alone: the rest of a newer record may not parse.
         #[derive(serde::Deserialize)]
         struct Version {
             v: u32,
         }
         match serde_json::from_slice::<Version>(&text) {
-            Ok(Version { v }) if v > VERSION => Err(wrong(format!(
-                "written by a newer weir (format {v}, this one reads {VERSION})"
-            ))),
+            Ok(Version { v }) if v > VERSION => {
+                Err(wrong(format!("written by a newer weir (format {v}, this one reads {VERSION})")))
+            }
             Err(_) if !text.ends_with(b"\n") => Ok(None),
             Err(error) => Err(wrong(error.to_string())),
-            Ok(_) => serde_json::from_slice(&text)
-                .map(Some)
-                .map_err(|error| wrong(error.to_string())),
+            Ok(_) => serde_json::from_slice(&text).map(Some).map_err(|error| wrong(error.to_string())),
         }
     }
 }
@@ -183,11 +164,7 @@ mod tests {
         fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
             let count = bytes.len().min(self.0);
             self.0 -= count;
-            if count == 0 {
-                Err(io::ErrorKind::StorageFull.into())
-            } else {
-                Ok(count)
-            }
+            if count == 0 { Err(io::ErrorKind::StorageFull.into()) } else { Ok(count) }
         }
 
         fn flush(&mut self) -> io::Result<()> {
@@ -202,14 +179,7 @@ mod tests {
             every_event().iter().for_each(|record| log.record(record));
         }
         assert!(log.out.is_none());
-        assert_eq!(
-            log.error.as_ref().unwrap().kind(),
-            io::ErrorKind::StorageFull
-        );
-        log.record(&record(Event::Warned(crate::model::Notice {
-            code: "x".into(),
-            message: "y".into(),
-            help: None,
-        })));
+        assert_eq!(log.error.as_ref().unwrap().kind(), io::ErrorKind::StorageFull);
+        log.record(&record(Event::Warned(crate::model::Notice { code: "x".into(), message: "y".into(), help: None })));
     }
 }

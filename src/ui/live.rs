@@ -28,26 +28,16 @@ pub(super) struct Board {
 impl Board {
     /// A plan with `total` tasks, groups not counted.
     pub(super) fn plan(&mut self, total: usize) {
-        *self = Self {
-            total,
-            ..Self::default()
-        };
+        *self = Self { total, ..Self::default() };
     }
 
     /// A task starts, or starts again.
     pub(super) fn start(&mut self, task: &TaskName, attempt: u32) {
-        match self
-            .running
-            .iter_mut()
-            .find(|running| running.task == *task)
-        {
+        match self.running.iter_mut().find(|running| running.task == *task) {
             Some(running) => running.attempt = attempt,
-            None => self.running.push(Running {
-                task: task.clone(),
-                since: Instant::now(),
-                next_beat: FIRST_BEAT,
-                attempt,
-            }),
+            None => {
+                self.running.push(Running { task: task.clone(), since: Instant::now(), next_beat: FIRST_BEAT, attempt })
+            }
         }
     }
 
@@ -79,15 +69,8 @@ impl Board {
         // The last column stays free: a character in it makes some terminals wrap.
         let columns = columns.saturating_sub(1);
         let most = height.saturating_sub(3).clamp(1, MOST_TASKS);
-        let shown = if self.running.len() > most {
-            most - 1
-        } else {
-            self.running.len()
-        };
-        let name_width = self.running[..shown]
-            .iter()
-            .map(|task| width(&clean(task.task.as_str())))
-            .max();
+        let shown = if self.running.len() > most { most - 1 } else { self.running.len() };
+        let name_width = self.running[..shown].iter().map(|task| width(&clean(task.task.as_str()))).max();
         let name_width = name_width.unwrap_or(0).min(columns / 2);
         let mut lines = Vec::with_capacity(shown + 2);
         for running in &self.running[..shown] {
@@ -104,16 +87,8 @@ impl Board {
             lines.push(format!("   … and {} more", self.running.len() - shown));
         }
         let left = self.total.saturating_sub(self.done + self.running.len());
-        lines.push(format!(
-            "   {} of {} done, {} running, {left} left",
-            self.done,
-            self.total,
-            self.running.len()
-        ));
-        lines
-            .iter()
-            .map(|line| truncate(line, columns).into_owned())
-            .collect()
+        lines.push(format!("   {} of {} done, {} running, {left} left", self.done, self.total, self.running.len()));
+        lines.iter().map(|line| truncate(line, columns).into_owned()).collect()
     }
 }
 

@@ -14,9 +14,7 @@ pub(super) const TAIL_BYTES: u64 = 64 * 1024;
 /// Where the log named `log` in an event lies. None for a name that leads out of the run's folder:
 /// a recorded run may come from elsewhere.
 pub(super) fn path(run_dir: &Path, log: &str) -> Option<PathBuf> {
-    let inside = Path::new(log)
-        .components()
-        .all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
+    let inside = Path::new(log).components().all(|part| matches!(part, Component::Normal(_) | Component::CurDir));
     inside.then(|| run_dir.join(log))
 }
 
@@ -72,27 +70,15 @@ fn last_lines(mut bytes: Vec<u8>, torn: bool) -> Tail {
         from = match bytes[..body].iter().position(|byte| *byte == b'\n') {
             Some(newline) => newline + 1,
             // One endless line: at least begin with a whole character.
-            None => bytes
-                .iter()
-                .take(4)
-                .take_while(|byte| **byte & 0xc0 == 0x80)
-                .count(),
+            None => bytes.iter().take(4).take_while(|byte| **byte & 0xc0 == 0x80).count(),
         };
     }
-    let newlines = bytes[..body]
-        .iter()
-        .enumerate()
-        .skip(from)
-        .rev()
-        .filter(|(_, byte)| **byte == b'\n');
+    let newlines = bytes[..body].iter().enumerate().skip(from).rev().filter(|(_, byte)| **byte == b'\n');
     if let Some((newline, _)) = newlines.map(|(at, byte)| (at, *byte)).nth(TAIL_LINES - 1) {
         from = newline + 1;
     }
     bytes.drain(..from);
-    Tail {
-        bytes,
-        cut: torn || from > 0,
-    }
+    Tail { bytes, cut: torn || from > 0 }
 }
 
 #[cfg(test)]
@@ -101,20 +87,8 @@ mod tests {
 
     #[test]
     fn a_short_log_is_its_own_tail() {
-        assert_eq!(
-            last_lines(b"a\nb".to_vec(), false),
-            Tail {
-                bytes: b"a\nb".to_vec(),
-                cut: false
-            }
-        );
-        assert_eq!(
-            last_lines(Vec::new(), false),
-            Tail {
-                bytes: Vec::new(),
-                cut: false
-            }
-        );
+        assert_eq!(last_lines(b"a\nb".to_vec(), false), Tail { bytes: b"a\nb".to_vec(), cut: false });
+        assert_eq!(last_lines(Vec::new(), false), Tail { bytes: Vec::new(), cut: false });
     }
 
     #[test]
@@ -127,13 +101,7 @@ mod tests {
             assert_eq!(text, lines[150..].join("\n") + end);
         }
         let hundred = "x\n".repeat(100).into_bytes();
-        assert_eq!(
-            last_lines(hundred.clone(), false),
-            Tail {
-                bytes: hundred,
-                cut: false
-            }
-        );
+        assert_eq!(last_lines(hundred.clone(), false), Tail { bytes: hundred, cut: false });
     }
 
     #[test]
@@ -145,10 +113,7 @@ mod tests {
     #[test]
     fn only_logs_within_the_run_are_read() {
         let run = Path::new("/r");
-        assert_eq!(
-            path(run, "logs/a.log"),
-            Some(PathBuf::from("/r/logs/a.log"))
-        );
+        assert_eq!(path(run, "logs/a.log"), Some(PathBuf::from("/r/logs/a.log")));
         assert_eq!(path(run, "../a"), None);
         assert_eq!(path(run, "/etc/passwd"), None);
     }

@@ -47,30 +47,15 @@ pub enum Mode {
 impl Mode {
     /// Every mode, its name on the command line, and a line on what it does.
     pub const TABLE: [(Self, &'static str, &'static str); 4] = [
-        (
-            Self::Grouped,
-            "grouped",
-            "a task's output when it ends, in one piece",
-        ),
-        (
-            Self::Prefixed,
-            "prefixed",
-            "each line as it comes, with the task's name in front",
-        ),
+        (Self::Grouped, "grouped", "a task's output when it ends, in one piece"),
+        (Self::Prefixed, "prefixed", "each line as it comes, with the task's name in front"),
         (Self::Stream, "stream", "as it comes, untouched"),
-        (
-            Self::Quiet,
-            "quiet",
-            "only failures, warnings and the summary",
-        ),
+        (Self::Quiet, "quiet", "only failures, warnings and the summary"),
     ];
 
     /// Its name on the command line.
     pub fn name(self) -> &'static str {
-        Self::TABLE
-            .iter()
-            .find(|row| row.0 == self)
-            .map_or("", |row| row.1)
+        Self::TABLE.iter().find(|row| row.0 == self).map_or("", |row| row.1)
     }
 }
 
@@ -87,14 +72,8 @@ impl FromStr for Mode {
         match Self::TABLE.iter().find(|row| row.1 == text) {
             Some(row) => Ok(row.0),
             None => {
-                let names: Vec<String> = Self::TABLE
-                    .iter()
-                    .map(|row| format!("`{}`", row.1))
-                    .collect();
-                Err(format!(
-                    "`{text}` is no output mode; use one of {}",
-                    names.join(", ")
-                ))
+                let names: Vec<String> = Self::TABLE.iter().map(|row| format!("`{}`", row.1)).collect();
+                Err(format!("`{text}` is no output mode; use one of {}", names.join(", ")))
             }
         }
     }
@@ -179,39 +158,22 @@ pub fn replay(events: impl Iterator<Item = Record>, sink: &mut dyn Sink) {
             message: "the record ends here: the run was killed, or still goes on".into(),
             help: None,
         };
-        sink.record(&Record {
-            v: event::VERSION,
-            seq: seq + 1,
-            at,
-            elapsed_ms,
-            event: Event::Warned(notice),
-        });
+        sink.record(&Record { v: event::VERSION, seq: seq + 1, at, elapsed_ms, event: Event::Warned(notice) });
     }
 }
 
 /// The JSON Schema (draft 2020-12) of a line of `events.jsonl`.
 pub fn events_schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12()
-        .into_generator()
-        .into_root_schema_for::<Record>()
-        .to_value()
+    SchemaSettings::draft2020_12().into_generator().into_root_schema_for::<Record>().to_value()
 }
 
 /// The JSON Schema (draft 2020-12) of a [`Report`].
 pub fn report_schema() -> serde_json::Value {
-    SchemaSettings::draft2020_12()
-        .for_serialize()
-        .into_generator()
-        .into_root_schema_for::<Report>()
-        .to_value()
+    SchemaSettings::draft2020_12().for_serialize().into_generator().into_root_schema_for::<Report>().to_value()
 }
 
 /// One line on the standard error stream about a file that could not be written.
 fn complain(what: &str, path: &Path, error: &io::Error) {
     let path = path.display().to_string();
-    let _ = writeln!(
-        io::stderr(),
-        "warning: failed to write {what} `{}`: {error}",
-        style::clean(&path)
-    );
+    let _ = writeln!(io::stderr(), "warning: failed to write {what} `{}`: {error}", style::clean(&path));
 }

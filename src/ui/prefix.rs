@@ -78,10 +78,7 @@ mod tests {
 
     #[test]
     fn partial_lines_wait_for_their_end() {
-        assert_eq!(
-            split(&[b"a", b"b\nc", b"", b"\n\nd"]),
-            [&b"ab\n"[..], b"c\n", b"\n", b"d"]
-        );
+        assert_eq!(split(&[b"a", b"b\nc", b"", b"\n\nd"]), [&b"ab\n"[..], b"c\n", b"\n", b"d"]);
         assert!(split(&[]).is_empty());
     }
 

@@ -1,8 +1,6 @@
 //! `--report FILE.json`: one document about a finished run.
 
-use crate::event::{
-    Blocked, Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION, Verdict,
-};
+use crate::event::{Blocked, Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION, Verdict};
 use crate::model::{Digest, Notice, Outcome, Reason, TaskName};
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
@@ -142,19 +140,12 @@ impl Reporter {
             blocked: Vec::new(),
             notices: Vec::new(),
         };
-        Self {
-            path,
-            report,
-            plan: FxHashMap::default(),
-            reasons: FxHashMap::default(),
-        }
+        Self { path, report, plan: FxHashMap::default(), reasons: FxHashMap::default() }
     }
 
     fn planned(&mut self, tasks: &[PlannedTask]) {
         let places = tasks.iter().enumerate();
-        self.plan = places
-            .map(|(place, task)| (task.task.clone(), (place, task.group)))
-            .collect();
+        self.plan = places.map(|(place, task)| (task.task.clone(), (place, task.group))).collect();
     }
 
     fn place(&self, task: &TaskName) -> (usize, bool) {
@@ -203,15 +194,7 @@ impl Sink for Reporter {
     fn record(&mut self, record: &Record) {
         let report = &mut self.report;
         match &record.event {
-            Event::RunStarted {
-                run,
-                weir,
-                targets,
-                profiles,
-                jobs,
-                dry_run,
-                tasks,
-            } => {
+            Event::RunStarted { run, weir, targets, profiles, jobs, dry_run, tasks } => {
                 report.run.clone_from(run);
                 report.weir.clone_from(weir);
                 report.started.clone_from(&record.at);
@@ -221,37 +204,19 @@ impl Sink for Reporter {
                 report.dry_run = *dry_run;
                 self.planned(tasks);
             }
-            Event::TaskStarted {
-                task,
-                attempt: 0 | 1,
-                reasons,
-            } => {
+            Event::TaskStarted { task, attempt: 0 | 1, reasons } => {
                 self.reasons.insert(task.clone(), reasons.clone());
             }
-            Event::TaskJudged {
-                task,
-                verdict,
-                reasons,
-            } => {
+            Event::TaskJudged { task, verdict, reasons } => {
                 if report.dry_run && !self.plan.get(task).is_some_and(|(_, group)| *group) {
-                    report.judged.push(Judged {
-                        task: task.clone(),
-                        verdict: *verdict,
-                        reasons: reasons.clone(),
-                    });
+                    report.judged.push(Judged { task: task.clone(), verdict: *verdict, reasons: reasons.clone() });
                 }
             }
             Event::TaskNoticed { task, notice } => {
-                report.notices.push(NoticeOf {
-                    task: Some(task.clone()),
-                    notice: notice.clone(),
-                });
+                report.notices.push(NoticeOf { task: Some(task.clone()), notice: notice.clone() });
             }
             Event::Warned(notice) => {
-                report.notices.push(NoticeOf {
-                    task: None,
-                    notice: notice.clone(),
-                });
+                report.notices.push(NoticeOf { task: None, notice: notice.clone() });
             }
             Event::Interrupted { signal, .. } => report.interrupted = Some(signal.clone()),
             Event::TaskFinished(task) => self.task(task),
@@ -267,16 +232,10 @@ impl Sink for Reporter {
 
 /// Writes the document beside its place and moves it there, so that a reader finds all of it or none.
 fn write(path: &Path, report: &Report) -> io::Result<()> {
-    let folder = path
-        .parent()
-        .filter(|folder| !folder.as_os_str().is_empty())
-        .unwrap_or(Path::new("."));
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As any file one creates: what the umask leaves of it.
     let mode = Permissions::from_mode(0o666);
-    let mut file = tempfile::Builder::new()
-        .prefix(".weir-report")
-        .permissions(mode)
-        .tempfile_in(folder)?;
+    let mut file = tempfile::Builder::new().prefix(".weir-report").permissions(mode).tempfile_in(folder)?;
     let mut text = serde_json::to_vec_pretty(report)?;
     text.push(b'\n');
     file.write_all(&text)?;

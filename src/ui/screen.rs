@@ -38,12 +38,7 @@ pub(super) struct Screen {
 
 impl Screen {
     /// `terminal`: a live region may be drawn. `github`: GitHub reads along and obeys commands.
-    pub(super) fn new(
-        out: Box<dyn Write + Send>,
-        color: bool,
-        terminal: bool,
-        github: bool,
-    ) -> Self {
+    pub(super) fn new(out: Box<dyn Write + Send>, color: bool, terminal: bool, github: bool) -> Self {
         Self {
             out,
             broken: false,
@@ -83,9 +78,7 @@ impl Screen {
             self.token = Some(token);
         }
         if (self.color || self.terminal) && !self.unsettled {
-            self.unsettled = bytes
-                .iter()
-                .any(|byte| matches!(byte, 0x0e | 0x0f | 0x1b | 0x90 | 0x9b | 0x9d));
+            self.unsettled = bytes.iter().any(|byte| matches!(byte, 0x0e | 0x0f | 0x1b | 0x90 | 0x9b | 0x9d));
         }
         self.at_line_start = *last == b'\n';
         self.push(bytes);
@@ -155,11 +148,7 @@ impl Screen {
             self.buffer.clear();
             return;
         }
-        let written = if self.buffer.is_empty() {
-            Ok(())
-        } else {
-            self.out.write_all(&self.buffer)
-        };
+        let written = if self.buffer.is_empty() { Ok(()) } else { self.out.write_all(&self.buffer) };
         self.broken = written.and_then(|()| self.out.flush()).is_err();
         self.buffer.clear();
     }
@@ -211,10 +200,7 @@ fn random_word() -> String {
 pub(super) fn size(fixed_width: Option<u16>) -> (usize, usize) {
     let asked = terminal_size::terminal_size();
     let (width, height) = asked.map_or((80, 24), |(width, height)| (width.0, height.0));
-    (
-        usize::from(fixed_width.unwrap_or(width)),
-        usize::from(height),
-    )
+    (usize::from(fixed_width.unwrap_or(width)), usize::from(height))
 }
 
 #[cfg(test)]

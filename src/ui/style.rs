@@ -39,17 +39,12 @@ pub(super) const RESET: &str = "\x1b[0m";
 
 /// `text`, coloured if `color`.
 pub(super) fn paint(color: bool, tone: Tone, text: &str) -> Cow<'_, str> {
-    if color && !text.is_empty() {
-        Cow::Owned(format!("{}{text}{RESET}", tone.code()))
-    } else {
-        Cow::Borrowed(text)
-    }
+    if color && !text.is_empty() { Cow::Owned(format!("{}{text}{RESET}", tone.code())) } else { Cow::Borrowed(text) }
 }
 
 /// Whether a character could move the cursor, change the terminal, or reorder the line around it.
 fn is_unsafe(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    c.is_control() || matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// `text` on one line, with control characters written as escapes.
@@ -96,10 +91,7 @@ pub(super) fn width(text: &str) -> usize {
 /// `text` filled up with spaces to `columns`.
 pub(super) fn pad(text: &str, columns: usize) -> String {
     let mut out = String::from(text);
-    out.extend(std::iter::repeat_n(
-        ' ',
-        columns.saturating_sub(width(text)),
-    ));
+    out.extend(std::iter::repeat_n(' ', columns.saturating_sub(width(text))));
     out
 }
 
@@ -130,10 +122,7 @@ mod tests {
 
     #[test]
     fn control_characters_do_not_get_through() {
-        assert_eq!(
-            clean("a\x1b[2Jb\n\u{202e}c\u{9b}"),
-            "a\\x1b[2Jb\\n\\u{202e}c\\u{9b}"
-        );
+        assert_eq!(clean("a\x1b[2Jb\n\u{202e}c\u{9b}"), "a\\x1b[2Jb\\n\\u{202e}c\\u{9b}");
         assert_eq!(clean("plain ünïcode"), "plain ünïcode");
         assert_eq!(clean_lines("one\ntwo\x07\n", 2), "one\n  two\\x07");
     }

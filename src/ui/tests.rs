@@ -46,18 +46,10 @@ impl Scene {
     pub(super) fn new(change: impl FnOnce(&mut Options)) -> Self {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("logs")).unwrap();
-        let mut options = Options {
-            run_dir: dir.path().to_owned(),
-            width: Some(80),
-            ..Options::default()
-        };
+        let mut options = Options { run_dir: dir.path().to_owned(), width: Some(80), ..Options::default() };
         change(&mut options);
         let out = Shared::default();
-        Self {
-            sink: human(options, Box::new(out.clone())),
-            out,
-            dir,
-        }
+        Self { sink: human(options, Box::new(out.clone())), out, dir }
     }
 
     pub(super) fn event(&mut self, event: Event) {
@@ -78,9 +70,7 @@ impl Scene {
 
     /// What was written, the run's folder shown as `RUN`.
     pub(super) fn text(&self) -> String {
-        self.out
-            .text()
-            .replace(&self.dir.path().display().to_string(), "RUN")
+        self.out.text().replace(&self.dir.path().display().to_string(), "RUN")
     }
 }
 
@@ -89,13 +79,7 @@ pub(super) fn name(task: &str) -> TaskName {
 }
 
 pub(super) fn record(event: Event) -> Record {
-    Record {
-        v: event::VERSION,
-        seq: 7,
-        at: "2026-01-02T03:04:05.678Z".into(),
-        elapsed_ms: 12,
-        event,
-    }
+    Record { v: event::VERSION, seq: 7, at: "2026-01-02T03:04:05.678Z".into(), elapsed_ms: 12, event }
 }
 
 pub(super) fn planned(task: &str, after: &[&str]) -> PlannedTask {
@@ -122,11 +106,7 @@ pub(super) fn start(tasks: Vec<PlannedTask>) -> Event {
 }
 
 pub(super) fn started(task: &str, reasons: Vec<Reason>) -> Event {
-    Event::TaskStarted {
-        task: name(task),
-        attempt: 1,
-        reasons,
-    }
+    Event::TaskStarted { task: name(task), attempt: 1, reasons }
 }
 
 pub(super) fn ended(task: &str, outcome: Outcome, duration_ms: u64) -> TaskFinished {
@@ -147,10 +127,7 @@ pub(super) fn ended(task: &str, outcome: Outcome, duration_ms: u64) -> TaskFinis
 }
 
 pub(super) fn exit(code: i32, warn: bool) -> Outcome {
-    Outcome::Failed {
-        reason: FailReason::Exit { code },
-        warn,
-    }
+    Outcome::Failed { reason: FailReason::Exit { code }, warn }
 }
 
 pub(super) fn over(totals: Totals, first_failure: Option<&str>) -> RunFinished {
@@ -169,10 +146,7 @@ pub(super) fn over(totals: Totals, first_failure: Option<&str>) -> RunFinished {
 
 /// A run with one of everything.
 pub(super) fn mixed(scene: &mut Scene) {
-    let group = PlannedTask {
-        group: true,
-        ..planned("check", &["test:unit", "deploy"])
-    };
+    let group = PlannedTask { group: true, ..planned("check", &["test:unit", "deploy"]) };
     scene.event(start(vec![
         planned("gen", &[]),
         planned("build", &["gen"]),
@@ -188,45 +162,20 @@ pub(super) fn mixed(scene: &mut Scene) {
     scene.event(started("lint", vec![Reason::NeverRan]));
     scene.finish(ended("fmt", Outcome::Hit, 0), b"");
     scene.finish(ended("lint", exit(2, true), 80), b"unused import");
-    scene.finish(
-        ended("build", Outcome::Ran, 1240),
-        b"Compiling weir\nFinished\n",
-    );
-    scene.event(started(
-        "test:unit",
-        vec![Reason::Changed {
-            what: vec!["src/main.rs changed".into()],
-        }],
-    ));
-    let failed = TaskFinished {
-        help: Some("run `docker compose up` first".into()),
-        ..ended("test:unit", exit(3, false), 520)
-    };
+    scene.finish(ended("build", Outcome::Ran, 1240), b"Compiling weir\nFinished\n");
+    scene.event(started("test:unit", vec![Reason::Changed { what: vec!["src/main.rs changed".into()] }]));
+    let failed =
+        TaskFinished { help: Some("run `docker compose up` first".into()), ..ended("test:unit", exit(3, false), 520) };
     scene.finish(failed, b"test a ... ok\ntest b ... FAILED\n");
-    let blocked = Outcome::Skipped {
-        reason: SkipReason::Blocked {
-            by: name("test:unit"),
-        },
-    };
+    let blocked = Outcome::Skipped { reason: SkipReason::Blocked { by: name("test:unit") } };
     scene.finish(ended("deploy", blocked.clone(), 0), b"");
     scene.finish(ended("check", blocked, 0), b"");
-    let totals = Totals {
-        ran: 1,
-        fresh: 1,
-        hit: 1,
-        failed: 1,
-        warned: 1,
-        blocked: 1,
-        ..Totals::default()
-    };
+    let totals = Totals { ran: 1, fresh: 1, hit: 1, failed: 1, warned: 1, blocked: 1, ..Totals::default() };
     scene.event(Event::RunFinished(Box::new(RunFinished {
         saved_ms: 41_000,
         critical_path_ms: 1760,
         critical_path: vec![name("build"), name("test:unit")],
-        blocked: vec![Blocked {
-            task: name("deploy"),
-            by: Some(name("test:unit")),
-        }],
+        blocked: vec![Blocked { task: name("deploy"), by: Some(name("test:unit")) }],
         warnings: vec![name("lint")],
         ..over(totals, Some("test:unit"))
     })));
@@ -234,11 +183,7 @@ pub(super) fn mixed(scene: &mut Scene) {
 
 /// One record of every kind of event, with every kind of reason, outcome and failure somewhere.
 pub(super) fn every_event() -> Vec<Record> {
-    let notice = Notice {
-        code: "inputs-changed".into(),
-        message: "`a` changed".into(),
-        help: Some("x".into()),
-    };
+    let notice = Notice { code: "inputs-changed".into(), message: "`a` changed".into(), help: Some("x".into()) };
     let reasons = vec![
         Reason::NeverRan,
         Reason::LastRunFailed,
@@ -249,111 +194,52 @@ pub(super) fn every_event() -> Vec<Record> {
         Reason::Interactive,
         Reason::Forced,
         Reason::Tainted { by: name("gen") },
-        Reason::Changed {
-            what: vec!["a changed".into(), "b added".into()],
-        },
-        Reason::Outputs {
-            what: vec!["c is missing".into()],
-        },
+        Reason::Changed { what: vec!["a changed".into(), "b added".into()] },
+        Reason::Outputs { what: vec!["c is missing".into()] },
         Reason::State,
         Reason::NoStore,
     ];
     let failures = [
         FailReason::Exit { code: 3 },
-        FailReason::Signal {
-            name: "SIGSEGV".into(),
-        },
+        FailReason::Signal { name: "SIGSEGV".into() },
         FailReason::Timeout { after_ms: 1000 },
         FailReason::Interrupted,
-        FailReason::MissingOutputs {
-            patterns: vec!["dist/**".into()],
-        },
-        FailReason::Start {
-            message: "no such program".into(),
-        },
-        FailReason::Inputs {
-            message: "`x` is gone".into(),
-            help: Some("put it back".into()),
-        },
-        FailReason::Probe {
-            command: "node -v".into(),
-            message: "exit status 1".into(),
-        },
+        FailReason::MissingOutputs { patterns: vec!["dist/**".into()] },
+        FailReason::Start { message: "no such program".into() },
+        FailReason::Inputs { message: "`x` is gone".into(), help: Some("put it back".into()) },
+        FailReason::Probe { command: "node -v".into(), message: "exit status 1".into() },
     ];
-    let skips = [
-        SkipReason::Blocked { by: name("b") },
-        SkipReason::Stopped,
-        SkipReason::Interrupted,
-        SkipReason::NotNeeded,
-    ];
+    let skips =
+        [SkipReason::Blocked { by: name("b") }, SkipReason::Stopped, SkipReason::Interrupted, SkipReason::NotNeeded];
     let mut outcomes = vec![Outcome::Fresh, Outcome::Hit, Outcome::Ran];
-    outcomes.extend(failures.into_iter().map(|reason| Outcome::Failed {
-        reason,
-        warn: false,
-    }));
+    outcomes.extend(failures.into_iter().map(|reason| Outcome::Failed { reason, warn: false }));
     outcomes.extend(skips.into_iter().map(|reason| Outcome::Skipped { reason }));
     let mut events = vec![
         start(vec![planned("a", &["b"])]),
-        Event::TaskWaiting {
-            task: name("a"),
-            on: "pid 4711 (`weir run check`)".into(),
-        },
-        Event::TaskJudged {
-            task: name("a"),
-            verdict: Verdict::Depends,
-            reasons: reasons.clone(),
-        },
+        Event::TaskWaiting { task: name("a"), on: "pid 4711 (`weir run check`)".into() },
+        Event::TaskJudged { task: name("a"), verdict: Verdict::Depends, reasons: reasons.clone() },
         started("a", reasons),
-        Event::TaskRetried {
-            task: name("a"),
-            attempt: 1,
-            message: "exit status 1".into(),
-            backoff_ms: 200,
-        },
-        Event::TaskNoticed {
-            task: name("a"),
-            notice: notice.clone(),
-        },
+        Event::TaskRetried { task: name("a"), attempt: 1, message: "exit status 1".into(), backoff_ms: 200 },
+        Event::TaskNoticed { task: name("a"), notice: notice.clone() },
         Event::Warned(notice),
-        Event::Interrupted {
-            signal: "SIGINT".into(),
-            stage: 1,
-        },
+        Event::Interrupted { signal: "SIGINT".into(), stage: 1 },
     ];
     events.extend(outcomes.into_iter().map(|outcome| {
         Event::TaskFinished(Box::new(TaskFinished {
             key: Some(Digest::of(b"key")),
             log: Some("logs/a.log".into()),
             log_bytes: 5,
-            parts: vec![KeyPart {
-                kind: PartKind::Source,
-                name: "a".into(),
-                shown: "0123".into(),
-            }],
+            parts: vec![KeyPart { kind: PartKind::Source, name: "a".into(), shown: "0123".into() }],
             ..ended("a", outcome, 5)
         }))
     }));
     events.push(Event::RunFinished(Box::new(RunFinished {
-        blocked: vec![Blocked {
-            task: name("c"),
-            by: None,
-        }],
+        blocked: vec![Blocked { task: name("c"), by: None }],
         critical_path: vec![name("a")],
-        ..over(
-            Totals {
-                failed: 1,
-                ..Totals::default()
-            },
-            Some("a"),
-        )
+        ..over(Totals { failed: 1, ..Totals::default() }, Some("a"))
     })));
     let kinds: std::collections::HashSet<_> = events.iter().map(std::mem::discriminant).collect();
     assert_eq!(kinds.len(), 10, "an event is missing here");
     let records = events.into_iter().enumerate();
-    records
-        .map(|(seq, event)| Record {
-            seq: seq as u64,
-            ..record(event)
-        })
-        .collect()
+    records.map(|(seq, event)| Record { seq: seq as u64, ..record(event) }).collect()
 }

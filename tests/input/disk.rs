@@ -61,7 +61,8 @@ fn a_shared_cache_that_can_t_be_written_is_a_warning_and_not_used() {
 fn a_workspace_that_can_t_be_written_runs_and_records_nothing() {
     let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = ['in']\noutputs = []");
     ws.write("in", "a");
-    let read_only = "mount --bind . .; mount -o remount,bind,ro . .; cd .; cd \"$PWD\"; \"$WEIR\" run t; exec \"$WEIR\" run t";
+    let read_only =
+        "mount --bind . .; mount -o remount,bind,ro . .; cd .; cd \"$PWD\"; \"$WEIR\" run t; exec \"$WEIR\" run t";
     if let Some(ran) = script_with_mounts(&ws, read_only) {
         ran.exit(0).says("nothing is recorded");
         assert_eq!(ws.count("t"), 2);

@@ -73,7 +73,11 @@ fn much_output_needs_little_memory() {
         "[tasks.lines]\nrun = 'yes | head -c 200000000'\nsources = []\noutputs = []\nshell = ['sh', '-c']\n\
          [tasks.line]\nrun = 'head -c 200000000 /dev/zero'",
     );
-    for call in [["run", "--output=grouped", "lines"], ["run", "--output=grouped", "lines"], ["run", "--output=prefixed", "line"]] {
+    for call in [
+        ["run", "--output=grouped", "lines"],
+        ["run", "--output=grouped", "lines"],
+        ["run", "--output=prefixed", "line"],
+    ] {
         let peak = peak(&ws, &call);
         assert!(peak > 1000 && peak < 100_000, "{call:?} used {peak} kB");
     }

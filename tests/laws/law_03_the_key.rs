@@ -64,7 +64,9 @@ fn the_commands_as_written_and_their_order_count() {
 
 #[test]
 fn arguments_count_in_their_order() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'printf \"%s.\" \"$@\" >> ../t.ran; echo >> ../t.ran'\nsources = []\noutputs = []");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'printf \"%s.\" \"$@\" >> ../t.ran; echo >> ../t.ran'\nsources = []\noutputs = []",
+    );
     let calls: [&[&str]; 8] =
         [&[], &["a", "b"], &["b", "a"], &["a b"], &["ab"], &["a", "b", ""], &["a\" \"b"], &["--", "a"]];
     for arguments in calls {
@@ -79,7 +81,9 @@ fn arguments_count_in_their_order() {
 
 #[test]
 fn declared_arguments_count_by_name() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo $WEIR_ARG_TO >> ../t.ran'\nsources = []\nargs = [{ name = 'to', default = 'dev' }]");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo $WEIR_ARG_TO >> ../t.ran'\nsources = []\noutputs = []\nargs = [{ name = 'to', default = 'dev' }]",
+    );
     ws.run("t -- dev");
     ws.run("t -- prod");
     ws.run("t -- prod");
@@ -132,7 +136,8 @@ fn the_environment_of_all_tasks_counts() {
 
 #[test]
 fn a_variable_that_is_unset_differs_from_an_empty_one() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nenv_inputs = ['V', 'W_*']");
+    let ws =
+        Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran'\nsources = []\noutputs = []\nenv_inputs = ['V', 'W_*']");
     let key = |value: Option<(&str, &[u8])>| {
         let call = ws.weir(&["run", "t"]);
         let call = match value {
@@ -165,7 +170,9 @@ fn what_the_task_sets_counts_though_the_variable_is_set_outside() {
     // `LANG` and its like are keyed as they are outside; but the task sees what it sets itself.
     for name in ["LANG", "LC_ALL", "TZ", "PLAIN"] {
         let tasks = |value: &str| {
-            format!("[tasks.t]\nrun = 'echo ${name} >> ../t.ran'\nsources = []\noutputs = []\nenv = {{ {name} = '{value}' }}")
+            format!(
+                "[tasks.t]\nrun = 'echo ${name} >> ../t.ran'\nsources = []\noutputs = []\nenv = {{ {name} = '{value}' }}"
+            )
         };
         let ws = Workspace::new(&tasks("C"));
         ws.weir(&["run", "t"]).env(name, "POSIX").ok().tasks("t ran");
@@ -397,7 +404,9 @@ fn tasks_named_alike_have_nothing_in_common() {
     let names = ["gen:x", "gen_x", "gen-x", "gen.x", "Gen_x"];
     let mut text = String::new();
     for name in names {
-        text.push_str(&format!("[tasks.\"{name}\"]\nrun = 'echo I am {name}; test ! -e ../fails.{name}'\nsources = ['in']\n"));
+        text.push_str(&format!(
+            "[tasks.\"{name}\"]\nrun = 'echo I am {name}; test ! -e ../fails.{name}'\nsources = ['in']\n"
+        ));
     }
     let ws = Workspace::new(&text);
     ws.write("in", "a");

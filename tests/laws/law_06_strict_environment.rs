@@ -41,8 +41,20 @@ fn an_uncached_task_sees_everything() {
 fn the_unkeyed_variables_are_seen_and_do_not_count() {
     let ws = workspace("sources = []\npass_through = ['PASSED', 'ALSO_*']");
     let unkeyed = [
-        "HOME", "USER", "TMPDIR", "TERM", "CARGO_HOME", "RUSTUP_HOME", "http_proxy", "HTTPS_PROXY", "NO_PROXY",
-        "SSL_CERT_FILE", "SSL_CERT_DIR", "SSH_AUTH_SOCK", "PASSED", "ALSO_THIS",
+        "HOME",
+        "USER",
+        "TMPDIR",
+        "TERM",
+        "CARGO_HOME",
+        "RUSTUP_HOME",
+        "http_proxy",
+        "HTTPS_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "SSH_AUTH_SOCK",
+        "PASSED",
+        "ALSO_THIS",
     ];
     let run = |value: &str| -> Ran {
         let call = ws.weir(&["run", "t"]);

@@ -36,7 +36,15 @@ fn long_ago() -> SystemTime {
 
 #[test]
 fn content_decides() {
-    for sources in ["['src']", "['src/**']", "['src/**/*.rs']", "['src/a/b.rs']", "['src/{a,c}/*.rs']", "['**/*.rs']", "['src/?/[a-c].rs']"] {
+    for sources in [
+        "['src']",
+        "['src/**']",
+        "['src/**/*.rs']",
+        "['src/a/b.rs']",
+        "['src/{a,c}/*.rs']",
+        "['**/*.rs']",
+        "['src/?/[a-c].rs']",
+    ] {
         let ws = with(sources);
         ws.write("src/a/b.rs", "one");
         reruns_nothing(&ws, "touch", || ws.set_modified("src/a/b.rs", SystemTime::now()));
@@ -346,7 +354,23 @@ fn paths_are_relative_to_the_folder_of_the_declaring_file() {
 
 #[test]
 fn names_of_any_kind_are_told_apart() {
-    let names = ["a b", "it's", "\"quoted\"", "new\nline", "\u{fc}n\u{ef}", "u\u{308}", "-dash", "back\\slash", "*", "[a]", "{a}", "!a", "a!", "~", "$HOME"];
+    let names = [
+        "a b",
+        "it's",
+        "\"quoted\"",
+        "new\nline",
+        "\u{fc}n\u{ef}",
+        "u\u{308}",
+        "-dash",
+        "back\\slash",
+        "*",
+        "[a]",
+        "{a}",
+        "!a",
+        "a!",
+        "~",
+        "$HOME",
+    ];
     let ws = with("['src']");
     ws.write("src/a", "");
     ws.run("t");

@@ -34,7 +34,8 @@ fn a_failing_part_of_a_pipe_or_of_a_list_is_a_failure() {
 
 #[test]
 fn a_failing_first_command_is_a_failure() {
-    let ws = Workspace::new("[tasks.t]\nrun = ['echo x >> ../t.ran', 'false', 'echo x >> ../second.ran']\nsources = []");
+    let ws =
+        Workspace::new("[tasks.t]\nrun = ['echo x >> ../t.ran', 'false', 'echo x >> ../second.ran']\nsources = []");
     ws.try_run("t").exit(1).tasks("t failed");
     ws.try_run("t").exit(1).tasks("t failed");
     assert_eq!((ws.count("t"), ws.count("second")), (2, 0));

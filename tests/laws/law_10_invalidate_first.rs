@@ -69,7 +69,9 @@ fn killed_while_a_task_runs_again_its_earlier_result_does_not_count() {
 
 #[test]
 fn killed_while_a_task_of_unknown_effects_runs_it_runs_again() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; echo half > out; ../pause t; cp in out'\nsources = ['in']");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; echo half > out; ../pause t; cp in out'\nsources = ['in']",
+    );
     ws.write("in", "a");
     ws.run("t");
     ws.write("in", "b");

@@ -216,31 +216,47 @@ fn changed_between_judging_and_running(keys: &str, command: &str, change: impl F
 
 #[test]
 fn a_source_edited_between_judging_and_running_is_seen_or_used() {
-    changed_between_judging_and_running("sources = ['in']\nprobes = ['echo x >> ../asked.ran']", "cat in", |ws, input| ws.write("in", format!("{input}\n")));
+    changed_between_judging_and_running(
+        "sources = ['in']\nprobes = ['echo x >> ../asked.ran']",
+        "cat in",
+        |ws, input| ws.write("in", format!("{input}\n")),
+    );
 }
 
 #[test]
 fn an_env_file_edited_between_judging_and_running_is_seen_or_used() {
-    changed_between_judging_and_running("sources = []\nprobes = ['echo x >> ../asked.ran']\nenv_file = ['.env']", "echo $V", |ws, input| {
-        ws.write(".env", format!("V={input}\n"));
-    });
+    changed_between_judging_and_running(
+        "sources = []\nprobes = ['echo x >> ../asked.ran']\nenv_file = ['.env']",
+        "echo $V",
+        |ws, input| {
+            ws.write(".env", format!("V={input}\n"));
+        },
+    );
 }
 
 #[test]
 fn a_probe_that_answers_otherwise_between_judging_and_running_is_seen_or_used() {
-    changed_between_judging_and_running("sources = []\nprobes = ['cat ../answer; echo x >> ../asked.ran']", "cat ../answer", |ws, input| {
-        std::fs::write(ws.outside("answer"), format!("{input}\n")).unwrap();
-    });
+    changed_between_judging_and_running(
+        "sources = []\nprobes = ['cat ../answer; echo x >> ../asked.ran']",
+        "cat ../answer",
+        |ws, input| {
+            std::fs::write(ws.outside("answer"), format!("{input}\n")).unwrap();
+        },
+    );
 }
 
 #[test]
 fn a_program_replaced_between_judging_and_running_is_seen_or_used() {
-    changed_between_judging_and_running("sources = []\nprobes = ['echo x >> ../asked.ran']\npath = ['bin']\nrequires = ['tool']", "tool", |ws, input| {
-        ws.write("fresh", format!("#!/bin/sh\necho {input}\n"));
-        ws.chmod("fresh", 0o755);
-        std::fs::create_dir_all(ws.path("bin")).unwrap();
-        ws.rename("fresh", "bin/tool");
-    });
+    changed_between_judging_and_running(
+        "sources = []\nprobes = ['echo x >> ../asked.ran']\npath = ['bin']\nrequires = ['tool']",
+        "tool",
+        |ws, input| {
+            ws.write("fresh", format!("#!/bin/sh\necho {input}\n"));
+            ws.chmod("fresh", 0o755);
+            std::fs::create_dir_all(ws.path("bin")).unwrap();
+            ws.rename("fresh", "bin/tool");
+        },
+    );
 }
 
 #[test]

@@ -187,7 +187,9 @@ fn a_declared_output_that_an_always_run_task_did_not_produce_fails_it_too() {
 
 #[test]
 fn outputs_are_not_deleted_before_a_run() {
-    let ws = Workspace::new("[tasks.t]\nrun = 'cat in >> out; mkdir -p d; cp in d/$(cat in)'\nsources = ['in']\noutputs = ['out', 'd']");
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'cat in >> out; mkdir -p d; cp in d/$(cat in)'\nsources = ['in']\noutputs = ['out', 'd']",
+    );
     ws.write("in", "a");
     ws.run("t").tasks("t ran");
     ws.write("in", "b");
@@ -302,7 +304,9 @@ fn is_untouched(folder: &Path) {
 
 #[test]
 fn restoring_never_writes_through_a_symlink_that_leads_out() {
-    for (outputs, made) in [("['out']", "out"), ("['out/sub/a']", "out"), ("['out/**/*']", "out"), ("['out/sub']", "out/sub")] {
+    for (outputs, made) in
+        [("['out']", "out"), ("['out/sub/a']", "out"), ("['out/**/*']", "out"), ("['out/sub']", "out/sub")]
+    {
         // It fails where it would have to make something: so only restoring could write.
         let ws = Workspace::new(&format!(
             "[tasks.t]\nrun = 'test ! -e ../done; mkdir -p out/sub; cp in out/sub/a; cp in out/sub/b'\nsources = ['in']\noutputs = {outputs}"
@@ -490,7 +494,20 @@ fn a_file_in_the_place_of_a_folder_of_outputs_is_put_right() {
 
 #[test]
 fn outputs_with_names_of_any_kind_are_restored() {
-    let names = ["a b", "it's", "\"quoted\"", "new\nline", "\u{fc}n\u{ef}", "-dash", "back\\slash", "*", "[a]", "!a", "$HOME", ".dot"];
+    let names = [
+        "a b",
+        "it's",
+        "\"quoted\"",
+        "new\nline",
+        "\u{fc}n\u{ef}",
+        "-dash",
+        "back\\slash",
+        "*",
+        "[a]",
+        "!a",
+        "$HOME",
+        ".dot",
+    ];
     let ws = Workspace::new("[tasks.t]\nrun = 'mkdir -p out; cp -R in/. out'\nsources = ['in']\noutputs = ['out']");
     for name in names {
         ws.write(&format!("in/{name}"), name);

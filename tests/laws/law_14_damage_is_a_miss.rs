@@ -71,7 +71,8 @@ fn is_right(ws: &Workspace, ran: &Ran, what: &str) {
     for line in ["out copied ", "verdict on ", "unknown copied "] {
         assert!(ran.out.contains(&format!("{line}{input}\n")), "{what}: {}", ran.shown());
     }
-    let said: Vec<&str> = ran.out.lines().filter(|line| line.contains(" copied ") || line.contains("verdict on")).collect();
+    let said: Vec<&str> =
+        ran.out.lines().filter(|line| line.contains(" copied ") || line.contains("verdict on")).collect();
     assert_eq!(said.len(), 3, "{what}: {}", ran.shown());
 }
 
@@ -170,7 +171,8 @@ fn result_of(ws: &Workspace, task: &str) -> String {
 #[test]
 fn a_damaged_blob_that_is_needed_is_a_miss_with_one_warning() {
     for (what, damage) in DAMAGES {
-        let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']");
+        let ws =
+            Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']");
         ws.write("in", "AAAA");
         ws.run("t");
         ws.remove("out");
@@ -190,7 +192,8 @@ fn a_damaged_blob_that_is_needed_is_a_miss_with_one_warning() {
 #[test]
 fn a_damaged_log_is_not_replayed() {
     for (what, damage) in DAMAGES {
-        let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; echo as it was printed'\nsources = []\noutputs = []");
+        let ws =
+            Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; echo as it was printed'\nsources = []\noutputs = []");
         ws.run("t");
         let [blob] = &ws.files(".weir/cas")[..] else { panic!("one blob") };
         overwrite(&ws, blob, &damage(b"as it was printed\n"));
@@ -337,7 +340,8 @@ fn a_damaged_shared_entry_is_a_miss_with_one_warning() {
     for (what, damage) in DAMAGES {
         let cache = tempfile::tempdir().unwrap();
         let checkout = || {
-            let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']");
+            let ws =
+                Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']");
             ws.write("in", "AAAA");
             ws
         };
@@ -368,7 +372,8 @@ fn locks_and_records_of_runs_are_no_results() {
     let ws = prepared();
     let saved = ws.weir_contents();
     for (what, damage) in DAMAGES {
-        for file in ws.files(".weir/locks").into_iter().chain(ws.files(".weir/runs")).chain([".weir/.gitignore".into()]) {
+        for file in ws.files(".weir/locks").into_iter().chain(ws.files(".weir/runs")).chain([".weir/.gitignore".into()])
+        {
             // A log may be one file with what is stored; that is another test's.
             let data = fs::read(ws.path(&file)).unwrap();
             let damaged = if data.is_empty() { b"\xff\xfe".to_vec() } else { damage(&data) };

@@ -38,7 +38,12 @@ fn both(ws: &Workspace) -> (Ran, Ran) {
 
 #[test]
 fn the_second_says_whom_it_waits_for_and_takes_the_firsts_result() {
-    for keys in ["sources = ['in']\noutputs = ['out']", "sources = ['in']\noutputs = []", "sources = ['in']", "sources = ['in']\nstate = 'cat out'"] {
+    for keys in [
+        "sources = ['in']\noutputs = ['out']",
+        "sources = ['in']\noutputs = []",
+        "sources = ['in']",
+        "sources = ['in']\nstate = 'cat out'",
+    ] {
         let ws = held(keys);
         let (first, second) = both(&ws);
         first.success().tasks("t ran");
@@ -203,4 +208,26 @@ fn one_task_with_different_arguments_never_runs_twice_at_once() {
     puppet.goes_on();
     second.end().success().tasks("t b ran");
     assert_eq!(ws.read("out"), "b\n");
+}
+
+#[test]
+fn what_fails_last_is_the_last_result_though_another_call_of_the_task_ended_well_meanwhile() {
+    // One task of unknown effects, called with two arguments by two processes.
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; ../pause $1; echo $1 > out; test ! -e ../fails.$1'\nsources = []",
+    );
+    std::fs::write(ws.outside("fails.b"), "").unwrap();
+    let (a, b) = (ws.puppet("a"), ws.puppet("b"));
+    let first = ws.weir(&["run", "t", "--", "a"]).spawn();
+    a.arrives();
+    let second = ws.weir(&["run", "t", "--", "b"]).spawn();
+    wait_until("the second one waits or runs", || second.printed().contains("waits for") || b.is_there());
+    a.goes_on();
+    first.end().success();
+    b.goes_on();
+    second.end().exit(1);
+    a.retire();
+    // `b` has overwritten what `a` left.
+    ws.run("t -- a").tasks("t a ran");
+    assert_eq!(ws.read("out"), "a\n");
 }

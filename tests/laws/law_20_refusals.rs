@@ -16,14 +16,29 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
         "`a` → `b` → `c` → `a`",
     ),
     ("[tasks.a]\nrun = 'x'\nwait_for = ['b']\n[tasks.b]\nrun = 'x'\ndepends = ['a']", "graph::cycle", "", "`b`"),
-    ("[tasks.a]\nsequence = ['b', 'c']\n[tasks.b]\nrun = 'x'\ndepends = ['c']\n[tasks.c]\nrun = 'x'", "graph::cycle", "", "→"),
+    (
+        "[tasks.a]\nsequence = ['b', 'c']\n[tasks.b]\nrun = 'x'\ndepends = ['c']\n[tasks.c]\nrun = 'x'",
+        "graph::cycle",
+        "",
+        "→",
+    ),
     ("[tasks.a]\ndepends = ['b']\n[tasks.b]\nsequence = ['a']", "graph::cycle", "", "→"),
     ("[tasks.a]\nrun = 'x'\ndepends_post = ['a']", "graph::cycle", "", "→"),
     // Unknown names, with what may be meant.
-    ("[tasks.build]\nrun = 'x'\n[tasks.a]\nrun = 'x'\ndepends = ['biuld']", "graph::unknown-task", "6:12", "did you mean `build`"),
+    (
+        "[tasks.build]\nrun = 'x'\n[tasks.a]\nrun = 'x'\ndepends = ['biuld']",
+        "graph::unknown-task",
+        "6:12",
+        "did you mean `build`",
+    ),
     ("[tasks.build]\nrun = 'x'\n[tasks.a]\nrun = 'x'\nwait_for = ['biuld']", "graph::unknown-task", "6:13", "`build`"),
     ("[tasks.build]\nrun = 'x'\n[tasks.a]\nsequence = ['biuld']", "graph::unknown-task", "5:13", "`build`"),
-    ("[tasks.build]\nrun = 'x'\n[tasks.a]\nrun = 'x'\ndepends_post = ['biuld']", "graph::unknown-task", "6:17", "`build`"),
+    (
+        "[tasks.build]\nrun = 'x'\n[tasks.a]\nrun = 'x'\ndepends_post = ['biuld']",
+        "graph::unknown-task",
+        "6:17",
+        "`build`",
+    ),
     ("[tasks.a]\nrun = 'x'\ndepends = ['gen:*']", "graph::unknown-task", "4:12", "gen:*"),
     ("[tasks.a]\nrun = 'x'\nsorces = []", "config::unknown-key", "4:1", "did you mean `sources`"),
     ("[task.a]\nrun = 'x'", "config::unknown-key", "2:2", "did you mean `tasks`"),
@@ -65,7 +80,12 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("[tasks.a]\nrun = 'x'\nreset = true\nsources = []", "config::cached-reset", "5:1", "never cached"),
     ("[tasks.a]\nrun = 'x'\nalias = 'n'\n[tasks.b]\nrun = 'x'\nalias = 'n'", "graph::alias", "", "`n`"),
     ("[tasks.a]\nrun = 'x'\nalias = 'b'\n[tasks.b]\nrun = 'x'", "graph::alias", "", "`b`"),
-    ("[tasks.a]\nrun = 'x'\nmanual = true\n[tasks.b]\nrun = 'x'\ndepends = ['a']", "graph::manual-dependency", "7:12", "`a`"),
+    (
+        "[tasks.a]\nrun = 'x'\nmanual = true\n[tasks.b]\nrun = 'x'\ndepends = ['a']",
+        "graph::manual-dependency",
+        "7:12",
+        "`a`",
+    ),
     ("[tasks.a]\ndescription = 'nothing'", "config::empty-task", "2:", "`a` does nothing"),
     ("[tasks.a]\nrun = 'x'\nexec = ['x']", "config::conflict", "4:1", "`run` and `exec`"),
     ("[tasks.a]\ndepends = []\nsources = []", "config::group-key", "4:1", "needs a command"),
@@ -96,7 +116,9 @@ fn each_is_refused_with_its_place_before_anything_runs() {
 
 #[test]
 fn a_source_that_matches_nothing_is_refused_with_the_nearest_path() {
-    let ws = Workspace::new("[tasks.innocent]\nrun = 'echo x >> ../innocent.ran'\n[tasks.a]\nrun = 'x'\nsources = ['srcs']\ndepends = []");
+    let ws = Workspace::new(
+        "[tasks.innocent]\nrun = 'echo x >> ../innocent.ran'\n[tasks.a]\nrun = 'x'\nsources = ['srcs']\ndepends = []",
+    );
     ws.write("src/main.rs", "");
     let ran = ws.try_run("a innocent").exit(2).says("tasks.toml:6:12").says("`src`").says("task::sources");
     assert!(!ran.recorded());

@@ -16,7 +16,7 @@ fn workspace(slow: &str) -> Workspace {
     ))
 }
 
-fn start<'w>(ws: &'w Workspace, tasks: &[&str]) -> Running {
+fn start(ws: &Workspace, tasks: &[&str]) -> Running {
     let words: Vec<&str> = ["run"].into_iter().chain(tasks.iter().copied()).collect();
     ws.weir(&words).spawn()
 }

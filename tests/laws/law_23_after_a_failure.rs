@@ -32,9 +32,9 @@ fn run(ws: &Workspace, words: &[&str]) -> Ran {
 #[test]
 fn nothing_new_starts_and_what_runs_is_let_finish() {
     let ws = workspace();
-    let ran = run(&ws, &["all"]).exit(1).tasks(
-        "bad failed, good ran, after-bad skipped, after-both skipped, after-good skipped",
-    );
+    let ran = run(&ws, &["all"])
+        .exit(1)
+        .tasks("bad failed, good ran, after-bad skipped, after-both skipped, after-good skipped");
     assert_eq!((ws.count("good"), ws.count("after-good"), ws.count("after-bad")), (1, 0, 0));
     let last = last_line(&ran.out);
     assert!(last.starts_with("failed: `bad` (exit status 3)"), "{}", ran.shown());
@@ -57,9 +57,7 @@ fn keep_going_goes_on_with_what_does_not_depend_on_it() {
 #[test]
 fn the_first_failure_is_the_first_in_time() {
     for (first, second) in [("one", "two"), ("two", "one")] {
-        let ws = Workspace::new(
-            "[tasks.one]\nrun = '../pause one; exit 4'\n[tasks.two]\nrun = '../pause two; exit 5'",
-        );
+        let ws = Workspace::new("[tasks.one]\nrun = '../pause one; exit 4'\n[tasks.two]\nrun = '../pause two; exit 5'");
         let (a, b) = (ws.puppet(first), ws.puppet(second));
         let mut weir = ws.weir(&["run", "-j2", "-k", "one", "two"]).spawn();
         a.arrives();

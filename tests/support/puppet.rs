@@ -25,10 +25,8 @@ read -r word < \"$folder/$1.strings\"
 ";
 
     pub(super) fn new(folder: &Path, name: &str) -> Self {
-        let puppet = Self {
-            there: folder.join(format!("{name}.there")),
-            strings: folder.join(format!("{name}.strings")),
-        };
+        let puppet =
+            Self { there: folder.join(format!("{name}.there")), strings: folder.join(format!("{name}.strings")) };
         nix::unistd::mkfifo(&puppet.strings, Mode::S_IRWXU).unwrap();
         puppet
     }

@@ -213,7 +213,14 @@ impl Weir<'_> {
             .stderr(File::create(&err).unwrap())
             .spawn()
             .unwrap();
-        Running { child, call: format!("weir {}", shown.join(" ")), out, err, runs: workspace.path(".weir/runs"), before }
+        Running {
+            child,
+            call: format!("weir {}", shown.join(" ")),
+            out,
+            err,
+            runs: workspace.path(".weir/runs"),
+            before,
+        }
     }
 
     /// Runs it to its end.

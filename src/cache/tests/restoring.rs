@@ -55,11 +55,12 @@ fn patterns(texts: &[&str]) -> Vec<Pattern> {
     texts.iter().map(|text| Pattern::parse(&WsPath::root(), text).unwrap()).collect()
 }
 
-/// Everything below a folder: path, and what is there.
+/// Everything below a folder but weir's own: path, and what is there.
 fn picture(root: &Path) -> Vec<(String, String)> {
     let mut all: Vec<(String, String)> = walkdir::WalkDir::new(root)
         .min_depth(1)
         .into_iter()
+        .filter_entry(|entry| entry.file_name() != ".weir")
         .flatten()
         .map(|entry| {
             let path = entry.path();
@@ -259,7 +260,9 @@ fn a_missing_or_damaged_blob_is_no_hit_and_touches_nothing() {
     let second = Digest::of(b"second");
     ws.store.drop_blob(&second);
     let found = ws.survey(&patterns, &manifest, &Manifest::default());
-    assert!(matches!(restore(&ws.root, &ws.store, &found), Err(RestoreError::NoBlob(path)) if path.as_str() == "out/b"));
+    assert!(
+        matches!(restore(&ws.root, &ws.store, &found), Err(RestoreError::NoBlob(path)) if path.as_str() == "out/b")
+    );
     assert_eq!(picture(&ws.root), altered);
     let blob = ws.folder.path().join("weir/cas").join(&second.to_hex()[..2]).join(&second.to_hex()[2..]);
     std::fs::write(&blob, "secomd").unwrap();
@@ -281,10 +284,8 @@ fn nothing_is_written_or_removed_through_a_symlink_that_leads_out() {
     std::fs::create_dir(&outside).unwrap();
     std::fs::write(outside.join("precious"), "kept").unwrap();
     let before = picture(&outside);
-    let link = Entry {
-        path: WsPath::from_clean("out"),
-        kind: EntryKind::Link { target: outside.display().to_string() },
-    };
+    let link =
+        Entry { path: WsPath::from_clean("out"), kind: EntryKind::Link { target: outside.display().to_string() } };
     let dangling = Entry {
         path: WsPath::from_clean("out"),
         kind: EntryKind::Link { target: outside.join("made").display().to_string() },

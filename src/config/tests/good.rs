@@ -8,11 +8,7 @@ use std::time::Duration;
 /// Where a scope's keys stand, around `KEY`.
 fn around(scope: &str, key: &KeyInfo) -> String {
     let line = format!("{} = {}", key.name, key.example);
-    let run = if ["run", "exec", "sequence"].contains(&key.name) {
-        ""
-    } else {
-        "run = 'x'\n"
-    };
+    let run = if ["run", "exec", "sequence"].contains(&key.name) { "" } else { "run = 'x'\n" };
     match scope {
         "file" if key.name == "version" => line,
         "file" if key.name == "include" => "version = 1\ninclude = []".to_owned(),
@@ -20,33 +16,18 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         "settings" | "policy" => format!("version = 1\n[{scope}]\n{line}"),
         "profile" => format!("version = 1\n[tasks.test]\nrun = 'x'\n[profile.p]\n{line}"),
         "task" => format!("version = 1\n[tasks.t]\n{run}{line}"),
-        "dependency" => format!(
-            "version = 1\n[tasks.t]\ndepends = [{{ {} }}]",
-            with("task", key)
-        ),
-        "cleanup" => format!(
-            "version = 1\n[tasks.t]\nrun = 'x'\ndepends_post = [{{ {} }}]",
-            with("task", key)
-        ),
+        "dependency" => format!("version = 1\n[tasks.t]\ndepends = [{{ {} }}]", with("task", key)),
+        "cleanup" => format!("version = 1\n[tasks.t]\nrun = 'x'\ndepends_post = [{{ {} }}]", with("task", key)),
         "argument" => {
             let more = if key.name == "required" {
                 ", default = 'x'".replace("default = 'x'", "choices = ['a']")
             } else {
                 String::new()
             };
-            format!(
-                "version = 1\n[tasks.t]\nrun = 'x'\nargs = [{{ {}{more} }}]",
-                with("name", key)
-            )
+            format!("version = 1\n[tasks.t]\nrun = 'x'\nargs = [{{ {}{more} }}]", with("name", key))
         }
-        "retry" => format!(
-            "version = 1\n[tasks.t]\nrun = 'x'\nretry = {{ {} }}",
-            with("attempts", key)
-        ),
-        "poll" => format!(
-            "version = 1\n[tasks.t]\nrun = 'x'\npoll = {{ {} }}",
-            with("timeout", key)
-        ),
+        "retry" => format!("version = 1\n[tasks.t]\nrun = 'x'\nretry = {{ {} }}", with("attempts", key)),
+        "poll" => format!("version = 1\n[tasks.t]\nrun = 'x'\npoll = {{ {} }}", with("timeout", key)),
         other => panic!("no place for the scope {other}"),
     }
 }
@@ -70,27 +51,14 @@ fn every_key_reads_its_example_and_stands_in_schema_and_reference() {
     for scope in all_scopes() {
         let section = sections.next().unwrap();
         assert!(section.starts_with(scope.heading));
-        let table = if scope.name == "file" {
-            &schema
-        } else {
-            &schema["$defs"][scope.name]
-        };
+        let table = if scope.name == "file" { &schema } else { &schema["$defs"][scope.name] };
         assert_eq!(table["additionalProperties"], false);
-        assert_eq!(
-            table["properties"].as_object().unwrap().len(),
-            scope.keys.len()
-        );
+        assert_eq!(table["properties"].as_object().unwrap().len(), scope.keys.len());
         for key in &scope.keys {
             good(&around(scope.name, key));
             assert_eq!(table["properties"][key.name]["description"], key.doc);
-            assert!(
-                section.contains(&format!("\n| `{}` | ", key.name)),
-                "{}",
-                key.name
-            );
-            let required = table["required"]
-                .as_array()
-                .is_some_and(|all| all.iter().any(|name| name == key.name));
+            assert!(section.contains(&format!("\n| `{}` | ", key.name)), "{}", key.name);
+            let required = table["required"].as_array().is_some_and(|all| all.iter().any(|name| name == key.name));
             assert_eq!(required, key.required, "{}", key.name);
         }
     }
@@ -105,11 +73,7 @@ fn schema_references_resolve_and_name_nothing_unbuilt() {
         let name = part.split('"').next().unwrap();
         assert!(schema["$defs"].get(name).is_some(), "{name}");
     }
-    for name in crate::config::task_keys::TASK
-        .unbuilt
-        .iter()
-        .chain(crate::config::scopes::FILE.unbuilt)
-    {
+    for name in crate::config::task_keys::TASK.unbuilt.iter().chain(crate::config::scopes::FILE.unbuilt) {
         assert!(!text.contains(&format!("\"{name}\":")), "{name}");
     }
 }
@@ -123,31 +87,17 @@ fn reference_rows_have_four_cells() {
 
 #[test]
 fn actions() {
-    assert_eq!(
-        task("[tasks.t]\nrun = 'a'").action,
-        Action::Shell(vec!["a".into()])
-    );
-    assert_eq!(
-        task("[tasks.t]\nrun = ['a', 'b']").action,
-        Action::Shell(vec!["a".into(), "b".into()])
-    );
-    assert_eq!(
-        task("[tasks.t]\nexec = ['a', '']").action,
-        Action::Exec(vec!["a".into(), String::new()])
-    );
-    assert_eq!(
-        task("[tasks.t]\ndepends = 'x'").action,
-        Action::Group { sequence: vec![] }
-    );
+    assert_eq!(task("[tasks.t]\nrun = 'a'").action, Action::Shell(vec!["a".into()]));
+    assert_eq!(task("[tasks.t]\nrun = ['a', 'b']").action, Action::Shell(vec!["a".into(), "b".into()]));
+    assert_eq!(task("[tasks.t]\nexec = ['a', '']").action, Action::Exec(vec!["a".into(), String::new()]));
+    assert_eq!(task("[tasks.t]\ndepends = 'x'").action, Action::Group { sequence: vec![] });
     let Action::Group { sequence } =
         task("[tasks.t]\nsequence = ['a', ['b:*', { task = 'c', args = 'q' }], 'd']").action
     else {
         panic!("no group");
     };
-    let names: Vec<Vec<&str>> = sequence
-        .iter()
-        .map(|step| step.iter().map(|dep| dep.value.task.as_str()).collect())
-        .collect();
+    let names: Vec<Vec<&str>> =
+        sequence.iter().map(|step| step.iter().map(|dep| dep.value.task.as_str()).collect()).collect();
     assert_eq!(names, [vec!["a"], vec!["b:*", "c"], vec!["d"]]);
     assert_eq!(sequence[1][1].value.args, ["q"]);
 }
@@ -162,25 +112,10 @@ fn edges_and_arguments() {
     assert_eq!(t.depends[0].value.task, "//root");
     let dep = &t.depends[1].value;
     assert!(dep.order_only && dep.optional && dep.task == "y");
-    assert_eq!(
-        dep.env
-            .iter()
-            .map(|(k, v)| format!("{k}={v}"))
-            .collect::<Vec<_>>(),
-        ["A=16", "B=1.50", "C=true"]
-    );
-    assert_eq!(
-        t.depends_post
-            .iter()
-            .map(|post| post.value.when)
-            .collect::<Vec<_>>(),
-        [When::Always, When::Failure]
-    );
+    assert_eq!(dep.env.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>(), ["A=16", "B=1.50", "C=true"]);
+    assert_eq!(t.depends_post.iter().map(|post| post.value.when).collect::<Vec<_>>(), [When::Always, When::Failure]);
     assert_eq!(t.wait_for[0].value, "w");
-    assert_eq!(
-        (t.args[0].name.as_str(), t.args[1].default.as_deref()),
-        ("a", Some("2"))
-    );
+    assert_eq!((t.args[0].name.as_str(), t.args[1].default.as_deref()), ("a", Some("2")));
 }
 
 #[test]
@@ -193,46 +128,17 @@ fn the_rest_of_a_task() {
             .as_str(),
     );
     assert!(t.sources.unwrap().value.is_empty());
-    assert_eq!(
-        t.outputs
-            .unwrap()
-            .value
-            .iter()
-            .map(|p| p.value.full())
-            .collect::<Vec<_>>(),
-        ["out", "!out/tmp"]
-    );
+    assert_eq!(t.outputs.unwrap().value.iter().map(|p| p.value.full()).collect::<Vec<_>>(), ["out", "!out/tmp"]);
     assert_eq!(t.timeout, Some(Duration::from_secs(60)));
-    assert_eq!(
-        t.poll,
-        Some(Poll {
-            every: Duration::from_secs(1),
-            timeout: Duration::from_secs(9)
-        })
-    );
+    assert_eq!(t.poll, Some(Poll { every: Duration::from_secs(1), timeout: Duration::from_secs(9) }));
     assert_eq!(t.confirm.as_deref(), Some("run `t`?"));
     assert_eq!(t.allow[0].0.value, "graph::x");
-    assert_eq!(
-        (t.cache, t.dir.value.as_str(), t.env_file[0].value.as_str()),
-        (CacheMode::Local, "web", ".env")
-    );
-    assert_eq!(
-        t.path.iter().map(WsPath::as_str).collect::<Vec<_>>(),
-        ["bin", "b"]
-    );
+    assert_eq!((t.cache, t.dir.value.as_str(), t.env_file[0].value.as_str()), (CacheMode::Local, "web", ".env"));
+    assert_eq!(t.path.iter().map(WsPath::as_str).collect::<Vec<_>>(), ["bin", "b"]);
     assert!(t.manual.is_some() && t.env_inputs == ["A*", "*"]);
     assert_eq!(t.shell, ["bash", "-euo", "pipefail", "-c"]);
-    assert_eq!(
-        task("[tasks.t]\nrun = 'x'\nretry = 3").retry,
-        Retry {
-            attempts: 3,
-            backoff: Duration::from_secs(1)
-        }
-    );
-    assert!(
-        task("[tasks.t]\nrun = 'x'").sources.is_none(),
-        "undeclared is not empty"
-    );
+    assert_eq!(task("[tasks.t]\nrun = 'x'\nretry = 3").retry, Retry { attempts: 3, backoff: Duration::from_secs(1) });
+    assert!(task("[tasks.t]\nrun = 'x'").sources.is_none(), "undeclared is not empty");
 }
 
 #[test]
@@ -241,10 +147,7 @@ fn settings_policy_env() {
         "version = 1\n[settings]\njobs = 3\nshell = ['sh', '-c']\ntimeout = '2m'\n[policy]\nentry = 'check'\n\
          sources = 'require'\noutputs = '10s'\n[env]\nA = 1\nB = 'b'\n[tasks.t]\nrun = 'x'\nenv.B = 'mine'",
     );
-    assert_eq!(
-        (config.settings.jobs, config.settings.timeout),
-        (Some(3), Duration::from_secs(120))
-    );
+    assert_eq!((config.settings.jobs, config.settings.timeout), (Some(3), Duration::from_secs(120)));
     assert!(config.policy.require_sources);
     assert_eq!(config.policy.outputs_after, Some(Duration::from_secs(10)));
     assert_eq!(under(&config, config.policy.entry[0].at), "'check'");
@@ -255,16 +158,8 @@ fn settings_policy_env() {
 
 #[test]
 fn tasks_keep_their_order() {
-    let config =
-        good("version = 1\n[tasks.z]\nrun = 'x'\n[tasks]\na.run = 'x'\n[tasks.m]\nrun = 'x'");
-    assert_eq!(
-        config
-            .tasks
-            .iter()
-            .map(|t| t.name.as_str())
-            .collect::<Vec<_>>(),
-        ["z", "a", "m"]
-    );
+    let config = good("version = 1\n[tasks.z]\nrun = 'x'\n[tasks]\na.run = 'x'\n[tasks.m]\nrun = 'x'");
+    assert_eq!(config.tasks.iter().map(|t| t.name.as_str()).collect::<Vec<_>>(), ["z", "a", "m"]);
     assert_eq!(under(&config, config.tasks[0].at), "z");
 }
 
@@ -277,50 +172,21 @@ fn profiles_lie_over_their_file() {
         [profile.local]\nenv.D = 'local'\ntasks.t = { exec = ['y'] }";
     let plain = good(text);
     let t = named(&plain, "t");
-    assert_eq!(
-        (
-            t.env["A"].as_str(),
-            t.env["B"].as_str(),
-            t.env["C"].as_str()
-        ),
-        ("env", "env", "task")
-    );
+    assert_eq!((t.env["A"].as_str(), t.env["B"].as_str(), t.env["C"].as_str()), ("env", "env", "task"));
     assert_eq!((t.on_fail, plain.settings.jobs), (OnFail::Fail, Some(2)));
 
     let ci = good_in(text, &["ci"]);
     let t = named(&ci, "t");
-    assert_eq!(
-        (
-            t.env["A"].as_str(),
-            t.env["B"].as_str(),
-            t.env["C"].as_str()
-        ),
-        ("ci", "over", "task")
-    );
-    assert_eq!(
-        (t.timeout, ci.settings.jobs),
-        (Some(Duration::from_secs(120)), Some(8))
-    );
+    assert_eq!((t.env["A"].as_str(), t.env["B"].as_str(), t.env["C"].as_str()), ("ci", "over", "task"));
+    assert_eq!((t.timeout, ci.settings.jobs), (Some(Duration::from_secs(120)), Some(8)));
 
     let both = good_in(text, &["ci", "local"]);
     let t = named(&both, "t");
     assert_eq!((t.env["D"].as_str(), t.on_fail), ("local", OnFail::Warn));
-    assert_eq!(
-        (t.timeout, &t.action),
-        (
-            Some(Duration::from_secs(120)),
-            &Action::Exec(vec!["y".into()])
-        )
-    );
+    assert_eq!((t.timeout, &t.action), (Some(Duration::from_secs(120)), &Action::Exec(vec!["y".into()])));
     assert_eq!(both.profiles, ["ci", "local"]);
     let turned = good_in(text, &["local", "ci"]);
-    assert_eq!(
-        (
-            named(&turned, "t").on_fail,
-            named(&turned, "t").env["D"].as_str()
-        ),
-        (OnFail::Fail, "ci")
-    );
+    assert_eq!((named(&turned, "t").on_fail, named(&turned, "t").env["D"].as_str()), (OnFail::Fail, "ci"));
 }
 
 #[test]
@@ -334,49 +200,24 @@ fn a_large_file_is_read_quickly() {
     use std::fmt::Write as _;
     let mut text = "version = 1\n".to_owned();
     for task in 0..10_000 {
-        let sources: Vec<String> = (0..10)
-            .map(|file| format!("'src/{task}/{file}.rs'"))
-            .collect();
-        let _ = writeln!(
-            text,
-            "[tasks.'t{task}']\nrun = 'x'\nsources = [{}]",
-            sources.join(", ")
-        );
+        let sources: Vec<String> = (0..10).map(|file| format!("'src/{task}/{file}.rs'")).collect();
+        let _ = writeln!(text, "[tasks.'t{task}']\nrun = 'x'\nsources = [{}]", sources.join(", "));
     }
     let start = std::time::Instant::now();
     assert_eq!(good(&text).tasks.len(), 10_000);
     // Loose, for a debug build on a busy machine: anything quadratic takes minutes.
-    assert!(
-        start.elapsed() < Duration::from_secs(20),
-        "{:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
 }
 
 #[test]
 fn the_design_s_own_example_is_read() {
     let text = include_str!("../../../docs/design/TASKS_TOML.md");
-    let block = text
-        .split("```toml\n")
-        .nth(1)
-        .unwrap()
-        .split("```")
-        .next()
-        .unwrap();
+    let block = text.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
     let loaded = load_files(&[("tasks.toml", block)], &["ci"]);
     let codes: Vec<String> = said(&loaded);
     // The last task of the example uses a built-in node.
     assert_eq!(codes.len(), 2, "{codes:#?}");
-    assert!(
-        codes
-            .iter()
-            .all(|line| line.starts_with("config::not-yet-supported"))
-    );
-    let names: Vec<&str> = loaded
-        .config
-        .tasks
-        .iter()
-        .map(|t| t.name.as_str())
-        .collect();
+    assert!(codes.iter().all(|line| line.starts_with("config::not-yet-supported")));
+    let names: Vec<&str> = loaded.config.tasks.iter().map(|t| t.name.as_str()).collect();
     assert_eq!(names, ["build", "quick", "release", "db:reset"]);
 }

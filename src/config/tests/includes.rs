@@ -3,12 +3,7 @@
 use super::*;
 
 fn names(loaded: &Loaded) -> Vec<&str> {
-    loaded
-        .config
-        .tasks
-        .iter()
-        .map(|task| task.name.as_str())
-        .collect()
+    loaded.config.tasks.iter().map(|task| task.name.as_str()).collect()
 }
 
 #[test]
@@ -24,10 +19,7 @@ fn names_folders_and_variables_of_included_files() {
                 "infra/tasks.toml",
                 "version = 1\ninclude = 'deep/tasks.toml'\n[env]\nA = 'infra'\nB = 'infra'\n[tasks.up]\nrun = 'x'\nsources = ['../schema/*.sql', 'a']\ndir = '.'\n[profile.p.tasks.up]\nquiet = true",
             ),
-            (
-                "infra/deep/tasks.toml",
-                "[env]\nA = 'deep'\n[tasks.d]\nrun = 'x'",
-            ),
+            ("infra/deep/tasks.toml", "[env]\nA = 'deep'\n[tasks.d]\nrun = 'x'"),
             ("services/b/tasks.toml", "[tasks.test]\nrun = 'x'"),
             ("services/a/tasks.toml", "[tasks.test]\nrun = 'x'"),
             ("services/.hidden/tasks.toml", "[tasks.test]\nrun = 'x'"),
@@ -35,23 +27,8 @@ fn names_folders_and_variables_of_included_files() {
         &["p"],
     );
     assert_eq!(said(&loaded), Vec::<String>::new());
-    assert_eq!(
-        names(&loaded),
-        [
-            "t",
-            "infra:up",
-            "infra/deep:d",
-            "services/a:test",
-            "services/b:test",
-            "m"
-        ]
-    );
-    let files: Vec<&str> = loaded
-        .config
-        .files
-        .iter()
-        .map(|file| file.path.as_str())
-        .collect();
+    assert_eq!(names(&loaded), ["t", "infra:up", "infra/deep:d", "services/a:test", "services/b:test", "m"]);
+    let files: Vec<&str> = loaded.config.files.iter().map(|file| file.path.as_str()).collect();
     assert_eq!(
         files,
         [
@@ -70,14 +47,7 @@ fn names_folders_and_variables_of_included_files() {
         "a profile is stronger than any [env]"
     );
     assert!(up.quiet && up.shell == ["sh", "-c"] && up.dir.value.as_str() == "infra");
-    let sources: Vec<String> = up
-        .sources
-        .as_ref()
-        .unwrap()
-        .value
-        .iter()
-        .map(|p| p.value.full())
-        .collect();
+    let sources: Vec<String> = up.sources.as_ref().unwrap().value.iter().map(|p| p.value.full()).collect();
     assert_eq!(sources, ["schema/*.sql", "infra/a"]);
     assert_eq!(under(&loaded.config, up.at), "up");
     assert_eq!(named(&loaded.config, "infra/deep:d").env["A"], "deep");
@@ -109,16 +79,8 @@ const BAD: &[(&str, Files, &str)] = &[
         &[],
         "config::bad-include «'../x.toml'» `../x.toml` is a path outside the workspace / write a path inside the workspace, relative to the folder of this file",
     ),
-    (
-        "'a/*.toml'",
-        &[],
-        "config::empty-include «'a/*.toml'» `a/*.toml` matches no file",
-    ),
-    (
-        "'!a'",
-        &[],
-        "config::bad-include «'!a'» `!a`: `include` takes no negations / list the files to include instead",
-    ),
+    ("'a/*.toml'", &[], "config::empty-include «'a/*.toml'» `a/*.toml` matches no file"),
+    ("'!a'", &[], "config::bad-include «'!a'» `!a`: `include` takes no negations / list the files to include instead"),
     ("'a['", &[], "config::bad-include «'a['»"),
     (
         "'tasks.toml'",
@@ -127,10 +89,7 @@ const BAD: &[(&str, Files, &str)] = &[
     ),
     (
         "'a/t.toml'",
-        &[
-            ("a/t.toml", "include = 'b.toml'"),
-            ("a/b.toml", "include = '../tasks.toml'"),
-        ],
+        &[("a/t.toml", "include = 'b.toml'"), ("a/b.toml", "include = '../tasks.toml'")],
         "config::include-cycle «'../tasks.toml'» files include each other: `tasks.toml` → `a/t.toml` → `a/b.toml` → `tasks.toml` / remove one of these includes",
     ),
     (
@@ -174,15 +133,9 @@ fn bad_includes_say_where_and_what() {
         let loaded = load_files(&all, &[]);
         let said = said(&loaded);
         assert_eq!(said.len(), 1, "{include}: {said:#?}");
-        assert!(
-            said[0].starts_with(expected),
-            "{said:#?}\nexpected {expected}"
-        );
+        assert!(said[0].starts_with(expected), "{said:#?}\nexpected {expected}");
         assert_eq!(names(&loaded)[0], "t", "what can be read is there");
-        assert_eq!(
-            loaded.has_errors(),
-            !expected.starts_with("config::empty-include")
-        );
+        assert_eq!(loaded.has_errors(), !expected.starts_with("config::empty-include"));
     }
 }
 
@@ -212,37 +165,24 @@ fn globs_that_match_their_own_file_skip_it() {
 fn a_folder_prefix_can_clash_with_a_name() {
     let loaded = load_files(
         &[
-            (
-                "tasks.toml",
-                "version = 1\ninclude = 'infra/tasks.toml'\n[tasks.'infra:up']\nrun = 'x'",
-            ),
+            ("tasks.toml", "version = 1\ninclude = 'infra/tasks.toml'\n[tasks.'infra:up']\nrun = 'x'"),
             ("infra/tasks.toml", "[tasks.up]\nrun = 'x'"),
         ],
         &[],
     );
-    assert!(
-        said(&loaded)[0]
-            .starts_with("config::duplicate-task «up» «'infra:up'» `infra:up` is declared twice")
-    );
+    assert!(said(&loaded)[0].starts_with("config::duplicate-task «up» «'infra:up'» `infra:up` is declared twice"));
 }
 
 #[test]
 fn diagnostics_are_sorted_by_file_and_place() {
     let loaded = load_files(
         &[
-            (
-                "tasks.toml",
-                "version = 1\ninclude = 'a/x.toml'\n[tasks.t]\nrun = 3",
-            ),
+            ("tasks.toml", "version = 1\ninclude = 'a/x.toml'\n[tasks.t]\nrun = 3"),
             ("a/x.toml", "zzz = 1\n[tasks.t]\nrun = 3"),
         ],
         &["nope"],
     );
-    let places: Vec<_> = loaded
-        .diagnostics
-        .iter()
-        .map(|d| d.labels.first().map(|label| label.at))
-        .collect();
+    let places: Vec<_> = loaded.diagnostics.iter().map(|d| d.labels.first().map(|label| label.at)).collect();
     assert_eq!(places.len(), 4);
     assert!(places.is_sorted());
 }
@@ -250,17 +190,11 @@ fn diagnostics_are_sorted_by_file_and_place() {
 #[test]
 fn an_included_file_that_is_no_text_is_reported_at_the_include() {
     let dir = tempfile::tempdir().unwrap();
-    std::fs::write(
-        dir.path().join("tasks.toml"),
-        "version = 1\ninclude = 'a.toml'",
-    )
-    .unwrap();
+    std::fs::write(dir.path().join("tasks.toml"), "version = 1\ninclude = 'a.toml'").unwrap();
     std::fs::write(dir.path().join("a.toml"), b"\xff").unwrap();
     let loaded = load(&dir.path().join("tasks.toml"), &[]);
     assert_eq!(
         said(&loaded),
-        [
-            "config::not-utf8 «'a.toml'» `a.toml` is not UTF-8: byte 0, on line 1 / save the file as UTF-8"
-        ]
+        ["config::not-utf8 «'a.toml'» `a.toml` is not UTF-8: byte 0, on line 1 / save the file as UTF-8"]
     );
 }

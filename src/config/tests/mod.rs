@@ -39,11 +39,7 @@ pub(super) fn task(text: &str) -> Task {
 
 /// A task by its full name.
 pub(super) fn named<'c>(config: &'c Config, name: &str) -> &'c Task {
-    config
-        .tasks
-        .iter()
-        .find(|task| task.name.as_str() == name)
-        .unwrap()
+    config.tasks.iter().find(|task| task.name.as_str() == name).unwrap()
 }
 
 /// The text under a span.
@@ -54,22 +50,10 @@ pub(super) fn under(config: &Config, at: At) -> &str {
 /// Each diagnostic as `code «text under the span» message / help`.
 pub(super) fn said(loaded: &Loaded) -> Vec<String> {
     let one = |diagnostic: &Diagnostic| {
-        let spans: Vec<String> = diagnostic
-            .labels
-            .iter()
-            .map(|label| format!("«{}»", under(&loaded.config, label.at)))
-            .collect();
-        let help = diagnostic
-            .help
-            .as_deref()
-            .map(|help| format!(" / {help}"))
-            .unwrap_or_default();
-        format!(
-            "{} {} {}{help}",
-            diagnostic.code,
-            spans.join(" "),
-            diagnostic.message
-        )
+        let spans: Vec<String> =
+            diagnostic.labels.iter().map(|label| format!("«{}»", under(&loaded.config, label.at))).collect();
+        let help = diagnostic.help.as_deref().map(|help| format!(" / {help}")).unwrap_or_default();
+        format!("{} {} {}{help}", diagnostic.code, spans.join(" "), diagnostic.message)
     };
     loaded.diagnostics.iter().map(one).collect()
 }

@@ -13,10 +13,7 @@ fn survives(bytes: &[u8]) {
     std::fs::write(&file, bytes).unwrap();
     let loaded = load(&file, &["ci".to_owned()]);
     let sound = std::str::from_utf8(bytes).is_ok_and(|text| toml::de::DeTable::parse(text).is_ok());
-    assert!(
-        sound || loaded.has_errors(),
-        "a broken file passed for a good one"
-    );
+    assert!(sound || loaded.has_errors(), "a broken file passed for a good one");
     for diagnostic in &loaded.diagnostics {
         for label in &diagnostic.labels {
             under(&loaded.config, label.at);

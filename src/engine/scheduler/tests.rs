@@ -130,7 +130,6 @@ struct Watcher<'c> {
     failed: bool,
     interrupted: bool,
     killed: bool,
-
 }
 
 impl<'c> Watcher<'c> {
@@ -147,7 +146,6 @@ impl<'c> Watcher<'c> {
             failed: false,
             interrupted: false,
             killed: false,
-
         }
     }
 

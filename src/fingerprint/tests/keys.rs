@@ -1,6 +1,6 @@
 //! Different inputs have different keys, and the explanation tells them apart too.
 
-use crate::fingerprint::{KeyInputs, Source, Behind, SourceKind, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{Behind, KeyInputs, Source, SourceKind, Sources, Stat, changes, compare, explain, key_of};
 use crate::model::{Digest, KeyPart, KeySink, KeyValue, Observation, PartKind, TaskName, WsPath};
 use proptest::prelude::*;
 use std::collections::BTreeMap;
@@ -74,8 +74,7 @@ impl Inputs {
         let (above, resets) = (names(self.dependencies.keys().collect()), names(self.incarnations.keys().collect()));
         let dependencies: Vec<(&TaskName, Digest)> =
             above.iter().zip(self.dependencies.values().map(|seed| digest(*seed))).collect();
-        let incarnations: Vec<(&TaskName, String)> =
-            resets.iter().zip(self.incarnations.values().cloned()).collect();
+        let incarnations: Vec<(&TaskName, String)> = resets.iter().zip(self.incarnations.values().cloned()).collect();
         read(&KeyInputs {
             define: &define,
             sources: &sources,
@@ -164,16 +163,46 @@ proptest! {
     }
 }
 
-#[test]
-fn a_secret_is_not_shown() {
-    let mut inputs = Inputs {
-        definition: vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))],
-        secret: true,
+fn defined(definition: Vec<(bool, String, Value)>) -> Inputs {
+    Inputs {
+        definition,
+        secret: false,
         sources: BTreeMap::new(),
         observations: vec![],
         dependencies: BTreeMap::new(),
         incarnations: BTreeMap::new(),
-    };
+    }
+}
+
+/// Names and texts that look like the borders between parts.
+#[test]
+fn parts_do_not_run_into_each_other() {
+    let kind = char::from(PartKind::Env as u8);
+    let zeros = "\0".repeat(7);
+    let absent = |name: &str| (false, name.to_owned(), Value::Absent);
+    let text = |name: &str, text: &str| (false, name.to_owned(), Value::Text(text.to_owned()));
+    let all = [
+        vec![absent("a"), absent("b")],
+        vec![absent(&format!("a-{kind}b"))],
+        vec![absent(&format!("a-{kind}\u{1}{zeros}b"))],
+        vec![text("a", ""), absent("b")],
+        vec![absent(&format!("at\0{zeros}{kind}b"))],
+        vec![text("a", &format!("{kind}\u{1}{zeros}b-"))],
+        vec![text("at", "b")],
+        vec![text("a", "tb")],
+        vec![text("a", "b"), text("c", "d")],
+        vec![text("a", &format!("b{kind}ctd"))],
+    ];
+    for (number, one) in all.iter().enumerate() {
+        for other in &all[number + 1..] {
+            assert_ne!(defined(one.clone()).key(), defined(other.clone()).key(), "{one:?} and {other:?}");
+        }
+    }
+}
+
+#[test]
+fn a_secret_is_not_shown() {
+    let mut inputs = Inputs { secret: true, ..defined(vec![(false, "TOKEN".into(), Value::Text("hunter2".into()))]) };
     let before = inputs.parts();
     assert!(!format!("{before:?}").contains("hunter2"));
     inputs.definition[0].2 = Value::Text("hunter3".into());

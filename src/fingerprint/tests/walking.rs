@@ -54,7 +54,7 @@ fn plant(root: &Path, shared: &Path, tree: &[(String, Thing)]) {
             Thing::Link(target) => symlink(shared.parent().unwrap().join(target), &path).unwrap(),
         }
     }
-    // Never taken, whatever the patterns say.
+    // Never a source, whatever the patterns say.
     for never in [".git", ".weir", "a/.git"] {
         if root.join(never).parent().unwrap().is_dir() && !root.join(never).exists() {
             std::fs::create_dir(root.join(never)).unwrap();
@@ -70,7 +70,8 @@ fn some_patterns() -> impl Strategy<Value = Vec<String>> {
         1 => prop::sample::select(vec!["{a,b}", "[ab]", "{a/b,b}", "a\\[b", "[!a]", "{a,**}", "a**"]),
     ];
     let glob = prop::collection::vec(part, 1..4).prop_map(|parts| parts.join("/"));
-    let one = (prop::bool::weighted(0.25), glob).prop_map(|(not, glob)| format!("{}{glob}", if not { "!" } else { "" }));
+    let one =
+        (prop::bool::weighted(0.25), glob).prop_map(|(not, glob)| format!("{}{glob}", if not { "!" } else { "" }));
     prop::collection::vec(one, 1..4)
 }
 
@@ -78,12 +79,14 @@ fn parse(texts: &[String]) -> Vec<Pattern> {
     texts.iter().map(|text| Pattern::parse(&WsPath::root(), text).unwrap()).collect()
 }
 
-/// Everything there is but folders that hold something, through symlinks too if they are followed.
+/// Everything there is but folders that hold something: as sources, for which symlinks are
+/// followed, or as outputs.
 fn everything(root: &Path, folder: &WsPath, follow: bool, all: &mut Vec<(WsPath, What)>) {
     for entry in std::fs::read_dir(folder.under(root)).unwrap() {
         let entry = entry.unwrap();
         let name = entry.file_name().into_string().unwrap();
-        if name == ".git" || name == ".weir" {
+        // A repository may be an output, but never a source; weir's own folder is neither.
+        if name == ".weir" && (follow || folder.is_root()) || name == ".git" && follow {
             continue;
         }
         let path = folder.join(&name);

@@ -132,3 +132,16 @@ pub fn page(code: &Code) -> String {
 pub fn page_name(code: &Code) -> String {
     format!("{}.md", code.code.replace("graph::", ""))
 }
+
+/// The index of all pages, as Markdown.
+pub fn index() -> String {
+    let mut text = String::from(
+        "# Findings of the audit\n\n`weir tasks deps check` looks for these. Errors make it exit with 1, warnings only with `--strict`.\n\n\
+         | code | severity | finding |\n|---|---|---|\n",
+    );
+    for code in ALL {
+        let severity = format!("{:?}", code.severity).to_lowercase();
+        text += &format!("| [`{}`]({}) | {severity} | {} |\n", code.code, page_name(code), code.title);
+    }
+    text
+}

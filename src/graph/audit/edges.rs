@@ -26,7 +26,11 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
             let message = format!("group `{}` has no members", task.name);
             audit.find(EMPTY_GROUP, index, task.at, message, EMPTY_GROUP.mend.into());
         }
-        if task.hide && !needed[index] && task.manual.is_none() && !graph.config.policy.entry.iter().any(|e| e.value == task.name.as_str()) {
+        if task.hide
+            && !needed[index]
+            && task.manual.is_none()
+            && !graph.config.policy.entry.iter().any(|e| e.value == task.name.as_str())
+        {
             let message = format!("`{}` is hidden, and nothing depends on it", task.name);
             audit.find(UNREACHABLE, index, task.at, message, UNREACHABLE.mend.into());
         }
@@ -43,15 +47,19 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
             let hides = edge.dep.order_only
                 && is_cacheable(task)
                 && (target.reset.is_some() || !above[edge.to].is_empty())
-                && above[edge.to].iter().chain(target.reset.map(|_| &edge.to)).any(|reset| !above[index].contains(reset));
+                && above[edge.to]
+                    .iter()
+                    .chain(target.reset.map(|_| &edge.to))
+                    .any(|reset| !above[index].contains(reset));
             if hides {
                 let message = format!("`{}` goes after `{}`, but does not see that it resets", task.name, target.name);
                 audit.find(UNSEEN_RESET, index, edge.at, message, UNSEEN_RESET.mend.into());
             }
             let by_another = reach.as_ref().and_then(|reach| {
-                edges.depends.iter().find(|other| {
-                    other.to != edge.to && !other.dep.order_only && reach.has(other.to, edge.to)
-                })
+                edges
+                    .depends
+                    .iter()
+                    .find(|other| other.to != edge.to && !other.dep.order_only && reach.has(other.to, edge.to))
             });
             if let Some(other) = by_another.filter(|_| edge.dep.args.is_empty() && edge.dep.env.is_empty()) {
                 let message = format!(

@@ -1,11 +1,11 @@
 //! Findings about files, programs and variables.
 
+use super::Audit;
 use super::codes::{
     HIDDEN_VARIABLE, IGNORED_SOURCE, IMPURE, MISSING_DIR, MISSING_PROGRAM, NO_MATCH, SCRIPT_CRLF, SCRIPT_MODE,
     TRACKED_OUTPUT, WIDE_SOURCE,
 };
 use super::entries::is_cacheable;
-use super::Audit;
 use crate::config::shell::{impure, programs, variables};
 use crate::config::{Action, Located, Pattern, Task};
 use crate::graph::overlap::{PrefixIndex, may_overlap};
@@ -18,8 +18,25 @@ const BUILD_FOLDERS: [&str; 2] = ["target", "node_modules"];
 
 /// Passed to every task, whatever it declares.
 const PASSED: [&str; 19] = [
-    "PATH", "HOME", "USER", "TMPDIR", "TERM", "CARGO_HOME", "RUSTUP_HOME", "SSH_AUTH_SOCK", "LANG", "TZ", "http_proxy",
-    "https_proxy", "ftp_proxy", "all_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY",
+    "PATH",
+    "HOME",
+    "USER",
+    "TMPDIR",
+    "TERM",
+    "CARGO_HOME",
+    "RUSTUP_HOME",
+    "SSH_AUTH_SOCK",
+    "LANG",
+    "TZ",
+    "http_proxy",
+    "https_proxy",
+    "ftp_proxy",
+    "all_proxy",
+    "no_proxy",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "ALL_PROXY",
+    "NO_PROXY",
 ];
 
 pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {

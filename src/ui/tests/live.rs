@@ -16,10 +16,7 @@ fn screen(bytes: &[u8]) -> (Vec<String>, (u16, u16)) {
     }
     terminal.process(&cooked);
     let screen = terminal.screen();
-    let mut lines: Vec<String> = screen
-        .rows(0, 60)
-        .map(|line| line.trim_end().to_owned())
-        .collect();
+    let mut lines: Vec<String> = screen.rows(0, 60).map(|line| line.trim_end().to_owned()).collect();
     while lines.last().is_some_and(String::is_empty) {
         lines.pop();
     }
@@ -38,11 +35,7 @@ fn live(change: impl FnOnce(&mut Options)) -> Scene {
 #[test]
 fn running_tasks_stand_below_what_is_done() {
     let mut scene = live(|_| {});
-    scene.event(start(vec![
-        planned("a", &[]),
-        planned("b", &[]),
-        planned("c", &[]),
-    ]));
+    scene.event(start(vec![planned("a", &[]), planned("b", &[]), planned("c", &[])]));
     scene.event(started("a", vec![]));
     scene.event(started("b", vec![]));
     scene.sink.tick();
@@ -86,9 +79,7 @@ fn hostile_output_does_not_garble() {
         b"ends in escape\x1b",
         b"\x1b[12",
     ];
-    for (mode, bytes) in [Mode::Grouped, Mode::Prefixed]
-        .into_iter()
-        .flat_map(|mode| hostile.map(|bytes| (mode, bytes)))
+    for (mode, bytes) in [Mode::Grouped, Mode::Prefixed].into_iter().flat_map(|mode| hostile.map(|bytes| (mode, bytes)))
     {
         let mut scene = live(|options| options.mode = mode);
         scene.event(start(vec![planned("a", &[]), planned("b", &[])]));
@@ -98,22 +89,11 @@ fn hostile_output_does_not_garble() {
         scene.finish(ended("a", Outcome::Ran, 5), bytes);
         scene.sink.tick();
         scene.finish(ended("b", Outcome::Ran, 5), b"");
-        let totals = Totals {
-            ran: 2,
-            ..Totals::default()
-        };
+        let totals = Totals { ran: 2, ..Totals::default() };
         scene.event(Event::RunFinished(Box::new(over(totals, None))));
         let (lines, cursor) = screen(&scene.out.bytes());
-        assert_eq!(
-            lines.last().unwrap(),
-            "2 ran in 3.21s",
-            "{bytes:?} {lines:?}"
-        );
-        assert_eq!(
-            lines.iter().filter(|line| line.contains("running")).count(),
-            0,
-            "{bytes:?} {lines:?}"
-        );
+        assert_eq!(lines.last().unwrap(), "2 ran in 3.21s", "{bytes:?} {lines:?}");
+        assert_eq!(lines.iter().filter(|line| line.contains("running")).count(), 0, "{bytes:?} {lines:?}");
         assert_eq!(usize::from(cursor.0), lines.len());
     }
 }
@@ -121,13 +101,7 @@ fn hostile_output_does_not_garble() {
 #[test]
 fn an_interactive_task_has_the_terminal_to_itself() {
     let mut scene = live(|_| {});
-    scene.event(start(vec![
-        PlannedTask {
-            interactive: true,
-            ..planned("sh", &[])
-        },
-        planned("b", &[]),
-    ]));
+    scene.event(start(vec![PlannedTask { interactive: true, ..planned("sh", &[]) }, planned("b", &[])]));
     scene.event(started("b", vec![]));
     scene.sink.tick();
     scene.event(started("sh", vec![]));
@@ -137,13 +111,7 @@ fn an_interactive_task_has_the_terminal_to_itself() {
     assert_eq!(scene.out.bytes(), before);
     scene.finish(ended("sh", Outcome::Ran, 5), b"");
     scene.sink.tick();
-    assert!(
-        screen(&scene.out.bytes())
-            .0
-            .last()
-            .unwrap()
-            .ends_with("1 running, 0 left")
-    );
+    assert!(screen(&scene.out.bytes()).0.last().unwrap().ends_with("1 running, 0 left"));
 }
 
 #[test]

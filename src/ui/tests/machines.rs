@@ -71,10 +71,7 @@ fn github_does_not_obey_a_task() {
         let evil = b"::add-path::/evil\n##[error]x\nno end";
         scene.sink.output(&name("a"), evil);
         scene.finish(ended("a", exit(1, false), 5), evil);
-        scene.event(Event::RunFinished(Box::new(over(
-            Totals::default(),
-            Some("a"),
-        ))));
+        scene.event(Event::RunFinished(Box::new(over(Totals::default(), Some("a")))));
         drop(std::mem::replace(&mut scene.sink, tee(vec![])));
         let text = scene.text();
         let mut word: Option<String> = None;
@@ -143,22 +140,9 @@ fn the_report_has_everything_in_the_order_of_the_plan() {
         .as_array()
         .unwrap()
         .iter()
-        .map(|task| {
-            format!(
-                "{} {}",
-                task["task"].as_str().unwrap(),
-                task["outcome"].as_str().unwrap()
-            )
-        })
+        .map(|task| format!("{} {}", task["task"].as_str().unwrap(), task["outcome"].as_str().unwrap()))
         .collect();
-    let expected = [
-        "gen fresh",
-        "build ran",
-        "lint failed",
-        "fmt hit",
-        "test:unit failed",
-        "deploy skipped",
-    ];
+    let expected = ["gen fresh", "build ran", "lint failed", "fmt hit", "test:unit failed", "deploy skipped"];
     assert_eq!(tasks, expected);
     assert_eq!(report["tasks"][4]["reason"]["code"], 3);
     assert_eq!(report["tasks"][4]["log"], "logs/test_unit.log");
@@ -166,15 +150,8 @@ fn the_report_has_everything_in_the_order_of_the_plan() {
     assert_eq!(report["first_failure"], "test:unit");
     assert_eq!(report["warnings"][0], "lint");
     assert_eq!(report["blocked"][0]["by"], "test:unit");
-    assert_eq!(
-        (&report["exit_code"], &report["wall_ms"]),
-        (&1.into(), &3210.into())
-    );
-    assert_eq!(
-        std::fs::read_dir(dir.path()).unwrap().count(),
-        1,
-        "no temporary file remains"
-    );
+    assert_eq!((&report["exit_code"], &report["wall_ms"]), (&1.into(), &3210.into()));
+    assert_eq!(std::fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file remains");
 }
 
 #[test]
@@ -187,18 +164,12 @@ fn a_report_that_can_not_be_written_is_no_panic() {
 #[test]
 fn schemas_name_their_draft_and_cover_the_fields() {
     for (schema, field) in [(events_schema(), "seq"), (report_schema(), "critical_path")] {
-        assert_eq!(
-            schema["$schema"],
-            "https://json-schema.org/draft/2020-12/schema"
-        );
+        assert_eq!(schema["$schema"], "https://json-schema.org/draft/2020-12/schema");
         assert!(schema["properties"][field].is_object(), "{schema}");
     }
     let text = events_schema().to_string();
     for event in every_event() {
-        let tag = serde_json::to_value(&event).unwrap()["event"]
-            .as_str()
-            .unwrap()
-            .to_owned();
+        let tag = serde_json::to_value(&event).unwrap()["event"].as_str().unwrap().to_owned();
         assert!(text.contains(&format!("\"{tag}\"")), "{tag}");
     }
 }
@@ -209,10 +180,7 @@ fn a_recorded_run_reads_like_the_run() {
     let events = dir.path().join("events.jsonl");
     let mut scene = Scene::new(|_| {});
     let run_dir = scene.dir.path().to_owned();
-    let options = Options {
-        run_dir: run_dir.clone(),
-        ..Options::default()
-    };
+    let options = Options { run_dir: run_dir.clone(), ..Options::default() };
     let plain = std::mem::replace(&mut scene.sink, tee(vec![]));
     scene.sink = tee(vec![plain, event_log(&events).unwrap()]);
     mixed(&mut scene);
@@ -223,27 +191,14 @@ fn a_recorded_run_reads_like_the_run() {
     assert_eq!(again.text(), scene.out.text());
 
     let prefixed = Shared::default();
-    let mut sink = human(
-        Options {
-            mode: Mode::Prefixed,
-            ..options.clone()
-        },
-        Box::new(prefixed.clone()),
-    );
+    let mut sink = human(Options { mode: Mode::Prefixed, ..options.clone() }, Box::new(prefixed.clone()));
     replay(records(), sink.as_mut());
-    assert!(
-        prefixed.text().contains("build | Compiling weir\n"),
-        "{}",
-        prefixed.text()
-    );
+    assert!(prefixed.text().contains("build | Compiling weir\n"), "{}", prefixed.text());
 
     let torn = Shared::default();
     let mut sink = human(options, Box::new(torn.clone()));
     replay(records().take(4), sink.as_mut());
-    assert!(
-        torn.text()
-            .ends_with("warning: the record ends here: the run was killed, or still goes on\n")
-    );
+    assert!(torn.text().ends_with("warning: the record ends here: the run was killed, or still goes on\n"));
 }
 
 #[test]
