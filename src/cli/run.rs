@@ -187,7 +187,6 @@ fn missing_sources(
     plan: &Plan,
     unreadable: impl Fn(usize, &PlanNode) -> Option<InputError>,
 ) -> Result<(), CliError> {
-    let root = &project.config.root;
     let mut makers: Vec<bool> = Vec::with_capacity(plan.nodes.len());
     let mut found = Vec::new();
     for (index, node) in plan.nodes.iter().enumerate() {
@@ -203,9 +202,6 @@ fn missing_sources(
         let Some(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = unreadable(index, node) else {
             continue;
         };
-        if all_there(root, &facts.sources) {
-            continue;
-        }
         let task = graph.task(node.task);
         let at = task
             .sources
@@ -216,16 +212,6 @@ fn missing_sources(
         found.push(Diagnostic::error("task::sources", at, format!("{error} (`{}`)", facts.name)).help(error.help()));
     }
     if found.is_empty() { Ok(()) } else { Err(project.wrong(dedup(found))) }
-}
-
-/// Whether every pattern is a literal path, and there: then what is wrong is further down, and the
-/// task's own failure.
-fn all_there(root: &Path, patterns: &[crate::config::Pattern]) -> bool {
-    patterns.iter().filter(|pattern| !pattern.negated).all(|pattern| {
-        pattern.glob.is_none()
-            && std::fs::symlink_metadata(pattern.prefix.under(root))
-                .is_ok_and(|there| there.is_file() || there.is_dir())
-    })
 }
 
 fn run_folder(services: &Services, mut warnings: Vec<Notice>) -> Result<(RunFolder, Vec<Notice>), CliError> {
