@@ -135,6 +135,7 @@ impl Project {
             diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
+        tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
         Ok(Self { found, config, remarks: diagnostics })
     }
 

@@ -49,7 +49,7 @@ impl CommandNode {
             name: instance.name.clone(),
             kept_as: own_name(unknown_effects),
             // With other arguments it writes the same outputs; one run refuses that, two must not.
-            locked_as: own_name(writes_outputs),
+            locked_as: own_name(writes_outputs || (unknown_effects && always.is_none())),
             acts: true,
             shareable: task.cache == CacheMode::On,
             sources: listed(&task.sources).unwrap_or_default(),

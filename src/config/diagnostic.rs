@@ -117,7 +117,12 @@ impl Diagnostic {
 pub fn did_you_mean<'a>(text: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     candidates
         .into_iter()
-        .map(|candidate| (strsim::jaro_winkler(text, candidate), candidate))
+        .map(|candidate| {
+            // A swapped pair of letters in a short word is far by the one measure and near by the other.
+            let swapped = strsim::osa_distance(text, candidate) == 1 && text.chars().count() > 2;
+            let score = strsim::jaro_winkler(text, candidate);
+            (if swapped { score.max(0.8) } else { score }, candidate)
+        })
         .filter(|(score, _)| *score >= 0.8)
         .max_by(|a, b| a.0.total_cmp(&b.0).then_with(|| b.1.cmp(a.1)))
         .map(|(_, candidate)| candidate)

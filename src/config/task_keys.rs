@@ -330,9 +330,9 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "redact",
             STRINGS,
             "[\"API_TOKEN\"]",
-            "Variables whose values are masked in every byte that leaves weir.",
+            "Variables whose values are masked in every byte that leaves weir; `*` at the end of a name matches any rest.",
             |d, r, e| {
-                d.task.redact = names(r, e, false);
+                d.task.redact = names(r, e, true);
             },
         ),
     ],

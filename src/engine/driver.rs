@@ -310,6 +310,7 @@ impl Driver<'_> {
     }
 
     fn judged(&mut self, id: NodeId, mut judgement: Judgement, inputs: &mut VecDeque<Input>) {
+        tracing::debug!(task = %self.names[id.index()], key = ?judgement.key, reasons = ?judgement.reasons.len(), "judged");
         for notice in std::mem::take(&mut judgement.notices) {
             self.emit(Event::Warned(notice));
         }

@@ -197,6 +197,7 @@ impl Job<'_> {
                 Err(again) => judgement = *again,
             }
         }
+        tracing::debug!(task = %facts.name, waited = held.waited, "locked; its last result is taken off the record");
         match self.prepare(&judgement) {
             Ok(records) => self.act(&judgement, records),
             Err(reason) => JobReport::failed(reason, facts.warn_on_fail),

@@ -4,7 +4,8 @@ use super::scheduler::NodePlan;
 use super::services::Services;
 use crate::cache::Last;
 use crate::graph::Plan;
-use crate::model::NodeId;
+use crate::model::{NodeId, TaskName};
+use std::collections::BTreeMap;
 
 /// What the scheduler needs to know, longest paths first by what tasks took last time.
 pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
@@ -31,6 +32,17 @@ pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
         })
         .collect();
     drop(state);
+    // Nodes of one task that must not run beside each other in two processes must not do so here.
+    let mut sharing: BTreeMap<&TaskName, Vec<usize>> = BTreeMap::new();
+    for (index, node) in plan.nodes.iter().enumerate() {
+        sharing.entry(&node.node.facts().locked_as).or_default().push(index);
+    }
+    for (name, nodes) in sharing.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
+        for index in nodes {
+            // No declared lock begins so.
+            plans[index].locks.push(format!("\0{name}"));
+        }
+    }
     // Each node stands after all it waits for, so that going backwards meets dependents first.
     let own: Vec<u64> = plans.iter().map(|plan| plan.priority).collect();
     for index in (0..plans.len()).rev() {

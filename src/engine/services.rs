@@ -237,6 +237,7 @@ impl Services {
                 return Ok(false);
             }
         }
+        tracing::debug!("no earlier run has anything left to end");
         self.settled.store(true, Ordering::Release);
         Ok(true)
     }
