@@ -27,7 +27,6 @@ pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
                 exclusive: facts.interactive,
                 attempts: facts.retry.attempts.max(1),
                 priority: if facts.acts { took } else { 0 },
-                transparent: !facts.acts,
             }
         })
         .collect();

@@ -33,8 +33,6 @@ pub struct NodePlan {
     pub attempts: u32,
     /// Longer paths first: what depends on it, and itself, in milliseconds.
     pub priority: u64,
-    /// It does nothing itself; it never takes a slot.
-    pub transparent: bool,
 }
 
 /// Where a node is.

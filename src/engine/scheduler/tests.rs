@@ -408,7 +408,7 @@ fn some_node(index: usize) -> impl Strategy<Value = (NodePlan, Script)> {
     let script = (some_verdict(), prop::collection::vec(some_ending(), 1..4));
     (plan, script).prop_map(|((hard, soft, triggers, locks, exclusive, attempts, priority), (verdict, endings))| {
         let locks = locks.into_iter().map(str::to_owned).collect();
-        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority, transparent: false };
+        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority };
         (plan, Script { verdict, endings })
     })
 }
