@@ -384,14 +384,32 @@ impl Store {
             total += more;
             live.extend(blobs.into_iter().map(|(digest, _)| digest));
         }
-        for (path, length, _) in files(&self.cas).into_iter().filter(|_| all_known) {
-            if blob_name(&path).is_none_or(|name| !live.contains(&name)) {
+        for (path, length, modified) in files(&self.cas).into_iter().filter(|_| all_known) {
+            // In a folder that several checkouts share, a result that only another one has may name it.
+            let young = now.duration_since(modified).is_ok_and(|age| max_age.is_some_and(|max| age <= max));
+            let spared = self.shared.is_some() && young;
+            if !spared && blob_name(&path).is_none_or(|name| !live.contains(&name)) {
                 std::fs::remove_file(&path)?;
                 blobs_removed += 1;
                 freed += length;
             }
         }
+        self.remove_leftovers(now);
         Ok((results_removed, blobs_removed, freed))
+    }
+
+    /// Removes files in the making that a killed run left more than a day ago.
+    fn remove_leftovers(&self, now: SystemTime) {
+        let day = Duration::from_secs(24 * 3600);
+        let folders = self.results_folders().chain([&self.cas, &self.scratch]);
+        for entry in folders.flat_map(walkdir::WalkDir::new).filter_map(Result::ok) {
+            let name = entry.file_name().to_string_lossy();
+            let old =
+                || entry.metadata().ok()?.modified().ok().map(|at| now.duration_since(at).is_ok_and(|age| age > day));
+            if (name.starts_with(".tmp-") || name.starts_with(".weir-tmp-")) && old() == Some(true) {
+                let _ = std::fs::remove_file(entry.path());
+            }
+        }
     }
 }
 
