@@ -1,7 +1,7 @@
 //! All laws at once: after any sequence of edits, damages, runs and kills, a run that ends well
 //! leaves what a run from scratch would leave, and the one after it has nothing to do.
 
-use crate::support::{Workspace, wait_until};
+use crate::support::{Running, Workspace, wait_until};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -118,95 +118,128 @@ impl Model {
     }
 }
 
-fn run(ws: &Workspace, model: &Model, words: &[&str]) -> crate::support::Ran {
-    let words: Vec<&str> = ["run"].iter().chain(words).copied().collect();
-    let call = ws.weir(&words);
-    if model.variable.is_empty() { call.go() } else { call.env("V", model.variable).go() }
+/// A checkout: its workspace, and what is known of it.
+struct Checkout<'c> {
+    ws: Workspace,
+    model: Model,
+    /// The folder that checkouts share.
+    cache: Option<&'c Path>,
 }
 
-fn spoil(ws: &Workspace, file: &str, text: &str) {
-    if ws.path(file).parent().is_some_and(Path::is_dir) {
-        ws.write(file, text);
+impl<'c> Checkout<'c> {
+    fn new(cache: Option<&'c Path>) -> Self {
+        let model = Model { files: BTreeMap::new(), many: BTreeMap::new(), variable: "" };
+        let mut checkout = Self { ws: Workspace::new(TASKS), model, cache };
+        for step in [Step::Write("one", "a\n"), Step::Write("two", "a\n"), Step::Write("three", "a\n"), Step::Put("x", "a\n")] {
+            checkout.take(&step);
+        }
+        checkout
+    }
+
+    fn weir(&self, words: &[&str]) -> Running {
+        let words: Vec<&str> = ["run"].iter().chain(words).copied().collect();
+        let mut call = self.ws.weir(&words);
+        if !self.model.variable.is_empty() {
+            call = call.env("V", self.model.variable);
+        }
+        if let Some(cache) = self.cache {
+            call = call.env("WEIR_CACHE_DIR", cache);
+        }
+        call.spawn()
+    }
+
+    fn spoil(&self, file: &str, text: &str) {
+        if self.ws.path(file).parent().is_some_and(Path::is_dir) {
+            self.ws.write(file, text);
+        }
+    }
+
+    fn take(&mut self, step: &Step) {
+        let Self { ws, model, .. } = self;
+        match *step {
+            Step::Write(file, text) => {
+                ws.write(file, text);
+                model.files.insert(file, text);
+            }
+            Step::Put(file, text) => {
+                ws.write(&format!("many/{file}"), text);
+                model.many.insert(file, text);
+            }
+            Step::Drop(file) if model.many.len() > 1 && model.many.contains_key(file) => {
+                ws.remove(&format!("many/{file}"));
+                model.many.remove(file);
+            }
+            Step::Drop(_) => {}
+            Step::Set(value) => model.variable = value,
+            Step::Lose(file) => {
+                let _ = fs::remove_file(ws.path(file));
+            }
+            Step::Spoil(file, text) => self.spoil(file, text),
+            Step::Litter(file) => self.spoil(file, "litter"),
+            Step::Forget(part) => {
+                let _ = fs::remove_dir_all(ws.path(".weir").join(part));
+            }
+            Step::Run(task, force) => {
+                let words = ["-f", task];
+                let ran = self.weir(if force { &words } else { &words[1..] }).end();
+                let fails = self.model.is_bad() && matches!(task, "verdict" | "top");
+                assert_eq!(ran.code, i32::from(fails), "{}", ran.shown());
+            }
+            Step::Kill(there) => {
+                let seen = || fs::metadata(self.ws.path(there)).and_then(|there| there.modified()).ok();
+                let before = seen();
+                let mut weir = self.weir(&["top"]);
+                wait_until("the instant of the kill", || seen() != before || weir.has_ended());
+                weir.kill();
+            }
+        }
+    }
+
+    /// A run that ends well leaves what it should, and the next one has nothing to do.
+    fn is_right(&mut self) {
+        let ran = self.weir(&["top"]).end();
+        if self.model.is_bad() {
+            assert_eq!(ran.code, 1, "{}", ran.shown());
+            self.take(&Step::Write("two", "a\n"));
+        } else {
+            assert_eq!(ran.code, 0, "{}", ran.shown());
+            self.model.check(&self.ws);
+        }
+        self.weir(&["top"]).end().success();
+        self.model.check(&self.ws);
+        let counts = || CACHEABLE.map(|task| self.ws.count(task));
+        let before = counts();
+        let ran = self.weir(&["top"]).end().success();
+        assert_eq!(counts(), before, "something ran again: {}", ran.shown());
+        self.model.check(&self.ws);
     }
 }
 
-fn take(ws: &Workspace, model: &mut Model, step: &Step) {
-    match *step {
-        Step::Write(file, text) => {
-            ws.write(file, text);
-            model.files.insert(file, text);
-        }
-        Step::Put(file, text) => {
-            ws.write(&format!("many/{file}"), text);
-            model.many.insert(file, text);
-        }
-        Step::Drop(file) if model.many.len() > 1 && model.many.contains_key(file) => {
-            ws.remove(&format!("many/{file}"));
-            model.many.remove(file);
-        }
-        Step::Drop(_) => {}
-        Step::Set(value) => model.variable = value,
-        Step::Lose(file) => {
-            let _ = fs::remove_file(ws.path(file));
-        }
-        Step::Spoil(file, text) => spoil(ws, file, text),
-        Step::Litter(file) => spoil(ws, file, "litter"),
-        Step::Forget(part) => {
-            let _ = fs::remove_dir_all(ws.path(".weir").join(part));
-        }
-        Step::Run(task, force) => {
-            let words = ["-f", task];
-            let ran = run(ws, model, if force { &words } else { &words[1..] });
-            let fails = model.is_bad() && matches!(task, "verdict" | "top");
-            assert_eq!(ran.code, i32::from(fails), "{}", ran.shown());
-        }
-        Step::Kill(there) => {
-            let before = fs::metadata(ws.path(there)).and_then(|there| there.modified()).ok();
-            let call = ws.weir(&["run", "top"]);
-            let mut weir = if model.variable.is_empty() { call.spawn() } else { call.env("V", model.variable).spawn() };
-            wait_until("the instant of the kill", || {
-                let now = fs::metadata(ws.path(there)).and_then(|there| there.modified()).ok();
-                now != before || weir.has_ended()
-            });
-            weir.kill();
-        }
-    }
-}
-
-fn holds(steps: &[Step]) {
-    let ws = Workspace::new(TASKS);
-    let mut model = Model { files: BTreeMap::new(), many: BTreeMap::new(), variable: "" };
-    for step in [Step::Write("one", "a\n"), Step::Write("two", "a\n"), Step::Write("three", "a\n"), Step::Put("x", "a\n")] {
-        take(&ws, &mut model, &step);
-    }
-    for step in steps {
-        take(&ws, &mut model, step);
-    }
-    let ran = run(&ws, &model, &["top"]);
-    if model.is_bad() {
-        assert_eq!(ran.code, 1, "{}", ran.shown());
-        take(&ws, &mut model, &Step::Write("two", "a\n"));
-    } else {
-        assert_eq!(ran.code, 0, "{}", ran.shown());
-        model.check(&ws);
-    }
-    run(&ws, &model, &["top"]).success();
-    model.check(&ws);
-    let counts = || CACHEABLE.map(|task| ws.count(task));
-    let before = counts();
-    let ran = run(&ws, &model, &["top"]).success();
-    assert_eq!(counts(), before, "something ran again: {}", ran.shown());
-    model.check(&ws);
+fn for_any<T: std::fmt::Debug>(steps: impl Strategy<Value = T>, holds: impl Fn(T)) {
+    let cases = std::env::var("WEIR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(8);
+    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
+    let runner = TestRunner::new(config).run(&steps, |steps| {
+        holds(steps);
+        Ok(())
+    });
+    runner.unwrap();
 }
 
 #[test]
 fn any_sequence_leaves_what_a_run_from_scratch_would() {
-    let cases = std::env::var("WEIR_CASES").ok().and_then(|cases| cases.parse().ok()).unwrap_or(12);
-    let config = Config { cases, failure_persistence: None, max_shrink_iters: 200, ..Config::default() };
-    TestRunner::new(config)
-        .run(&prop::collection::vec(step(), 1..14), |steps| {
-            holds(&steps);
-            Ok(())
-        })
-        .unwrap();
+    for_any(prop::collection::vec(step(), 1..14), |steps| {
+        let mut checkout = Checkout::new(None);
+        steps.iter().for_each(|step| checkout.take(step));
+        checkout.is_right();
+    });
+}
+
+#[test]
+fn any_sequence_in_two_checkouts_that_share_results_does_so_in_both() {
+    for_any(prop::collection::vec((0..2usize, step()), 1..20), |steps| {
+        let cache = tempfile::tempdir().unwrap();
+        let mut checkouts = [(); 2].map(|()| Checkout::new(Some(cache.path())));
+        steps.iter().for_each(|(at, step)| checkouts[*at].take(step));
+        checkouts.iter_mut().for_each(Checkout::is_right);
+    });
 }
