@@ -106,6 +106,9 @@ fn results_are_shared_unless_their_effects_are_unknown() {
             assert_eq!(two.read("out"), "A");
         }
         run(&two).tasks("t fresh");
+        // What is not shared is not even left there: another checkout may declare it otherwise.
+        let left = walkdir::WalkDir::new(cache.join("results")).into_iter().flatten();
+        assert_eq!(left.filter(|entry| entry.file_type().is_file()).count(), usize::from(second != "ran"), "{keys}");
     }
 }
 

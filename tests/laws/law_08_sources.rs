@@ -78,7 +78,7 @@ fn a_same_size_edit_with_an_old_time_reruns() {
 
 #[test]
 fn edits_of_one_size_right_after_each_other_rerun() {
-    // Within one tick of the clock that stamps files: nothing but the content tells them apart.
+    // As fast as it goes: the clock that stamps files ticks slowly.
     let ws = with("['src']");
     ws.write("src/a", "00");
     ws.run("t");

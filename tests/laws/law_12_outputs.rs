@@ -113,7 +113,7 @@ fn touched_outputs_are_fresh() {
 
 #[test]
 fn damage_right_after_a_run_is_seen() {
-    // Within one tick of the clock that stamps files.
+    // As fast as it goes: the clock that stamps files ticks slowly.
     let ws = Workspace::new("[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']");
     ws.write("in", "00");
     ws.run("t");

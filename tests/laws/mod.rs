@@ -1,6 +1,7 @@
 //! The laws of skipping (docs/design/CORRECTNESS.md), one module each: tests that fail when the law
 //! is broken, whatever the reason.
 
+mod all_at_once;
 mod law_01_sources_make_cacheable;
 mod law_02_undeclared_taints;
 mod law_03_the_key;

@@ -260,11 +260,16 @@ impl Running {
     pub fn wait_for(&mut self, text: &str) {
         wait_until(&format!("`{}` prints `{text}`", self.call), || {
             // Looked at first: what it printed before it ended counts.
-            let ended = self.child.try_wait().unwrap().is_some();
+            let ended = self.has_ended();
             let printed = self.printed();
             assert!(printed.contains(text) || !ended, "`{}` ended without printing `{text}`:\n{printed}", self.call);
             printed.contains(text)
         });
+    }
+
+    /// Whether it has ended.
+    pub fn has_ended(&mut self) -> bool {
+        self.child.try_wait().unwrap().is_some()
     }
 
     /// Sends a signal.
