@@ -130,7 +130,9 @@ impl<'c> Checkout<'c> {
     fn new(cache: Option<&'c Path>) -> Self {
         let model = Model { files: BTreeMap::new(), many: BTreeMap::new(), variable: "" };
         let mut checkout = Self { ws: Workspace::new(TASKS), model, cache };
-        for step in [Step::Write("one", "a\n"), Step::Write("two", "a\n"), Step::Write("three", "a\n"), Step::Put("x", "a\n")] {
+        for step in
+            [Step::Write("one", "a\n"), Step::Write("two", "a\n"), Step::Write("three", "a\n"), Step::Put("x", "a\n")]
+        {
             checkout.take(&step);
         }
         checkout
