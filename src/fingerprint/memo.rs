@@ -3,8 +3,13 @@
 use super::stat::Stat;
 use crate::model::{Digest, WsPath};
 use rustc_hash::FxHashMap;
+use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::sync::Mutex;
+
+/// Bytes of the shortest entry: a batch can hold no more of them than that, whatever it says.
+const SHORTEST: usize = 38;
 
 /// One remembered file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,23 +26,45 @@ pub struct Memo {
     fresh: Mutex<FxHashMap<Box<str>, Entry>>,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Batch<'a>(#[serde(borrow)] Vec<(&'a str, Entry)>);
+/// Entries as they are written, read back by [`Absorber`].
+#[derive(Serialize)]
+struct Batch<'a>(Vec<(&'a str, Entry)>);
 
-impl Memo {
-    /// Takes in a batch written by [`Memo::take_news`]; false if it is none.
-    pub fn absorb(&mut self, batch: &[u8]) -> bool {
-        let Ok(Batch(entries)) = postcard::from_bytes(batch) else { return false };
-        self.known.reserve(entries.len());
-        for (path, entry) in entries {
+/// Takes entries in one by one: a list of them all would need as much room as the memo itself.
+struct Absorber<'m> {
+    memo: &'m mut Memo,
+    at_most: usize,
+}
+
+impl<'de> Visitor<'de> for Absorber<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a batch of the memo")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut entries: A) -> Result<(), A::Error> {
+        let known = &mut self.memo.known;
+        known.reserve(entries.size_hint().unwrap_or(0).min(self.at_most));
+        while let Some((path, entry)) = entries.next_element::<(&str, Entry)>()? {
             // Overwriting in place spares an allocation for each superseded entry.
-            if let Some(slot) = self.known.get_mut(path) {
+            if let Some(slot) = known.get_mut(path) {
                 *slot = entry;
             } else {
-                self.known.insert(path.into(), entry);
+                known.insert(path.into(), entry);
             }
         }
-        true
+        Ok(())
+    }
+}
+
+impl Memo {
+    /// Takes in a batch written by [`Memo::take_news`]; false if it is none. What was read of a broken
+    /// one stays: every entry stands on its own.
+    pub fn absorb(&mut self, batch: &[u8]) -> bool {
+        let mut reader = postcard::Deserializer::from_bytes(batch);
+        serde::Deserializer::deserialize_seq(&mut reader, Absorber { memo: self, at_most: batch.len() / SHORTEST })
+            .is_ok()
     }
 
     /// The digest of `path` if it still looks as it did then.
