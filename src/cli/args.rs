@@ -79,6 +79,9 @@ pub struct RunArgs {
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,
+    /// Let `db.reset` drop this database though it does not carry weir's mark
+    #[arg(long, value_name = "DATABASE")]
+    pub destroy: Vec<String>,
     /// Arguments for the one task named
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,

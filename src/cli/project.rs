@@ -4,6 +4,7 @@ use super::error::CliError;
 use super::render;
 use crate::command::{CommandNode, GroupNode};
 use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
+use crate::db::Databases;
 use crate::fingerprint::IgnoreRules;
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
@@ -91,6 +92,7 @@ pub struct Project {
     pub config: Config,
     /// Notes and warnings about it.
     pub remarks: Vec<Diagnostic>,
+    outside: Arc<Outside>,
 }
 
 impl Project {
@@ -136,7 +138,7 @@ impl Project {
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Ok(Self { found, config, remarks: diagnostics })
+        Ok(Self { found, config, remarks: diagnostics, outside: Arc::clone(&place.outside) })
     }
 
     /// Its graph, which was found valid.
@@ -149,16 +151,25 @@ impl Project {
         self.found.folder.clone()
     }
 
-    /// Plans a selection.
+    /// Plans a selection; `destroy` names databases that may be reset though weir did not make them.
     ///
     /// # Errors
     /// What is asked for does not exist or does not fit.
-    pub fn plan(&self, graph: &Graph<'_>, selection: &Selection) -> Result<Plan, CliError> {
+    pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
         let timeout = self.config.settings.timeout;
+        let databases = Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec()));
         let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
-            match instance.task.action {
+            match &instance.task.action {
                 Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
-                Action::Shell(_) | Action::Exec(_) => Arc::new(CommandNode::new(&instance, timeout)),
+                Action::Shell(_) | Action::Exec(_) => {
+                    let lent = instance.task.databases.iter().filter_map(|used| databases.resource(used)).collect();
+                    Arc::new(CommandNode::new(&instance, timeout, lent))
+                }
+                Action::Uses(uses) => match databases.node(&instance, uses) {
+                    Some(node) => node,
+                    // A configuration with such a task has errors, and is never planned.
+                    None => Arc::new(GroupNode::new(instance.task, instance.name)),
+                },
             }
         };
         plan(graph, selection, &factory).map_err(|error| match error {

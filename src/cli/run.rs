@@ -34,7 +34,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         force: args.force,
         force_all: args.force_all,
     };
-    let plan = project.plan(&graph, &selection)?;
+    let plan = project.plan(&graph, &selection, &args.destroy)?;
     let mut seen = Seen::default();
     let obstacles: Vec<Diagnostic> = plan
         .nodes
@@ -44,6 +44,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
+    refuse(&plan, &project, place)?;
     if args.dry_run {
         return dry_run(place, &project, &graph, &plan, args);
     }
@@ -150,6 +151,15 @@ fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
         message: format!("`weir run` inside task `{task}` of the same workspace"),
         help: format!("let `{task}` depend on the task instead: `depends = [\"…\"]`"),
     })
+}
+
+/// Safety rules that forbid something of the plan: then nothing of it starts.
+fn refuse(plan: &Plan, project: &Project, place: &Place) -> Result<(), CliError> {
+    let refusals = plan.nodes.iter().flat_map(|node| node.node.refusals(&project.config.root, &place.outside));
+    match refusals.into_iter().next() {
+        Some(refusal) => Err(CliError::Refused { message: refusal.message, help: refusal.help }),
+        None => Ok(()),
+    }
 }
 
 /// Asks for every confirmation before anything starts.

@@ -102,6 +102,8 @@ fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
         "manual": task.manual.is_some(),
         "run": match &task.action { Action::Shell(texts) => json!(texts), _ => Value::Null },
         "exec": match &task.action { Action::Exec(words) => json!(words), _ => Value::Null },
+        "uses": match &task.action { Action::Uses(uses) => json!(uses.kind.name()), _ => Value::Null },
+        "database": task.databases.iter().map(|used| used.name.value.as_str()).collect::<Vec<_>>(),
         "depends": names(&data),
         "order_only": names(&order),
         "sequence": edges.sequence.iter().map(|step| names(step)).collect::<Vec<_>>(),
@@ -146,6 +148,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     match &task.action {
         Action::Shell(commands) => row("run", commands.join("\n")),
         Action::Exec(words) => row("exec", words.join(" ")),
+        Action::Uses(uses) => row("uses", uses.kind.name().into()),
         Action::Group { .. } => row("kind", "group".into()),
     }
     let of = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {

@@ -5,12 +5,13 @@ use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
 use super::task::{Action, CacheMode, OnFail, Task};
 use super::task_keys::{Draft, TASK};
+use super::uses::{Uses, With};
 use super::values::{Reader, Value};
 use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
 
 /// The keys that say what a task does; one at the most.
-const ACTIONS: [&str; 3] = ["run", "exec", "sequence"];
+const ACTIONS: [&str; 4] = ["run", "exec", "uses", "sequence"];
 
 impl Draft {
     /// A task of which nothing is known but its name.
@@ -55,9 +56,10 @@ impl Draft {
             interactive: false,
             quiet: false,
             redact: vec![],
+            databases: vec![],
             allow: vec![],
         };
-        Self { task, run: None, exec: None, sequence: None, given: vec![] }
+        Self { task, run: None, exec: None, uses: None, with: With::default(), sequence: None, given: vec![] }
     }
 
     /// Where a key is given, if it is.
@@ -71,10 +73,12 @@ impl Draft {
             return reader.report_no_table(value);
         };
         let at = reader.at(value.span());
-        let matched = TASK.entries(reader, table, at);
+        let mut matched = TASK.entries(reader, table, at);
+        // What `with` may hold depends on it.
+        matched.sort_by_key(|matched| matched.key.info.name != "uses");
         // A profile may run, in place of one action, another.
         if matched.iter().any(|matched| ACTIONS.contains(&matched.key.info.name)) {
-            (self.run, self.exec, self.sequence) = (None, None, None);
+            (self.run, self.exec, self.uses, self.sequence) = (None, None, None, None);
             self.given.retain(|(key, _)| !ACTIONS.contains(&key.info.name));
         }
         for matched in matched {
@@ -88,7 +92,6 @@ impl Draft {
     /// Judges the whole.
     pub(super) fn finish(mut self, reader: &mut Reader<'_>, shell: &[String]) -> Task {
         self.check_action(reader);
-        self.check_caching(reader);
         if let (Some(poll), Some(retry)) = (self.given("poll"), self.given("retry")) {
             reader.report(
                 Diagnostic::error("config::conflict", retry, "`retry` and `poll` exclude each other")
@@ -99,10 +102,15 @@ impl Draft {
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
-        self.task.action = match (self.run, self.exec, self.sequence) {
+        if let Some(uses) = self.uses.as_ref().filter(|uses| uses.value.is_reset()) {
+            self.task.reset = Some(uses.at);
+        }
+        self.check_caching(reader);
+        self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
-            (None, Some(argv), _) => Action::Exec(argv),
-            (None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
+            (None, Some(argv), ..) => Action::Exec(argv),
+            (None, None, Some(uses), _) => Action::Uses(Uses { kind: uses.value, at: uses.at, with: self.with }),
+            (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
         };
         self.task
     }
@@ -130,16 +138,25 @@ impl Draft {
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
                 Diagnostic::error("config::empty-task", self.task.at, format!("`{name}` does nothing"))
-                    .help("give it `run`, `exec`, `sequence` or `depends`"),
+                    .help("give it `run`, `exec`, `uses`, `sequence` or `depends`"),
             );
             return;
         }
-        let runs = actions.iter().any(|(action, _)| *action != "sequence");
-        if runs {
-            return;
+        if let (Some(at), None) = (self.given("with"), self.given("uses")) {
+            reader.report(
+                Diagnostic::error("config::conflict", at, format!("`{name}` has `with`, but no `uses`"))
+                    .help("add `uses = \"…\"`, the node whose parameters these are"),
+            );
         }
-        let why = if actions.is_empty() { "neither `run` nor `exec`" } else { "a `sequence`, and runs nothing itself" };
-        for (key, at) in self.given.iter().filter(|(key, _)| key.info.only == Only::Command) {
+        let why = match actions.first() {
+            None => "neither `run` nor `exec`",
+            Some(&("sequence", _)) => "a `sequence`, and runs nothing itself",
+            Some(&("uses", _)) => "a built-in node",
+            Some(_) => return,
+        };
+        let uses = self.given("uses").is_some();
+        let refused = |only: Only| only == Only::Command || (only == Only::Acting && !uses);
+        for (key, at) in self.given.iter().filter(|(key, _)| refused(key.info.only)) {
             let key = key.info.name;
             reader.report(
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))

@@ -58,6 +58,8 @@ pub(super) enum Only {
     Root,
     /// Tasks with `run` or `exec`.
     Command,
+    /// Tasks with `run`, `exec` or `uses`.
+    Acting,
 }
 
 /// A key and `R`, how it is read.

@@ -214,7 +214,49 @@ impl Loader<'_> {
         }
     }
 
+    /// Databases that tasks name.
+    fn check_databases(&mut self) {
+        let databases = &self.root_parts.databases;
+        let known = || databases.iter().map(|database| database.key.as_str());
+        let mut wrong = Vec::new();
+        let mut check = |named: Option<&Located<String>>, at: At, task: &super::Task| match named {
+            Some(name) if !known().any(|key| key == name.value) => {
+                let help = match did_you_mean(&name.value, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("declare it: `[db.{}]`", name.value),
+                };
+                let message = format!("`{}` names the database `{}`, which is not declared", task.name, name.value);
+                wrong.push(Diagnostic::error("config::unknown-database", name.at, message).help(help));
+            }
+            None if databases.is_empty() => wrong.push(
+                Diagnostic::error("config::unknown-database", at, format!("`{}` needs a database", task.name))
+                    .help("declare one, for example `[db.app]`"),
+            ),
+            None if databases.len() > 1 => wrong.push(
+                Diagnostic::error(
+                    "config::unknown-database",
+                    at,
+                    format!("`{}` does not say which database", task.name),
+                )
+                .help(format!("add `with = {{ db = \"{}\" }}`", databases[0].key)),
+            ),
+            _ => {}
+        };
+        for task in &self.tasks {
+            if let super::Action::Uses(uses) = &task.action
+                && uses.kind.is_database()
+            {
+                check(uses.with.db.as_ref(), uses.at, task);
+            }
+            for used in &task.databases {
+                check(Some(&used.name), used.name.at, task);
+            }
+        }
+        self.diagnostics.extend(wrong);
+    }
+
     fn finish(mut self) -> Loaded {
+        self.check_databases();
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         let config = Config {
             root: self.root.to_path_buf(),
@@ -222,6 +264,7 @@ impl Loader<'_> {
             settings: Settings { jobs: self.root_parts.settings.jobs, timeout: self.root_parts.settings.timeout },
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
+            databases: self.root_parts.databases.into_iter().map(Arc::new).collect(),
             tasks: self.tasks,
         };
         Loaded { config, diagnostics: self.diagnostics }

@@ -2,6 +2,8 @@
 //! Knows nothing of the environment, processes or the clock.
 
 mod build_task;
+mod database;
+mod database_keys;
 mod diagnostic;
 mod edges;
 mod entries;
@@ -20,11 +22,16 @@ mod task;
 mod task_keys;
 mod task_values;
 mod text;
+mod uses;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use database::{
+    Database, DatabaseUse, Docker, Document, GateRules, Login, Provider, READY_CHECKS, Relation, ResetScope, RoleRule,
+    RowSeed,
+};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load};
@@ -32,6 +39,7 @@ pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
 pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
+pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;
 use std::path::PathBuf;
@@ -52,8 +60,21 @@ pub struct Config {
     pub policy: Policy,
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
+    /// `[db]`, profiles applied, in the order they stand in the file.
+    pub databases: Vec<Arc<Database>>,
     /// All tasks, by file and then in the order they stand in it.
     pub tasks: Vec<Arc<Task>>,
+}
+
+impl Config {
+    /// The database a node acts on: the one it names, or the only one.
+    pub fn database(&self, named: Option<&str>) -> Option<&Arc<Database>> {
+        match (named, &self.databases[..]) {
+            (Some(key), all) => all.iter().find(|database| database.key == key),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
 }
 
 /// A file of the configuration.

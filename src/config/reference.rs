@@ -2,6 +2,7 @@
 
 use super::keys::{KeyInfo, Only, Shape};
 use super::schema::all_scopes;
+use super::uses::NODES;
 use std::fmt::Write as _;
 
 /// A Markdown table of keys for each kind of table in a `tasks.toml`.
@@ -24,6 +25,11 @@ pub fn key_reference() -> String {
             );
         }
     }
+    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` |\n|---|---|---|\n");
+    for node in NODES {
+        let with: Vec<String> = node.with.keys.iter().map(|key| format!("`{}`", key.info.name)).collect();
+        let _ = writeln!(text, "| `{}` | {} | {} |", node.name, cell(node.doc), with.join(", "));
+    }
     text
 }
 
@@ -34,6 +40,9 @@ fn meaning(key: &KeyInfo) -> String {
     }
     if key.only == Only::Command {
         text.push_str(" Only with `run` or `exec`.");
+    }
+    if key.only == Only::Acting {
+        text.push_str(" Only with `run`, `exec` or `uses`.");
     }
     text
 }

@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{edges, entries, scopes, task_keys};
+use super::{database_keys, edges, entries, scopes, task_keys, uses};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -32,6 +32,18 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("database-use", "`database` of a task", &database_keys::DATABASE_USE),
+        described("db.migrate", "`with` of `db.migrate`", &uses::MIGRATE),
+        described("db.baseline", "`with` of `db.baseline`", &uses::BASELINE),
+        described("db.gate", "`with` of `db.gate` and `db.lint`", &uses::FILES),
+        described("db.up", "`with` of the other `db.*` nodes", &uses::DB_ONLY),
+        described("database", "`[db.NAME]`", &database_keys::DB),
+        described("docker", "`docker` of a database", &database_keys::DOCKER),
+        described("gate", "`[db.NAME.gate]`", &database_keys::GATE),
+        described("role", "`[db.NAME.gate.roles.ROLE]`", &database_keys::ROLE),
+        described("login", "`[db.NAME.roles.ROLE]`", &database_keys::LOGIN),
+        described("row", "`[[db.NAME.seed]]`", &database_keys::ROW),
+        described("document", "`from` of a seed", &database_keys::DOCUMENT),
     ]
 }
 

@@ -1,7 +1,9 @@
 //! A task as declared and validated, before it is wired into a graph.
 
+use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
+use super::uses::Uses;
 use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -87,6 +89,8 @@ pub struct Task {
     pub quiet: bool,
     /// Names of variables whose values are masked.
     pub redact: Vec<String>,
+    /// The databases it uses while it runs.
+    pub databases: Vec<DatabaseUse>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
 }
@@ -98,6 +102,8 @@ pub enum Action {
     Shell(Vec<String>),
     /// An argument vector.
     Exec(Vec<String>),
+    /// A built-in node.
+    Uses(Uses),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.

@@ -42,7 +42,7 @@ pub struct Options {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Finish {
-    /// 0, 1, 70, 130 or 143.
+    /// 0, 1, 3, 70, 130 or 143.
     pub exit_code: u8,
     /// What broke, if weir did.
     pub broken: Option<String>,
@@ -588,6 +588,7 @@ impl Driver<'_> {
             (Some(_), ..) => 70,
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
+            (None, None, _) if self.ledger.refused => 3,
             (None, None, Some(_)) => 1,
             (None, None, None) if self.ledger.totals.failed > 0 => 1,
             (None, None, None) => 0,

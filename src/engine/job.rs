@@ -11,7 +11,7 @@ use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
-use crate::node::{Cancel, Effects};
+use crate::node::{Cancel, Effects, NamedLock};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -276,7 +276,7 @@ impl Job<'_> {
         let fail = |reason: FailReason| JobReport {
             took,
             log_bytes,
-            ending: Ending::Failed { retry: reason != FailReason::Interrupted, reason, warn: facts.warn_on_fail },
+            ending: Ending::Failed { retry: may_pass_later(&reason), reason, warn: facts.warn_on_fail },
             left: None,
             outputs: None,
             key: judgement.key,
@@ -434,15 +434,17 @@ impl Job<'_> {
         let mut names = if declared { facts.locks.clone() } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
-        names.dedup();
-        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.locked_as)]);
-        for path in paths {
+        names.dedup_by(|later, first| later.name == first.name);
+        let kind = |lock: &NamedLock| if lock.shared { LockKind::Shared } else { LockKind::Exclusive };
+        let mut paths: Vec<_> = names.iter().map(|lock| (place.user_lock(&lock.name), kind(lock))).collect();
+        paths.push((place.task_lock(&facts.locked_as), LockKind::Exclusive));
+        for (path, kind) in paths {
             let waiting = |holder: &crate::journal::Holder| {
                 held.waited = true;
                 let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
             };
             let give_up = || *self.cancel.borrow() != Cancel::No;
-            match Lock::take(&path, LockKind::Exclusive, &self.services.me, waiting, give_up)? {
+            match Lock::take(&path, kind, &self.services.me, waiting, give_up)? {
                 Some(lock) => held._locks.push(lock),
                 None => return Ok(None),
             }
@@ -453,6 +455,11 @@ impl Job<'_> {
         let give_up = || *self.cancel.borrow() != Cancel::No;
         Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
+}
+
+/// Whether another attempt can end otherwise.
+fn may_pass_later(reason: &FailReason) -> bool {
+    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. })
 }
 
 struct Held {

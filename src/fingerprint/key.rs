@@ -196,6 +196,7 @@ fn subject(part: &KeyPart) -> String {
         PartKind::Dependency => format!("what `{}` leaves behind", part.name),
         PartKind::Program => format!("program `{}`", part.name),
         PartKind::Probe => format!("the output of probe `{}`", part.name),
+        PartKind::Live => format!("the state of {}", part.name),
         PartKind::Incarnation => format!("the state that `{}` resets", part.name),
     }
 }
@@ -204,7 +205,12 @@ fn changed(part: &KeyPart, before: &str) -> String {
     let subject = subject(part);
     match part.kind {
         PartKind::Source | PartKind::Dependency | PartKind::Incarnation => format!("{subject} changed"),
-        PartKind::Env | PartKind::Definition | PartKind::Program | PartKind::Format | PartKind::Probe => {
+        PartKind::Env
+        | PartKind::Definition
+        | PartKind::Program
+        | PartKind::Format
+        | PartKind::Probe
+        | PartKind::Live => {
             let oneline = |text: &str| text.replace('\n', "⏎");
             format!("{subject} changed: `{}` → `{}`", oneline(before), oneline(&part.shown))
         }

@@ -24,6 +24,8 @@ pub enum PartKind {
     Probe,
     /// The incarnation written by a reset.
     Incarnation,
+    /// The state of something live that the task is lent.
+    Live,
 }
 
 /// One part of a key as it is kept for explanations. `shown` never holds a secret: it is the value

@@ -68,7 +68,7 @@ pub struct Facts {
     /// Tracked files that it changes.
     pub writes: Vec<Pattern>,
     /// Named mutual exclusion.
-    pub locks: Vec<String>,
+    pub locks: Vec<NamedLock>,
     /// It has the terminal to itself.
     pub interactive: bool,
     /// Output only on failure; not replayed.
@@ -81,6 +81,82 @@ pub struct Facts {
     pub confirm: Option<String>,
     /// Attempts and backoff.
     pub retry: Retry,
+}
+
+/// A named lock. Sorted by name, and the stricter one first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedLock {
+    /// Its name.
+    pub name: String,
+    /// Others that share it may hold it too.
+    pub shared: bool,
+}
+
+impl NamedLock {
+    /// One that nobody else holds meanwhile.
+    pub fn alone(name: impl Into<String>) -> Self {
+        Self { name: name.into(), shared: false }
+    }
+
+    /// One that is shared.
+    pub fn shared(name: impl Into<String>) -> Self {
+        Self { name: name.into(), shared: true }
+    }
+
+    /// Whether the two can't be held at once by different tasks.
+    pub fn excludes(&self, other: &Self) -> bool {
+        self.name == other.name && !(self.shared && other.shared)
+    }
+}
+
+/// Why a safety rule forbids to run a node at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which rule, and what it forbids.
+    pub message: String,
+    /// What would satisfy it.
+    pub help: String,
+}
+
+/// What a task is lent while it runs, and who takes it back.
+#[derive(Debug, Default)]
+pub struct Loan {
+    /// Variables it is given, over all others.
+    pub variables: Vec<(String, OsString)>,
+    /// Variables it must not see, wherever they come from.
+    pub hidden: Vec<String>,
+    /// What the lender needs to take it back.
+    pub ticket: Option<String>,
+}
+
+/// Something that tasks are lent while they run, such as a database.
+pub trait Resource: Send + Sync {
+    /// What it is, for people and for the key: ``database `app` ``.
+    fn name(&self) -> String;
+
+    /// How it is used, for the key: what is declared of it, and the names of the variables it gives.
+    fn declared(&self) -> String;
+
+    /// The locks it is lent under.
+    fn locks(&self) -> Vec<NamedLock>;
+
+    /// Secrets known by now.
+    fn secrets(&self) -> Vec<String>;
+
+    /// What of it enters the key, read from the thing itself after all that comes before the task.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>>;
+
+    /// Lends it for one attempt.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn lend<'a>(&'a self, context: &'a Context, output: &'a mut dyn Output) -> Pending<'a, Result<Loan, FailReason>>;
+
+    /// Takes it back, however the task ended, also when the run is being cut short.
+    fn take_back<'a>(&'a self, context: &'a Context, loan: Loan, output: &'a mut dyn Output) -> Pending<'a, ()>;
 }
 
 /// What a task leaves behind, as declared.
@@ -209,6 +285,11 @@ pub trait Node: Send + Sync {
 
     /// Why it can't run on this machine, before anything has run; `seen` is shared by all nodes.
     fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic>;
+
+    /// Safety rules that forbid to run it, judged before anything has run.
+    fn refusals(&self, _root: &Path, _outside: &Outside) -> Vec<Refusal> {
+        vec![]
+    }
 
     /// Looks at what it needs beside files: programs, probes. Only called where
     /// [`Facts::observes`] says so.

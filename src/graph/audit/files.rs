@@ -116,7 +116,7 @@ fn sources(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task, produce
 fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
     let texts: Vec<String> = match &task.action {
         Action::Shell(texts) => texts.clone(),
-        Action::Exec(_) | Action::Group { .. } => vec![],
+        Action::Exec(_) | Action::Uses(_) | Action::Group { .. } => vec![],
     };
     let mut named: BTreeSet<String> = texts.iter().flat_map(|text| programs(text)).collect();
     if let Action::Exec(words) = &task.action {

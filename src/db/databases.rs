@@ -1,0 +1,103 @@
+//! The databases of a workspace: what their nodes and the tasks that use them share.
+
+use super::error::DbError;
+use super::frame::{Act, DatabaseNode};
+use super::server::{Endpoint, outside_url};
+use super::session::Session;
+use super::up::Up;
+use crate::config::{Config, Database, DatabaseUse, NodeKind, Provider, Uses};
+use crate::node::{Context, Instance, Node, Outside, Resource};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The databases of a workspace.
+pub struct Databases {
+    /// The workspace root.
+    pub root: PathBuf,
+    /// The environment weir was started with.
+    pub outside: Arc<Outside>,
+    /// Of a node that names none.
+    pub timeout: Duration,
+    /// Databases that may be reset though they do not carry weir's mark, as named with `--destroy`.
+    pub destroy: Vec<String>,
+    all: Vec<Arc<Database>>,
+}
+
+impl Databases {
+    /// Those of a configuration.
+    pub fn new(config: &Config, outside: Arc<Outside>, destroy: Vec<String>) -> Self {
+        Self {
+            root: config.root.clone(),
+            outside,
+            timeout: config.settings.timeout,
+            destroy,
+            all: config.databases.clone(),
+        }
+    }
+
+    /// The database `key`, or the only one.
+    pub fn get(&self, key: Option<&str>) -> Option<&Arc<Database>> {
+        match (key, &self.all[..]) {
+            (Some(key), all) => all.iter().find(|database| database.key == key),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+
+    /// The node of a task that `uses` one. None: the configuration has errors.
+    pub fn node(self: &Arc<Self>, instance: &Instance<'_>, uses: &Uses) -> Option<Arc<dyn Node>> {
+        let database = self.get(uses.with.db.as_ref().map(|name| name.value.as_str()))?;
+        let act: Box<dyn Act> = match uses.kind {
+            NodeKind::DbUp => Box::new(Up),
+            NodeKind::DbDown
+            | NodeKind::DbReset
+            | NodeKind::DbMigrate
+            | NodeKind::DbSeed
+            | NodeKind::DbGate
+            | NodeKind::DbLint
+            | NodeKind::DbBaseline
+            | NodeKind::DbDrift => return None,
+        };
+        Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
+    }
+
+    /// What a task that uses one is lent.
+    pub fn resource(self: &Arc<Self>, _used: &DatabaseUse) -> Option<Arc<dyn Resource>> {
+        None
+    }
+
+    /// Where a database is, if its server is known by now. Starts nothing.
+    ///
+    /// # Errors
+    /// It is not known, or what is known of it is no good.
+    pub async fn endpoint(&self, database: &Database, _context: &Context) -> Result<Endpoint, DbError> {
+        match (database.provider, outside_url(database, &self.outside)) {
+            (Provider::Auto | Provider::Url, Some(named)) => named,
+            (Provider::Url, None) => {
+                Err(DbError::failed(format!("the variable `{}` is not set", database.url_env.value))
+                    .help("set it to `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"))
+            }
+            _ => Err(DbError::failed(format!("the server of database `{}` is not up", database.key))
+                .help("let the task depend on one with `uses = \"db.up\"`")),
+        }
+    }
+
+    /// A connection to a database that is up, as its owner.
+    ///
+    /// # Errors
+    /// It is not up, or does not let in.
+    pub async fn connect(&self, database: &Database, context: &Context) -> Result<Session, DbError> {
+        Session::open(&self.endpoint(database, context).await?).await
+    }
+
+    /// What no byte leaving weir may hold.
+    pub fn secrets(&self, database: &Database) -> Vec<String> {
+        match outside_url(database, &self.outside) {
+            Some(Ok(endpoint)) => endpoint.secrets(),
+            // Whatever it holds, it was meant to be an address with a password.
+            Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
+            None => vec![],
+        }
+    }
+}

@@ -1,0 +1,11 @@
+//! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
+//! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
+
+mod databases;
+mod error;
+mod frame;
+mod server;
+mod session;
+mod up;
+
+pub use databases::Databases;

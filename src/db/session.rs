@@ -1,0 +1,57 @@
+//! A connection to a database.
+
+use super::error::DbError;
+use super::server::{Address, Endpoint};
+use std::time::Duration;
+use tokio_postgres::{Client, NoTls};
+
+/// How long a server that is there may take to answer.
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// A connection; closed when dropped.
+pub struct Session {
+    /// Its client.
+    pub client: Client,
+    /// Where to.
+    pub endpoint: Endpoint,
+}
+
+impl Session {
+    /// Connects. On the engine's runtime: the connection lives on it.
+    ///
+    /// # Errors
+    /// The server is not there, does not let in, or has no such database.
+    pub async fn open(endpoint: &Endpoint) -> Result<Self, DbError> {
+        let mut config = tokio_postgres::Config::new();
+        config.user(&endpoint.user).dbname(&endpoint.database).port(endpoint.port).application_name("weir");
+        config.connect_timeout(CONNECT);
+        match &endpoint.address {
+            Address::Host(name) => config.host(name),
+            Address::Socket(folder) => config.host_path(folder),
+        };
+        if let Some(password) = &endpoint.password {
+            config.password(password);
+        }
+        let what = format!("failed to connect to `{}`", endpoint.describe());
+        let (client, connection) = config.connect(NoTls).await.map_err(|error| DbError::postgres(&what, &error))?;
+        tokio::spawn(async move {
+            // Its end is seen by whoever waits for an answer.
+            let _ = connection.await;
+        });
+        Ok(Self { client, endpoint: endpoint.clone() })
+    }
+
+    /// The server's version as a number: 150018 for 15.18.
+    ///
+    /// # Errors
+    /// The connection broke.
+    pub async fn version(&self) -> Result<u32, DbError> {
+        let what = "failed to ask for the server's version";
+        let row = self
+            .client
+            .query_one("select current_setting('server_version_num')::int4", &[])
+            .await
+            .map_err(|error| DbError::postgres(what, &error))?;
+        Ok(u32::try_from(row.get::<_, i32>(0)).unwrap_or(0))
+    }
+}
