@@ -1,9 +1,11 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
 use super::cluster::Home;
+use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::provider::{self, Source};
+use super::reset::Reset;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
 use super::up::Up;
@@ -52,9 +54,9 @@ impl Databases {
         let database = self.get(uses.with.db.as_ref().map(|name| name.value.as_str()))?;
         let act: Box<dyn Act> = match uses.kind {
             NodeKind::DbUp => Box::new(Up),
-            NodeKind::DbDown
-            | NodeKind::DbReset
-            | NodeKind::DbMigrate
+            NodeKind::DbDown => Box::new(Down { locks: self.all.iter().map(|database| database.lock()).collect() }),
+            NodeKind::DbReset => Box::new(Reset),
+            NodeKind::DbMigrate
             | NodeKind::DbSeed
             | NodeKind::DbGate
             | NodeKind::DbLint

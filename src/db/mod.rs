@@ -3,10 +3,13 @@
 
 mod cluster;
 mod databases;
+mod down;
 mod error;
 mod frame;
+mod guard;
 mod mark;
 mod provider;
+mod reset;
 mod scratch;
 mod server;
 mod session;

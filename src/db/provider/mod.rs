@@ -91,6 +91,33 @@ pub async fn bring_up(
     }
 }
 
+/// Stops the server of a database, if weir started it; what was done, in words.
+///
+/// # Errors
+/// It does not end.
+pub async fn bring_down(
+    databases: &Databases,
+    database: &Database,
+    _context: &Context,
+    output: &mut dyn Output,
+) -> Result<String, DbError> {
+    match settled(databases, database)? {
+        Some(Source::Url(endpoint)) => Ok(format!("left `{}` alone: weir did not start it", endpoint.describe())),
+        Some(Source::Local) => {
+            let home = Home::new(&databases.root, LOCAL);
+            if !home.folder().is_dir() {
+                return Ok("nothing to stop: the server was never started".into());
+            }
+            let _lock = cluster::lock(&home, output).await?;
+            Ok(match cluster::stop(&home).await? {
+                true => "stopped the server".into(),
+                false => "nothing to stop: the server does not run".into(),
+            })
+        }
+        None => Ok("nothing to stop: the server was never started".into()),
+    }
+}
+
 async fn reach(home: &Home, database: &Database) -> Option<Session> {
     cluster::reach(&home.remembered()?, &database.name).await
 }
