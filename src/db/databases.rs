@@ -2,6 +2,7 @@
 
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::migrate::Migrate;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
 use super::up::Up;
@@ -50,9 +51,9 @@ impl Databases {
         let database = self.get(uses.with.db.as_ref().map(|name| name.value.as_str()))?;
         let act: Box<dyn Act> = match uses.kind {
             NodeKind::DbUp => Box::new(Up),
+            NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbDown
             | NodeKind::DbReset
-            | NodeKind::DbMigrate
             | NodeKind::DbSeed
             | NodeKind::DbGate
             | NodeKind::DbLint

@@ -3,9 +3,18 @@
 
 mod databases;
 mod error;
+mod flight;
 mod frame;
+mod intent;
+mod ledger;
+mod mark;
+mod migrate;
+mod migrations;
+mod roles;
 mod server;
 mod session;
+mod show;
 mod up;
 
 pub use databases::Databases;
+pub use migrate::apply_all;

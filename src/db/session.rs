@@ -3,7 +3,7 @@
 use super::error::DbError;
 use super::server::{Address, Endpoint};
 use std::time::Duration;
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
 /// How long a server that is there may take to answer.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -39,6 +39,37 @@ impl Session {
             let _ = connection.await;
         });
         Ok(Self { client, endpoint: endpoint.clone() })
+    }
+
+    /// The rows of a query without parameters, as text, in one round trip; `what` failed otherwise.
+    ///
+    /// # Errors
+    /// The server says no, or the connection broke.
+    pub async fn rows(&self, what: &str, sql: &str) -> Result<Vec<Vec<Option<String>>>, DbError> {
+        let messages = self.client.simple_query(sql).await.map_err(|error| DbError::postgres(what, &error))?;
+        let rows = messages.into_iter().filter_map(|message| match message {
+            SimpleQueryMessage::Row(row) => {
+                Some((0..row.len()).map(|column| row.get(column).map(str::to_owned)).collect())
+            }
+            _ => None,
+        });
+        Ok(rows.collect())
+    }
+
+    /// The first row of such a query; empty where there is none.
+    ///
+    /// # Errors
+    /// As [`Session::rows`].
+    pub async fn row(&self, what: &str, sql: &str) -> Result<Vec<Option<String>>, DbError> {
+        Ok(self.rows(what, sql).await?.into_iter().next().unwrap_or_default())
+    }
+
+    /// Statements without an answer, all in one transaction unless one is open or they say otherwise.
+    ///
+    /// # Errors
+    /// The server says no, or the connection broke.
+    pub async fn execute(&self, what: &str, sql: &str) -> Result<(), DbError> {
+        self.client.batch_execute(sql).await.map_err(|error| DbError::postgres(what, &error))
     }
 
     /// The server's version as a number: 150018 for 15.18.
