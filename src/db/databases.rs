@@ -2,6 +2,7 @@
 
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::lint::Lint;
 use super::migrate::Migrate;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
@@ -51,12 +52,12 @@ impl Databases {
         let database = self.get(uses.with.db.as_ref().map(|name| name.value.as_str()))?;
         let act: Box<dyn Act> = match uses.kind {
             NodeKind::DbUp => Box::new(Up),
+            NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbDown
             | NodeKind::DbReset
             | NodeKind::DbSeed
             | NodeKind::DbGate
-            | NodeKind::DbLint
             | NodeKind::DbBaseline
             | NodeKind::DbDrift => return None,
         };

@@ -103,12 +103,9 @@ pub fn schema_sql(database: &Database) -> String {
     )
 }
 
-/// Makes it, where it is missing.
-///
-/// # Errors
-/// The connection broke, or the role may not.
-pub async fn create(session: &Session, database: &Database) -> Result<(), DbError> {
-    let sql = format!(
+/// The statements that make it, where it is missing.
+pub fn create_sql(database: &Database) -> String {
+    format!(
         "{} create table if not exists {} (
              version bigint primary key,
              description text not null,
@@ -116,8 +113,15 @@ pub async fn create(session: &Session, database: &Database) -> Result<(), DbErro
              applied_at timestamptz not null default clock_timestamp())",
         schema_sql(database),
         relation(&database.ledger)
-    );
-    session.execute("failed to create the ledger", &sql).await
+    )
+}
+
+/// Makes it, where it is missing.
+///
+/// # Errors
+/// The connection broke, or the role may not.
+pub async fn create(session: &Session, database: &Database) -> Result<(), DbError> {
+    session.execute("failed to create the ledger", &create_sql(database)).await
 }
 
 /// The statement that puts a migration into it, if `condition` holds.

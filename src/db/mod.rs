@@ -7,6 +7,7 @@ mod flight;
 mod frame;
 mod intent;
 mod ledger;
+mod lint;
 mod mark;
 mod migrate;
 mod migrations;
@@ -14,7 +15,10 @@ mod roles;
 mod server;
 mod session;
 mod show;
+mod starting;
 mod up;
 
 pub use databases::Databases;
+pub use error::DbError;
 pub use migrate::apply_all;
+pub use starting::Resolution;
