@@ -18,4 +18,5 @@ pub mod journal;
 pub mod model;
 pub mod node;
 pub mod process;
+pub mod sql;
 pub mod ui;

@@ -3,6 +3,8 @@
 mod args;
 mod audit;
 mod cache;
+mod db;
+mod db_migrate;
 mod error;
 mod explain;
 mod ground;
@@ -92,6 +94,7 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {

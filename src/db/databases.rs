@@ -4,6 +4,9 @@ use super::cluster::Home;
 use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::lent::Lent;
+use super::lint::Lint;
+use super::migrate::Migrate;
 use super::provider::{self, Source};
 use super::reset::Reset;
 use super::server::{Endpoint, outside_url};
@@ -55,20 +58,22 @@ impl Databases {
         let act: Box<dyn Act> = match uses.kind {
             NodeKind::DbUp => Box::new(Up),
             NodeKind::DbDown => Box::new(Down { locks: self.all.iter().map(|database| database.lock()).collect() }),
+            NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
+            NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbReset => Box::new(Reset),
-            NodeKind::DbMigrate
-            | NodeKind::DbSeed
-            | NodeKind::DbGate
-            | NodeKind::DbLint
-            | NodeKind::DbBaseline
-            | NodeKind::DbDrift => return None,
+            NodeKind::DbSeed | NodeKind::DbGate | NodeKind::DbBaseline | NodeKind::DbDrift => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }
 
-    /// What a task that uses one is lent.
-    pub fn resource(self: &Arc<Self>, _used: &DatabaseUse) -> Option<Arc<dyn Resource>> {
-        None
+    /// What a task that uses some is lent. One that is not declared is an error of the configuration, and left out.
+    pub fn resources(self: &Arc<Self>, used: &[DatabaseUse]) -> Vec<Arc<dyn Resource>> {
+        let lent = |(index, used): (usize, &DatabaseUse)| {
+            let database = self.get(Some(&used.name.value))?;
+            let lent = Lent::new(Arc::clone(self), Arc::clone(database), used.clone(), index == 0);
+            Some(Arc::new(lent) as Arc<dyn Resource>)
+        };
+        used.iter().enumerate().filter_map(lent).collect()
     }
 
     /// Where a database is, if its server is known by now. Starts nothing.

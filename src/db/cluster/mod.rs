@@ -20,6 +20,7 @@ use super::session::Session;
 use crate::journal::{Holder, Lock, LockKind};
 use crate::node::{Context, Output};
 use crate::process::{Command, Detached, Exit, capture};
+use postgres_protocol::password::scram_sha_256;
 use process::Postmaster;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
@@ -158,11 +159,9 @@ const NAME_FILE: &str = "weir.name";
 /// Gives the owner its password, through the socket: there the system says who asks.
 async fn admit(socket: &Path, server: &Remembered) -> Result<(), DbError> {
     let session = Session::open(&by_socket(socket, server.port)).await?;
-    // A statement that fails is logged with its text; this one never.
-    let sql = format!(
-        "set log_min_error_statement = panic; set log_statement = none; alter role {OWNER} password {}",
-        literal(&server.password)
-    );
+    // Statements end up in logs: the server is told a verifier.
+    let verifier = scram_sha_256(server.password.as_bytes());
+    let sql = format!("alter role {OWNER} password {}", literal(&verifier));
     session.execute("failed to set the password of the server's owner", &sql).await
 }
 
