@@ -1,17 +1,23 @@
 //! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
 //! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
 
+mod cluster;
 mod databases;
+mod down;
 mod error;
 mod flight;
 mod frame;
+mod guard;
 mod intent;
 mod ledger;
 mod lint;
 mod mark;
 mod migrate;
 mod migrations;
+mod provider;
+mod reset;
 mod roles;
+mod scratch;
 mod server;
 mod session;
 mod show;

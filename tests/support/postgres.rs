@@ -114,14 +114,8 @@ impl Server {
 
     /// The same; what the server says against it.
     pub fn try_sql(&self, database: &str, text: &str) -> Result<String, String> {
-        let done = Command::new(self.bin.join("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-"])
-            .env_clear()
-            .envs([("PGHOST", "127.0.0.1"), ("PGUSER", "postgres"), ("PGPASSWORD", PASSWORD)])
-            .env("PGPORT", self.port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let done = self
+            .psql(database)
             .spawn()
             .and_then(|mut child| {
                 use std::io::Write as _;
@@ -133,6 +127,30 @@ impl Server {
             true => Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned()),
             false => Err(String::from_utf8_lossy(&done.stderr).into_owned()),
         }
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(self.bin.join("psql"));
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d"]).arg(quoted_for_psql(database)).args(["-f", "-"]);
+        command.env_clear().envs([("PGHOST", "127.0.0.1"), ("PGUSER", "postgres"), ("PGPASSWORD", PASSWORD)]);
+        command
+            .env("PGPORT", self.port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A client that is connected, in a transaction, and waits; it ends when it is dropped from outside.
+    pub fn connected(&self, database: &str) -> Child {
+        use std::io::{BufRead, BufReader, Write as _};
+        let mut child = self.psql(database).spawn().unwrap();
+        let mut said = String::new();
+        child.stdin.as_mut().unwrap().write_all(b"begin; select 'in'; select pg_sleep(600);\n").unwrap();
+        drop(child.stdin.take());
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "in\n");
+        child
     }
 
     /// Where a database is.
@@ -189,6 +207,11 @@ fn hold(bin: &Path, folder: &Path, port: u16, account: Option<&nix::unistd::User
     (said == "ready\n").then_some(holder)
 }
 
+/// A name that is no connection string.
+fn quoted_for_psql(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 fn option(name: &str, value: &Path) -> OsString {
     let mut option = OsString::from(name);
     option.push(value);
@@ -228,5 +251,58 @@ impl Database {
     /// The same; what the server says against it.
     pub fn try_sql(&self, text: &str) -> Result<String, String> {
         server().try_sql(&self.name, text)
+    }
+}
+
+/// Ends the servers that weir started in a workspace, and removes what they have outside of it, when dropped.
+pub struct Servers(PathBuf);
+
+impl Servers {
+    /// Those of this workspace.
+    pub fn of(ws: &super::Workspace) -> Self {
+        Self(ws.path(".weir/db"))
+    }
+
+    /// The folder of data and socket of one: `local`, `embedded`.
+    pub fn base(&self, kind: &str) -> PathBuf {
+        let noted = fs::read_to_string(self.0.join(kind).join("where"));
+        noted.map_or_else(|_| self.0.join(kind), |noted| noted.trim().into())
+    }
+
+    /// The main process of one, as its file says.
+    pub fn pid(&self, kind: &str) -> Option<u32> {
+        let file = fs::read_to_string(self.base(kind).join("data/postmaster.pid")).ok()?;
+        file.lines().next()?.parse().ok()
+    }
+
+    /// What weir remembers of one.
+    pub fn remembered(&self, kind: &str) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.0.join(kind).join("server.json")).unwrap()).unwrap()
+    }
+
+    /// Sends a signal to one and waits for its end.
+    pub fn end(&self, kind: &str, signal: nix::sys::signal::Signal) {
+        let pid = self.pid(kind).unwrap();
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal);
+        super::wait_until(&format!("the server {pid} ends"), || !super::alive(pid));
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for kind in ["local", "embedded"] {
+            let pid = self.pid(kind).filter(|pid| super::alive(*pid));
+            if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGQUIT);
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                while super::alive(pid as u32) && std::time::Instant::now() < deadline {
+                    std::thread::park_timeout(std::time::Duration::from_millis(5));
+                }
+            }
+            let base = self.base(kind);
+            if !base.starts_with(&self.0) {
+                let _ = fs::remove_dir_all(base);
+            }
+        }
     }
 }
