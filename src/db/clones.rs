@@ -10,6 +10,7 @@ use super::mark::{literal, quoted};
 use super::migrate::apply_all;
 use super::migrations::{self, Migration};
 use super::scratch::{Scratch, belongs_to, drop_database, lock_of};
+use super::seed;
 use super::session::Session;
 use crate::config::Database;
 use crate::model::{Digest, Hasher};
@@ -23,6 +24,7 @@ const KEPT: usize = 2;
 /// What a clone holds.
 pub struct Content {
     migrations: Vec<Migration>,
+    seeds: usize,
     digest: Digest,
 }
 
@@ -41,12 +43,21 @@ impl Content {
             hasher.field(migration.name().as_bytes());
             hasher.field(migration.checksum.to_hex().as_bytes());
         }
-        Ok(Self { migrations, digest: hasher.finish() })
+        let seeds = if is_seeded(databases, database) {
+            seed::planned(&databases.root, &databases.outside, database)?
+        } else {
+            vec![]
+        };
+        for (name, checksum) in &seeds {
+            hasher.field(name.as_bytes());
+            hasher.field(checksum.to_hex().as_bytes());
+        }
+        Ok(Self { migrations, seeds: seeds.len(), digest: hasher.finish() })
     }
 
     /// In one line.
     pub fn describe(&self) -> String {
-        format!("{} migrations, {}", self.migrations.len(), self.digest.short())
+        format!("{} migrations, {} seeds, {}", self.migrations.len(), self.seeds, self.digest.short())
     }
 
     fn template(&self, keeper: &Session) -> String {
@@ -118,8 +129,15 @@ async fn fill(
     output: &mut dyn Output,
 ) -> Result<(), DbError> {
     apply_all(session, database, &content.migrations, output).await?;
-    let _ = databases;
+    if content.seeds > 0 {
+        seed::apply_all(session, &databases.root, &databases.outside, database, output).await?;
+    }
     Ok(())
+}
+
+/// Whether there is anything to seed: without a folder and rows there is not, and none is missed.
+fn is_seeded(databases: &Databases, database: &Database) -> bool {
+    !database.rows.is_empty() || database.seeds.value.under(&databases.root).is_dir()
 }
 
 /// Drops all templates of this database but the newest.

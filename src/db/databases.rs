@@ -1,14 +1,14 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
-use super::cluster::Home;
 use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::lent::Lent;
 use super::lint::Lint;
 use super::migrate::Migrate;
-use super::provider::{self, Source};
+use super::provider;
 use super::reset::Reset;
+use super::seed::Seed;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
 use super::up::Up;
@@ -58,10 +58,11 @@ impl Databases {
         let act: Box<dyn Act> = match uses.kind {
             NodeKind::DbUp => Box::new(Up),
             NodeKind::DbDown => Box::new(Down { locks: self.all.iter().map(|database| database.lock()).collect() }),
+            NodeKind::DbReset => Box::new(Reset),
             NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
-            NodeKind::DbReset => Box::new(Reset),
-            NodeKind::DbSeed | NodeKind::DbGate | NodeKind::DbBaseline | NodeKind::DbDrift => return None,
+            NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
+            NodeKind::DbGate | NodeKind::DbBaseline | NodeKind::DbDrift => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }
@@ -80,18 +81,24 @@ impl Databases {
     ///
     /// # Errors
     /// It is not known, or what is known of it is no good.
-    pub async fn endpoint(&self, database: &Database, _context: &Context) -> Result<Endpoint, DbError> {
-        let known = match provider::settled(self, database)? {
-            Some(Source::Url(endpoint)) => Some(endpoint),
-            Some(Source::Local) => {
-                Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.endpoint(&database.name))
-            }
-            None => None,
-        };
-        known.ok_or_else(|| {
+    pub fn known(&self, database: &Database) -> Result<Endpoint, DbError> {
+        provider::known(self, database)?.ok_or_else(|| {
             DbError::failed(format!("the server of database `{}` is not up", database.key))
-                .help("let the task depend on one with `uses = \"db.up\"`")
+                .help("bring it up first: let the task depend on one with `uses = \"db.up\"`, or run that one")
         })
+    }
+
+    /// The same, for nodes.
+    ///
+    /// # Errors
+    /// It is not known, or what is known of it is no good.
+    pub async fn endpoint(&self, database: &Database, _: &Context) -> Result<Endpoint, DbError> {
+        self.known(database)
+    }
+
+    /// Where `psql` is: on PATH, or beside the programs of a server.
+    pub fn psql(&self) -> Option<PathBuf> {
+        provider::psql(self)
     }
 
     /// Finds or starts the server of a database, and makes the database on a server of weir's own: a
@@ -132,7 +139,6 @@ impl Databases {
             Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
             None => vec![],
         };
-        let own = Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.password);
-        outside.into_iter().chain(own).collect()
+        outside.into_iter().chain(provider::secrets(self, database)).collect()
     }
 }

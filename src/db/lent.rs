@@ -4,8 +4,9 @@ use super::clones::{self, Content};
 use super::databases::Databases;
 use super::error::DbError;
 use super::ledger;
-use super::mark::{self, literal};
+use super::mark;
 use super::scratch::Scratch;
+use super::seed;
 use super::server::Endpoint;
 use super::session::Session;
 use crate::config::{Database, DatabaseUse};
@@ -14,8 +15,6 @@ use crate::node::{Context, Loan, NamedLock, Output, Pending, Resource};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// What libpq reads too, and would follow elsewhere.
-const MISLEADING: [&str; 6] = ["PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGPASSFILE", "PGOPTIONS", "PGSYSCONFDIR"];
 /// What libpq reads; one database can be told so, and only that.
 const LIBPQ: [&str; 5] = ["PGHOST", "PGPORT", "PGUSER", "PGPASSWORD", "PGDATABASE"];
 
@@ -67,7 +66,7 @@ impl Lent {
         let given = |name: &&str| variables.iter().any(|(variable, _)| variable == name);
         let mut hidden: Vec<String> = Vec::new();
         if self.first {
-            hidden.extend(MISLEADING.map(str::to_owned));
+            hidden.extend(Endpoint::misleading().map(str::to_owned));
             // Of what is not told nothing may be left over from outside.
             hidden.extend(LIBPQ.iter().filter(|name| !given(name)).map(|name| (*name).to_owned()));
         }
@@ -114,20 +113,13 @@ impl Lent {
 
 /// What seeds the database holds, in one line.
 async fn seeds(session: &Session, database: &Database) -> Result<String, DbError> {
-    const WHAT: &str = "failed to read which seeds are loaded";
-    let table = format!("{}.weir_seeds", mark::quoted(&database.ledger.schema));
-    let there = session.row(WHAT, &format!("select to_regclass({})", literal(&table))).await?;
-    let rows = match there.first() {
-        Some(Some(_)) => {
-            session.rows(WHAT, &format!("select name, checksum_sha256 from {table} order by name")).await?
-        }
-        _ => vec![],
-    };
+    let seeds = seed::checksums(session, database).await?;
     let mut hasher = Hasher::new();
-    for value in rows.iter().flatten() {
-        hasher.field(value.as_deref().unwrap_or_default().as_bytes());
+    for (name, checksum) in &seeds {
+        hasher.field(name.as_bytes());
+        hasher.field(checksum.as_bytes());
     }
-    Ok(format!("{} seeds, {}", rows.len(), hasher.finish().short()))
+    Ok(format!("{} seeds, {}", seeds.len(), hasher.finish().short()))
 }
 
 impl Resource for Lent {

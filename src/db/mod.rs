@@ -20,13 +20,17 @@ mod provider;
 mod reset;
 mod roles;
 mod scratch;
+mod seed;
 mod server;
 mod session;
 mod show;
 mod starting;
+mod status;
 mod up;
 
 pub use databases::Databases;
 pub use error::DbError;
 pub use migrate::apply_all;
+pub use server::Endpoint;
 pub use starting::Resolution;
+pub use status::Status;
