@@ -4,6 +4,7 @@
 //! rank (`docs/design/ARCHITECTURE.md`). The binary is a thin shell around the command line.
 
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod command;
 pub mod config;

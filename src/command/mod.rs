@@ -5,5 +5,6 @@ mod execute;
 mod group;
 mod task;
 
+pub use execute::{Ended, execute};
 pub use group::GroupNode;
 pub use task::CommandNode;

@@ -5,7 +5,7 @@ use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
 use super::task::{Action, CacheMode, OnFail, Task};
 use super::task_keys::{Draft, TASK};
-use super::uses::{Uses, With};
+use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
 use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
@@ -102,6 +102,7 @@ impl Draft {
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
+        self.check_uses(reader);
         if let Some(uses) = self.uses.as_ref().filter(|uses| uses.value.is_reset()) {
             self.task.reset = Some(uses.at);
         }
@@ -162,6 +163,42 @@ impl Draft {
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))
                     .help(format!("remove it, or move `{key}` to the tasks that run something")),
             );
+        }
+    }
+
+    /// Parameters that a built-in node can't do without.
+    fn check_uses(&self, reader: &mut Reader<'_>) {
+        let Some(uses) = &self.uses else { return };
+        let name = uses.value.name();
+        let keys = uses::parameters(uses.value).keys;
+        if self.given("with").is_none()
+            && let Some(key) = keys.iter().find(|key| key.info.required)
+        {
+            reader.report(
+                Diagnostic::error("config::missing-key", uses.at, format!("`{name}` needs `{}`", key.info.name))
+                    .help(format!("add `with = {{ {} = {} }}`", key.info.name, key.info.example)),
+            );
+            return;
+        }
+        let check = &self.with.check;
+        let lacks = match uses.value {
+            NodeKind::CheckBranch
+                if check.forbid.is_empty() && check.no_merges_from.is_none() && check.up_to_date_with.is_none() =>
+            {
+                Some("give it `forbid`, `no_merges_from` or `up_to_date_with`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() == check.lock.is_some() => {
+                Some("give it `command` and `outputs`, or `lock`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() && check.outputs.is_empty() => {
+                Some("say in `outputs` what the command makes")
+            }
+            _ => None,
+        };
+        // What was given and was no good has been reported.
+        if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
+            let message = format!("`{name}` does not say what to check");
+            reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
         }
     }
 

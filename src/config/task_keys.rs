@@ -68,6 +68,13 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("db.baseline"),
     Shape::Table("db.gate"),
     Shape::Table("db.up"),
+    Shape::Table("check.graph"),
+    Shape::Table("check.drift"),
+    Shape::Table("check.forbid"),
+    Shape::Table("check.same"),
+    Shape::Table("check.exists"),
+    Shape::Table("check.branch"),
+    Shape::Table("check.cochange"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);

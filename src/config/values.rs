@@ -80,6 +80,13 @@ impl Reader<'_> {
         })
     }
 
+    /// Whether anything was reported in this file since `at`.
+    pub(super) fn has_errors_since(&self, at: At) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.labels.first().is_some_and(|label| label.at.file == at.file && label.at >= at))
+    }
+
     /// Notes a value of the wrong type.
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let at = self.at(value.span());

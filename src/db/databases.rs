@@ -58,6 +58,7 @@ impl Databases {
             | NodeKind::DbLint
             | NodeKind::DbBaseline
             | NodeKind::DbDrift => return None,
+            _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }

@@ -192,7 +192,7 @@ impl Reason {
             Self::Changed { what } => what.join("; "),
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
-            Self::Live => "it looks at the live server each time".into(),
+            Self::Live => "it looks at what is there each time".into(),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }

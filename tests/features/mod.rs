@@ -1,6 +1,7 @@
 //! Every key of a tasks.toml that weir carries out, and every command, through the binary.
 
 mod arguments;
+mod checks;
 mod commands;
 mod environment;
 mod folders;
