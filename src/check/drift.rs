@@ -2,7 +2,7 @@
 //! working tree is never written. Or their digests are those in a lock file.
 
 use super::frame::{Check, count, found, listed, say};
-use crate::command::execute;
+use crate::command::execute_within;
 use crate::config::{Located, Pattern, Task, With};
 use crate::fingerprint::{InputError, Memo, Surveyor, digest_file};
 use crate::model::{FailReason, WsPath};
@@ -13,7 +13,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-use tokio::time::Instant;
 
 /// How many lines of a diff are shown for each file.
 const DIFF_LINES: usize = 60;
@@ -73,8 +72,7 @@ impl Drift {
             context.outside.vars.iter().map(|(name, value)| (name.into(), value.clone())).collect();
         env.extend(self.env.iter().map(|(name, value)| (name.into(), value.into())));
         command.env = env.into_iter().collect();
-        let deadline = (Instant::now() + self.timeout, self.timeout);
-        execute(context, command, deadline, output)
+        execute_within(context, command, self.timeout, output)
             .await
             .map_err(|error| FailReason::Start { message: error.to_string() })??;
         let (here, there) = (self.made(&context.root)?, self.made(copy.path())?);

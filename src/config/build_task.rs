@@ -3,7 +3,7 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
-use super::task::{Action, CacheMode, OnFail, Task};
+use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
 use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
@@ -57,9 +57,20 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            report: None,
             allow: vec![],
         };
-        Self { task, run: None, exec: None, uses: None, with: With::default(), sequence: None, given: vec![] }
+        Self {
+            task,
+            junit: vec![],
+            expect: Expect::default(),
+            run: None,
+            exec: None,
+            uses: None,
+            with: With::default(),
+            sequence: None,
+            given: vec![],
+        }
     }
 
     /// Where a key is given, if it is.
@@ -98,6 +109,15 @@ impl Draft {
                     .also(poll, "polled here")
                     .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
+        }
+        if let (Some(at), None) = (self.given("expect"), self.given("junit")) {
+            reader.report(
+                Diagnostic::error("config::conflict", at, "`expect` without `junit`, the report that it is about")
+                    .help("add `junit = \"…\"`, where the test report lands"),
+            );
+        }
+        if !self.junit.is_empty() {
+            self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
         }
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();

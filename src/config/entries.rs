@@ -3,7 +3,7 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::edges::{STRINGS, TEXT, one_or_list};
 use super::keys::{Key, Scope, Set, Shape};
-use super::task::{ArgSpec, Poll, Retry};
+use super::task::{ArgSpec, Expect, Poll, Retry};
 use super::values::{Reader, Value};
 use std::time::Duration;
 use toml::de::DeValue;
@@ -170,6 +170,35 @@ pub(super) fn retry(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Retry>
     }
     Some(retry)
 }
+
+/// `expect = { min_tests, max_skipped, max_failed }`.
+pub(super) static EXPECT: Scope<Set<Expect>> = Scope {
+    what: "`expect`",
+    keys: &[
+        Key::<Set<Expect>>::new(
+            "min_tests",
+            Shape::Count,
+            "100",
+            "At least so many tests; 1 by default.",
+            |expect, reader, entry| expect.min_tests = reader.count(entry.value).unwrap_or(1),
+        ),
+        Key::<Set<Expect>>::new(
+            "max_skipped",
+            Shape::Whole,
+            "0",
+            "At most so many that were skipped; any number by default.",
+            |expect, reader, entry| expect.max_skipped = reader.whole(entry.value),
+        ),
+        Key::<Set<Expect>>::new(
+            "max_failed",
+            Shape::Whole,
+            "0",
+            "At most so many that failed; none by default.",
+            |expect, reader, entry| expect.max_failed = reader.whole(entry.value).unwrap_or(0),
+        ),
+    ],
+    unbuilt: &[],
+};
 
 /// `poll = { every, timeout }`.
 pub(super) static POLL: Scope<Set<Poll>> = Scope {

@@ -41,7 +41,7 @@ pub use load::{Loaded, load};
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
-pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
+pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;

@@ -60,6 +60,7 @@ fn words(shape: &Shape, many: bool) -> String {
         Shape::Text(what) => (*what).to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Count => format!("positive integer{s}"),
+        Shape::Whole => format!("whole number{s}"),
         Shape::Number(number) => format!("`{number}`"),
         Shape::Duration => format!("duration{s}"),
         Shape::Scalar => format!("string{s}, number{s} or boolean{s}"),

@@ -32,6 +32,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("expect", "`expect`", &entries::EXPECT),
         described("database-use", "`database` of a task", &database_keys::DATABASE_USE),
         described("db.migrate", "`with` of `db.migrate`", &uses::MIGRATE),
         described("db.baseline", "`with` of `db.baseline`", &uses::BASELINE),
@@ -96,6 +97,7 @@ fn shape(of: &Shape) -> Map<String, Value> {
         Shape::Text(_) => json!({ "type": "string" }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Count => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        Shape::Whole => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Shape::Number(number) => json!({ "const": number }),
         Shape::Duration => {
             json!({ "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$" })

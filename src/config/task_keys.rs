@@ -5,7 +5,8 @@ use super::diagnostic::{At, Located};
 use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
-use super::task::{Dep, Task};
+use super::pattern::Pattern;
+use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
 use super::uses::{self, NODE_NAMES, NodeKind, With};
 use super::values::Reader;
@@ -19,6 +20,10 @@ pub(super) struct Draft {
     pub(super) run: Option<Vec<String>>,
     /// `exec`.
     pub(super) exec: Option<Vec<String>>,
+    /// `junit`.
+    pub(super) junit: Vec<Located<Pattern>>,
+    /// `expect`.
+    pub(super) expect: Expect,
     /// `uses`.
     pub(super) uses: Option<Located<NodeKind>>,
     /// `with`.
@@ -118,6 +123,27 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             let at = r.at(e.value.span());
             uses::parameters(kind).read(r, table, at, &mut d.with);
         }),
+        command(
+            "junit",
+            PATTERNS,
+            "\"target/junit.xml\"",
+            "Where its test report lands, as JUnit XML. One that is missing, was not written by this run or holds no test fails the task, whatever the command's exit status.",
+            |d, r, e| {
+                d.junit = patterns(r, e, "junit").map(|list| list.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "expect",
+            Shape::Table("expect"),
+            "{ min_tests = 100, max_skipped = 0 }",
+            "What the test report must hold.",
+            |d, r, e| {
+                if let Some(table) = r.table(e.value) {
+                    d.expect = Expect::default();
+                    entries::EXPECT.read(r, table, e.key, &mut d.expect);
+                }
+            },
+        ),
         command(
             "database",
             DATABASES,
@@ -391,5 +417,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "ports", "soak", "gate", "artifacts", "junit", "expect"],
+    unbuilt: &["service", "ports", "soak", "gate", "artifacts"],
 };

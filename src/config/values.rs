@@ -160,6 +160,20 @@ impl Reader<'_> {
         parsed
     }
 
+    /// A whole number from 0 up.
+    pub(super) fn whole(&mut self, value: &Value<'_>) -> Option<u32> {
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(value, "a whole number");
+            return None;
+        };
+        let parsed = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        if parsed.is_none() {
+            let at = self.at(value.span());
+            self.bad_value(at, format!("expected a whole number, found `{number}`"), "write a whole number from 0 up");
+        }
+        parsed
+    }
+
     /// A duration.
     pub(super) fn duration(&mut self, value: &Value<'_>) -> Option<Duration> {
         let DeValue::String(text) = value.get_ref() else {

@@ -8,5 +8,6 @@ mod folders;
 mod graphs;
 mod init;
 mod output;
+mod reports;
 mod running;
 mod secrets;
