@@ -11,6 +11,7 @@ pub mod config;
 pub mod db;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 
 pub mod fingerprint;
 pub mod git;

@@ -57,6 +57,8 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            gate: None,
+            artifacts: vec![],
             report: None,
             allow: vec![],
         };
@@ -110,7 +112,9 @@ impl Draft {
                     .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
         }
-        if let (Some(at), None) = (self.given("expect"), self.given("junit")) {
+        if let (Some(at), None) = (self.given("expect"), self.given("junit"))
+            && (self.run.is_some() || self.exec.is_some())
+        {
             reader.report(
                 Diagnostic::error("config::conflict", at, "`expect` without `junit`, the report that it is about")
                     .help("add `junit = \"…\"`, where the test report lands"),

@@ -32,6 +32,8 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("gate-of-task", "`gate` of a task", &entries::GATE),
+        described("artifacts", "`artifacts`", &entries::ARTIFACTS),
         described("expect", "`expect`", &entries::EXPECT),
         described("database-use", "`database` of a task", &database_keys::DATABASE_USE),
         described("db.migrate", "`with` of `db.migrate`", &uses::MIGRATE),

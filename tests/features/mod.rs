@@ -4,6 +4,7 @@ mod arguments;
 mod checks;
 mod commands;
 mod environment;
+mod evidence;
 mod folders;
 mod graphs;
 mod init;
