@@ -16,11 +16,11 @@ sql <<SQL
 insert into currencies values ('XTS', 'for testing', 2) on conflict do nothing;
 insert into participants values ('TESTSIDE1', 'side by side');
 insert into payment_outbox_sequences values ('TESTSIDE1');
-select count(enqueue_payment('TESTSIDE1', 'key-' || i, 'XTS', i)) from generate_series(1, $payments) i \g /dev/null
+select count(*) from generate_series(1, $payments) i, enqueue_payment('TESTSIDE1', 'key-' || i, 'XTS', i) \g /dev/null
 SQL
 
-# A claims two and keeps its transaction open; meanwhile B claims two. B gets others at once: it neither waits for A, nor
-# gets what A has.
+# A claims two and keeps its transaction open; meanwhile B claims two. B gets others at once: it neither waits for A,
+# nor gets what A has.
 sql >"$folder/held" <<SQL
 begin;
 select command_id from claim_payments('a', 2);
@@ -36,7 +36,8 @@ echo "two sessions: claimed different payments, and neither waited"
 # What was rolled back is free again: all but B's two are left. Eight workers take and settle them in small batches.
 worker() {
   while true; do
-    settled=$(sql -c "select count(complete_payment(command_id, '$1', 'settled')) from claim_payments('$1', 7)") || exit 1
+    settled=$(sql -c "select count(complete_payment(command_id, '$1', 'settled'))
+      from claim_payments('$1', 7)") || exit 1
     [ "$settled" != 0 ] || break
     echo "$settled"
   done >"$folder/worker-$1"
