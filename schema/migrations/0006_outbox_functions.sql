@@ -36,7 +36,8 @@ begin
             is distinct from (in_currency, minor_units, with_payload)
         then
             raise exception 'key `%` stands for another payment of `%`', with_key, for_participant
-                using errcode = 'unique_violation', hint = 'a repeated call repeats everything; a new payment takes a new key';
+                using errcode = 'unique_violation',
+                    hint = 'a repeated call repeats everything; a new payment takes a new key';
         end if;
         return query select known.command_id, known.sequence, false;
         return;
@@ -129,7 +130,12 @@ $$;
 comment on function record_attempt(bigint, text, payment_outcome, text) is
     'appends an attempt and moves the pending row on: away after a last outcome, due again later after any other';
 
-create function complete_payment(of_command bigint, by_worker text, had_outcome payment_outcome, with_detail text default '')
+create function complete_payment(
+    of_command bigint,
+    by_worker text,
+    had_outcome payment_outcome,
+    with_detail text default ''
+)
 returns payment_outcome
 language plpgsql security definer
 set search_path = pg_catalog, public, pg_temp

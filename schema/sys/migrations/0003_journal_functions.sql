@@ -23,7 +23,8 @@ as $$
     update workflow_status set recoveries = recoveries + 1, updated_at = now()
     where status = 'pending' returning *;
 $$;
-comment on function recover_workflows() is 'those that a process left unfinished; called once, when the next one starts';
+comment on function recover_workflows() is
+    'those that a process left unfinished; called once, when the next one starts';
 
 create function record_step(of_workflow text, of_step text, with_output jsonb default 'null') returns jsonb
 language plpgsql security definer
