@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+mod database;
 mod features;
 mod input;
 mod laws;

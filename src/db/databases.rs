@@ -1,14 +1,16 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
+use super::cluster::Home;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::lint::Lint;
 use super::migrate::Migrate;
+use super::provider::{self, Source};
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
 use super::up::Up;
-use crate::config::{Config, Database, DatabaseUse, NodeKind, Provider, Uses};
-use crate::node::{Context, Instance, Node, Outside, Resource};
+use crate::config::{Config, Database, DatabaseUse, NodeKind, Uses};
+use crate::node::{Context, Instance, Node, Output, Outside, Resource};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -74,15 +76,39 @@ impl Databases {
     /// # Errors
     /// It is not known, or what is known of it is no good.
     pub async fn endpoint(&self, database: &Database, _context: &Context) -> Result<Endpoint, DbError> {
-        match (database.provider, outside_url(database, &self.outside)) {
-            (Provider::Auto | Provider::Url, Some(named)) => named,
-            (Provider::Url, None) => {
-                Err(DbError::failed(format!("the variable `{}` is not set", database.url_env.value))
-                    .help("set it to `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"))
+        let known = match provider::settled(self, database)? {
+            Some(Source::Url(endpoint)) => Some(endpoint),
+            Some(Source::Local) => {
+                Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.endpoint(&database.name))
             }
-            _ => Err(DbError::failed(format!("the server of database `{}` is not up", database.key))
-                .help("let the task depend on one with `uses = \"db.up\"`")),
-        }
+            None => None,
+        };
+        known.ok_or_else(|| {
+            DbError::failed(format!("the server of database `{}` is not up", database.key))
+                .help("let the task depend on one with `uses = \"db.up\"`")
+        })
+    }
+
+    /// Finds or starts the server of a database, and makes the database on a server of weir's own: a
+    /// connection to it.
+    ///
+    /// # Errors
+    /// Nothing provides it, or it does not come up.
+    pub async fn bring_up(
+        &self,
+        database: &Database,
+        context: &Context,
+        output: &mut dyn Output,
+    ) -> Result<Session, DbError> {
+        provider::bring_up(self, database, context, output).await
+    }
+
+    /// A connection to another database on the server of one that is up, as its owner.
+    ///
+    /// # Errors
+    /// It is not up, or has no such database.
+    pub async fn connect_to(&self, database: &Database, name: &str, context: &Context) -> Result<Session, DbError> {
+        Session::open(&self.endpoint(database, context).await?.with_database(name)).await
     }
 
     /// A connection to a database that is up, as its owner.
@@ -95,11 +121,13 @@ impl Databases {
 
     /// What no byte leaving weir may hold.
     pub fn secrets(&self, database: &Database) -> Vec<String> {
-        match outside_url(database, &self.outside) {
+        let outside = match outside_url(database, &self.outside) {
             Some(Ok(endpoint)) => endpoint.secrets(),
             // Whatever it holds, it was meant to be an address with a password.
             Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
             None => vec![],
-        }
+        };
+        let own = Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.password);
+        outside.into_iter().chain(own).collect()
     }
 }

@@ -49,11 +49,7 @@ impl DbError {
                 Self::Failed { message, help: said.hint().map(str::to_owned) }
             }
             None => {
-                // The innermost cause says what happened; the outer ones that something did.
-                let mut cause: &dyn std::error::Error = error;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
+                let cause = super::server::innermost(error);
                 Self::failed(format!("{what}: {cause}"))
             }
         }

@@ -1,6 +1,7 @@
 //! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
 //! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
 
+mod cluster;
 mod databases;
 mod error;
 mod flight;
@@ -11,7 +12,9 @@ mod lint;
 mod mark;
 mod migrate;
 mod migrations;
+mod provider;
 mod roles;
+mod scratch;
 mod server;
 mod session;
 mod show;

@@ -1,7 +1,7 @@
 //! A connection to a database.
 
 use super::error::DbError;
-use super::server::{Address, Endpoint};
+use super::server::{Address, Endpoint, unreachable};
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -16,15 +16,40 @@ pub struct Session {
     pub endpoint: Endpoint,
 }
 
+/// Why there is no connection.
+pub enum Unconnected {
+    /// What Postgres or the system said.
+    Said(tokio_postgres::Error),
+    /// Nothing, for too long.
+    Silence,
+}
+
+impl Unconnected {
+    /// The SQLSTATE, where the server said one.
+    pub fn state(&self) -> Option<&str> {
+        match self {
+            Self::Said(error) => error.code().map(tokio_postgres::error::SqlState::code),
+            Self::Silence => None,
+        }
+    }
+}
+
 impl Session {
     /// Connects. On the engine's runtime: the connection lives on it.
     ///
     /// # Errors
     /// The server is not there, does not let in, or has no such database.
     pub async fn open(endpoint: &Endpoint) -> Result<Self, DbError> {
+        Self::attempt(endpoint).await.map_err(|why| unreachable(endpoint, &why))
+    }
+
+    /// The same, with the reason as it came.
+    ///
+    /// # Errors
+    /// The server is not there, does not let in, or has no such database.
+    pub async fn attempt(endpoint: &Endpoint) -> Result<Self, Unconnected> {
         let mut config = tokio_postgres::Config::new();
         config.user(&endpoint.user).dbname(&endpoint.database).port(endpoint.port).application_name("weir");
-        config.connect_timeout(CONNECT);
         match &endpoint.address {
             Address::Host(name) => config.host(name),
             Address::Socket(folder) => config.host_path(folder),
@@ -32,8 +57,11 @@ impl Session {
         if let Some(password) = &endpoint.password {
             config.password(password);
         }
-        let what = format!("failed to connect to `{}`", endpoint.describe());
-        let (client, connection) = config.connect(NoTls).await.map_err(|error| DbError::postgres(&what, &error))?;
+        if let Some(options) = &endpoint.options {
+            config.options(options);
+        }
+        let connecting = tokio::time::timeout(CONNECT, config.connect(NoTls));
+        let (client, connection) = connecting.await.map_err(|_| Unconnected::Silence)?.map_err(Unconnected::Said)?;
         tokio::spawn(async move {
             // Its end is seen by whoever waits for an answer.
             let _ = connection.await;
@@ -77,12 +105,8 @@ impl Session {
     /// # Errors
     /// The connection broke.
     pub async fn version(&self) -> Result<u32, DbError> {
-        let what = "failed to ask for the server's version";
-        let row = self
-            .client
-            .query_one("select current_setting('server_version_num')::int4", &[])
-            .await
-            .map_err(|error| DbError::postgres(what, &error))?;
-        Ok(u32::try_from(row.get::<_, i32>(0)).unwrap_or(0))
+        const WHAT: &str = "failed to ask for the server's version";
+        let row = self.row(WHAT, "select current_setting('server_version_num')").await?;
+        Ok(row.into_iter().flatten().next().and_then(|text| text.parse().ok()).unwrap_or(0))
     }
 }

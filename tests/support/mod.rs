@@ -1,5 +1,6 @@
 //! Workspaces in temporary folders, weir run in them, and what its record of a run says.
 
+pub mod postgres;
 mod puppet;
 mod ran;
 pub mod stored;

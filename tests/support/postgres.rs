@@ -230,3 +230,56 @@ impl Database {
         server().try_sql(&self.name, text)
     }
 }
+
+/// Ends the servers that weir started in a workspace, and removes what they have outside of it, when dropped.
+pub struct Servers(PathBuf);
+
+impl Servers {
+    /// Those of this workspace.
+    pub fn of(ws: &super::Workspace) -> Self {
+        Self(ws.path(".weir/db"))
+    }
+
+    /// The folder of data and socket of one: `local`, `embedded`.
+    pub fn base(&self, kind: &str) -> PathBuf {
+        let noted = fs::read_to_string(self.0.join(kind).join("where"));
+        noted.map_or_else(|_| self.0.join(kind), |noted| noted.trim().into())
+    }
+
+    /// The main process of one, as its file says.
+    pub fn pid(&self, kind: &str) -> Option<u32> {
+        let file = fs::read_to_string(self.base(kind).join("data/postmaster.pid")).ok()?;
+        file.lines().next()?.parse().ok()
+    }
+
+    /// What weir remembers of one.
+    pub fn remembered(&self, kind: &str) -> serde_json::Value {
+        serde_json::from_slice(&fs::read(self.0.join(kind).join("server.json")).unwrap()).unwrap()
+    }
+
+    /// Sends a signal to one and waits for its end.
+    pub fn end(&self, kind: &str, signal: nix::sys::signal::Signal) {
+        let pid = self.pid(kind).unwrap();
+        let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap()), signal);
+        super::wait_until(&format!("the server {pid} ends"), || !super::alive(pid));
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for kind in ["local", "embedded"] {
+            let pid = self.pid(kind).filter(|pid| super::alive(*pid));
+            if let Some(pid) = pid.and_then(|pid| i32::try_from(pid).ok()) {
+                let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid), nix::sys::signal::Signal::SIGQUIT);
+                let deadline = std::time::Instant::now() + std::time::Duration::from_secs(20);
+                while super::alive(pid as u32) && std::time::Instant::now() < deadline {
+                    std::thread::park_timeout(std::time::Duration::from_millis(5));
+                }
+            }
+            let base = self.base(kind);
+            if !base.starts_with(&self.0) {
+                let _ = fs::remove_dir_all(base);
+            }
+        }
+    }
+}
