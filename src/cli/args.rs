@@ -35,6 +35,8 @@ pub enum Command {
     Evidence(EvidenceArgs),
     /// Look after the cache
     Cache(CacheArgs),
+    /// Look after a database: its migrations
+    Db(DbArgs),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
     /// Print a JSON Schema
@@ -317,6 +319,62 @@ pub enum CacheCommand {
     },
     /// Remove everything recorded in this workspace: the next run starts cold
     Clear,
+}
+
+#[derive(Debug, Args)]
+pub struct DbArgs {
+    #[command(subcommand)]
+    pub command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Write a new migration with the next number
+    #[command(after_help = "Example:\n  weir db new add payment outbox")]
+    New {
+        /// What it does, in a few words
+        #[arg(required = true)]
+        description: Vec<String>,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+    /// Record migrations as applied in a database that has objects and no ledger; runs none of them
+    #[command(
+        after_help = "Examples:\n  weir db adopt                   the database holds all that the migrations make\n  weir db adopt --up-to 0007      it holds what those up to 0007 make"
+    )]
+    Adopt {
+        /// The last one that the database has already [default: all]
+        #[arg(long, value_name = "VERSION")]
+        up_to: Option<u64>,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+    /// Say what became of a migration outside a transaction that did not end
+    #[command(
+        after_help = "Such a migration runs statement by statement. When it is cut short, weir does not guess how far it came:\nit says what is known, and asks. Bring the database to one side first.\n\nExamples:\n  weir db resolve 0007 --applied  all of it is done\n  weir db resolve 0007 --undone   nothing of it is; it runs again"
+    )]
+    Resolve {
+        /// Its version
+        version: u64,
+        /// All of it is done: it goes into the ledger
+        #[arg(long, required_unless_present = "undone", conflicts_with = "undone")]
+        applied: bool,
+        /// Nothing of it is done: it runs again from its first statement
+        #[arg(long)]
+        undone: bool,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct WhichDb {
+    /// The database, by its name in `[db]` [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub db: Option<String>,
+    /// Use profile P
+    #[arg(long, value_name = "P", value_delimiter = ',')]
+    pub profile: Vec<String>,
 }
 
 #[derive(Debug, Args)]

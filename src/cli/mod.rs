@@ -3,6 +3,8 @@
 mod args;
 mod audit;
 mod cache;
+mod db;
+mod db_migrate;
 mod error;
 mod evidence;
 mod explain;
@@ -94,6 +96,7 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
         Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {

@@ -4,6 +4,8 @@ use super::cluster::Home;
 use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::lint::Lint;
+use super::migrate::Migrate;
 use super::provider::{self, Source};
 use super::reset::Reset;
 use super::server::{Endpoint, outside_url};
@@ -56,10 +58,10 @@ impl Databases {
             NodeKind::DbUp => Box::new(Up),
             NodeKind::DbDown => Box::new(Down { locks: self.all.iter().map(|database| database.lock()).collect() }),
             NodeKind::DbReset => Box::new(Reset),
-            NodeKind::DbMigrate
-            | NodeKind::DbSeed
+            NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
+            NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
+            NodeKind::DbSeed
             | NodeKind::DbGate
-            | NodeKind::DbLint
             | NodeKind::DbBaseline
             | NodeKind::DbDrift => return None,
             _ => return None,
