@@ -8,6 +8,7 @@ use super::lint::Lint;
 use super::migrate::Migrate;
 use super::provider::{self, Source};
 use super::reset::Reset;
+use super::seed::Seed;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
 use super::up::Up;
@@ -60,10 +61,7 @@ impl Databases {
             NodeKind::DbReset => Box::new(Reset),
             NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
-            NodeKind::DbSeed
-            | NodeKind::DbGate
-            | NodeKind::DbBaseline
-            | NodeKind::DbDrift => return None,
+            NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
             _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))

@@ -18,6 +18,7 @@ mod provider;
 mod reset;
 mod roles;
 mod scratch;
+mod seed;
 mod server;
 mod session;
 mod show;
