@@ -309,11 +309,12 @@ impl Applier<'_> {
         let head = before.join("; ") + ";\n";
         let sql = format!("{head}{}\n;{}", migration.text, after.join("; "));
         let source = Source { path: migration.path.as_str(), text: &migration.text, statements: &statements };
-        let cargo = Cargo { sql: &sql, source: &source, before: before.len(), first: 0 };
+        let sent = Sent { before: head.chars().count(), from: 0 };
+        let cargo = Cargo { sql: &sql, source: &source, sent, before: before.len(), first: 0 };
         let landing = send(self.session, cargo, self.output).await;
         let inserted = landing.rows.len().checked_sub(after.len() - 1).and_then(|at| landing.rows.get(at)).copied();
         if let Landing { error: Some((error, running)), .. } = landing {
-            let failure = self.failure(&error, &source, Sent { before: head.chars().count(), from: 0 }, running);
+            let failure = self.failure(&error, &source, sent, running);
             if error.as_db_error().is_some() {
                 let what = match own {
                     true => format!("nothing of `{}` stays applied\n", migration.name()),
@@ -348,10 +349,10 @@ impl Applier<'_> {
         intent::begin(&notes, self.database, migration, statements.len()).await?;
         let source = Source { path: migration.path.as_str(), text: &migration.text, statements: &statements };
         for (index, statement) in statements.iter().enumerate() {
-            let cargo = Cargo { sql: statement.of(&migration.text), source: &source, before: 0, first: index };
+            let sent = Sent { before: 0, from: statement.range.start };
+            let cargo = Cargo { sql: statement.of(&migration.text), source: &source, sent, before: 0, first: index };
             let landing = send(self.session, cargo, self.output).await;
             if let Some((error, running)) = landing.error {
-                let sent = Sent { before: 0, from: statement.range.start };
                 let failure = self.failure(&error, &source, sent, running);
                 if let Some(said) = error.as_db_error() {
                     let why = format!("{} (SQLSTATE {})", said.message(), said.code().code());

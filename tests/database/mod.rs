@@ -1,4 +1,10 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
+mod lint;
 mod local;
+mod migrate;
+mod migrate_begun;
+mod migrate_cut;
+mod migrate_refused;
+mod migrating;
 mod up;
