@@ -99,15 +99,22 @@ fn transaction_control_is_found_by_parsing() {
     site.run().success();
 }
 
-/// Old settings of strings hide a COMMIT from any parser that does not know of them.
+/// Where strings know backslashes, a text that weir takes for one string holds a COMMIT for the server.
 #[test]
-fn a_transaction_that_a_file_ends_all_the_same() {
-    let site = Site::new(&[(
-        "0001_b",
-        "set standard_conforming_strings = off;\ndo 'begin execute ''set standard_conforming_strings = off''; end';\n",
-    )]);
-    // The setting counts from the next message on: the same text again, whole, as a part of a file cut in two.
-    site.run().success();
+fn a_commit_that_is_hidden_in_a_string() {
+    let hidden = "create table b (id int); select 'a\\'b'; commit; select 'c\\'d';";
+    let site = Site::new(&[("0001_a", "set standard_conforming_strings = off;"), ("0002_b", hidden)]);
+    site.database.sql(&format!("alter database \"{}\" set standard_conforming_strings = off", site.database.name));
+    refused(&site, &["0002_b.sql:1:", "syntax error"]);
+    assert_eq!(site.ledger(), "1|a");
+}
+
+/// And should the transaction be another one all the same, then its row is not written.
+#[test]
+fn a_row_of_the_ledger_needs_the_transaction_that_weir_began() {
+    let site = Site::new(&[("0001_b", "create table b (id int); select set_config('weir.migration', '', true);")]);
+    refused(&site, &["schema/migrations/0001_b.sql: it ended the transaction that weir began for it"]);
+    assert_eq!(site.ledger(), "");
     let site = Site::new(&[("0001_b", "do $$ begin commit; end $$; create table b (id int);")]);
     refused(&site, &["invalid transaction termination", "0001_b.sql:1:"]);
 }
