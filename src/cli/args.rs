@@ -355,7 +355,8 @@ pub enum DbCommand {
     )]
     Resolve {
         /// Its version
-        version: u64,
+        #[arg(value_name = "VERSION")]
+        migration: u64,
         /// All of it is done: it goes into the ledger
         #[arg(long, required_unless_present = "undone", conflicts_with = "undone")]
         applied: bool,

@@ -3,4 +3,11 @@
 mod down;
 mod local;
 mod reset;
+mod lint;
+mod local;
+mod migrate;
+mod migrate_begun;
+mod migrate_cut;
+mod migrate_refused;
+mod migrating;
 mod up;
