@@ -1,6 +1,7 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
 mod down;
+mod lent;
 mod local;
 mod reset;
 mod lint;

@@ -108,6 +108,17 @@ pub async fn checksums(session: &Session, database: &Database) -> Result<Vec<(St
     Ok(session.rows(WHAT, &sql).await?.into_iter().map(pair).collect())
 }
 
+/// What there is to be seeded, by name, with checksums.
+///
+/// # Errors
+/// A document or a file is no good.
+pub fn planned(root: &Path, outside: &Outside, database: &Database) -> Result<Vec<(String, Digest)>, DbError> {
+    let rows = row::evaluate(root, outside, database)?;
+    let files = files::load(root, database)?;
+    let of_files = files.into_iter().map(|file| (file.name, file.checksum));
+    Ok(of_files.chain(rows.iter().map(|row| (row.name(), row.checksum()))).collect())
+}
+
 /// Applies the files and rows that the database does not hold yet.
 ///
 /// # Errors
