@@ -2,8 +2,6 @@
 
 mod down;
 mod lent;
-mod local;
-mod reset;
 mod lint;
 mod local;
 mod migrate;
@@ -11,4 +9,5 @@ mod migrate_begun;
 mod migrate_cut;
 mod migrate_refused;
 mod migrating;
+mod reset;
 mod up;
