@@ -4,6 +4,7 @@ use super::cluster::Home;
 use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::gate::Gate;
 use super::lint::Lint;
 use super::migrate::Migrate;
 use super::provider::{self, Source};
