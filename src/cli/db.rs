@@ -29,8 +29,8 @@ pub fn db(place: &Place, command: DbCommand) -> Result<u8, CliError> {
         }
         DbCommand::New { description, which } => db_migrate::new(&Site::open(place, &which)?, &description.join(" ")),
         DbCommand::Adopt { up_to, which } => db_migrate::adopt(&Site::open(place, &which)?, up_to),
-        DbCommand::Resolve { version, applied, undone: _, which } => {
-            db_migrate::resolve(&Site::open(place, &which)?, version, applied)
+        DbCommand::Resolve { migration, applied, undone: _, which } => {
+            db_migrate::resolve(&Site::open(place, &which)?, migration, applied)
         }
     }
 }

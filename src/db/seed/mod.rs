@@ -277,7 +277,12 @@ async fn apply_file(
 async fn run_sql(session: &Session, path: &WsPath, text: &str, output: &mut dyn Output) -> Result<u64, DbError> {
     let statements = split(text);
     let source = Source { path: path.as_str(), text, statements: &statements };
-    let landing = flight::send(session, Cargo { sql: text, source: &source, before: 0, first: 0 }, output).await;
+    let landing = flight::send(
+        session,
+        Cargo { sql: text, source: &source, sent: Sent { before: 0, from: 0 }, before: 0, first: 0 },
+        output,
+    )
+    .await;
     let Some((error, running)) = landing.error else { return Ok(landing.rows.iter().sum()) };
     let Some(said) = error.as_db_error() else {
         return Err(DbError::postgres(&format!("failed to run `{path}`"), &error));
