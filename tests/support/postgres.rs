@@ -3,8 +3,6 @@
 //! It is started when the first test asks for it. A shell holds it, and reads from a pipe of the
 //! test process: when that ends, however it ends, the shell stops the server and removes its folder.
 
-#![allow(dead_code)]
-
 use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
