@@ -9,6 +9,7 @@ use super::lint::Lint;
 use super::migrate::Migrate;
 use super::provider;
 use super::reset::Reset;
+use super::roles;
 use super::seed::Seed;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
@@ -141,6 +142,7 @@ impl Databases {
             Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
             None => vec![],
         };
-        outside.into_iter().chain(provider::secrets(self, database)).collect()
+        let roles = roles::secrets(self, database);
+        outside.into_iter().chain(provider::secrets(self, database)).chain(roles).collect()
     }
 }

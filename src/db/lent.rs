@@ -5,6 +5,7 @@ use super::databases::Databases;
 use super::error::DbError;
 use super::ledger;
 use super::mark;
+use super::roles;
 use super::scratch::Scratch;
 use super::seed;
 use super::server::Endpoint;
@@ -50,11 +51,7 @@ impl Lent {
                 self.database.key
             )));
         };
-        let password = self.databases.outside.get(variable).filter(|password| !password.is_empty());
-        let password = password.ok_or_else(|| {
-            DbError::failed(format!("the variable `{variable}`, which holds the password of role `{role}`, is not set"))
-                .help(format!("set `{variable}`"))
-        })?;
+        let password = roles::password(&self.databases, &self.database, role, variable)?;
         Ok(Endpoint { user: role.clone(), password: Some(password), ..endpoint })
     }
 
