@@ -245,11 +245,6 @@ impl Database {
     pub fn sql(&self, text: &str) -> String {
         server().sql(&self.name, text)
     }
-
-    /// The same; what the server says against it.
-    pub fn try_sql(&self, text: &str) -> Result<String, String> {
-        server().try_sql(&self.name, text)
-    }
 }
 
 /// Ends the servers that weir started in a workspace, and removes what they have outside of it, when dropped.
