@@ -7,6 +7,7 @@ pub mod cache;
 pub mod cli;
 pub mod command;
 pub mod config;
+pub mod draw;
 pub mod engine;
 pub mod event;
 

@@ -3,6 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+#[path = "support/browser.rs"]
+mod browser;
+mod drawing;
 mod features;
 mod input;
 mod laws;

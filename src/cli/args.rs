@@ -141,7 +141,7 @@ pub struct InfoArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
+    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps --format html -o tasks.html\n                                      a page to look around in\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
 )]
 pub struct DepsArgs {
     #[command(subcommand)]
@@ -151,9 +151,15 @@ pub struct DepsArgs {
     /// What waits for the task, instead of what it waits for
     #[arg(long, requires = "task")]
     pub up: bool,
+    /// What the task waits for: the default
+    #[arg(long, requires = "task", conflicts_with = "up")]
+    pub down: bool,
     /// How it is drawn
     #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
     pub format: GraphFormat,
+    /// Into FILE, in one piece, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// As JSON: every task with its edges
     #[arg(long)]
     pub json: bool,
@@ -186,6 +192,10 @@ pub enum GraphFormat {
     Dot,
     /// For Markdown that draws it
     Mermaid,
+    /// A picture, with a legend
+    Svg,
+    /// A page to look around in: definitions, last runs, findings; needs no network
+    Html,
     /// Every task with its edges
     Json,
 }

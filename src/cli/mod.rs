@@ -3,10 +3,12 @@
 mod args;
 mod audit;
 mod cache;
+mod draw;
 mod error;
 mod explain;
 mod ground;
 mod init;
+mod panel;
 mod print;
 mod project;
 mod render;

@@ -3,12 +3,13 @@
 use super::error::CliError;
 use super::render;
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
+use crate::config::{self, Action, Config, Diagnostic, Found, Severity, Task};
 use crate::fingerprint::IgnoreRules;
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
-use crate::node::{Instance, Node, Outside};
+use crate::node::{Bound, Instance, Node, Outside};
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,6 +92,8 @@ pub struct Project {
     pub config: Config,
     /// Notes and warnings about it.
     pub remarks: Vec<Diagnostic>,
+    /// The environment it is seen in.
+    pub outside: Arc<Outside>,
 }
 
 impl Project {
@@ -136,7 +139,7 @@ impl Project {
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Ok(Self { found, config, remarks: diagnostics })
+        Ok(Self { found, config, remarks: diagnostics, outside: Arc::clone(&place.outside) })
     }
 
     /// Its graph, which was found valid.
@@ -154,17 +157,23 @@ impl Project {
     /// # Errors
     /// What is asked for does not exist or does not fit.
     pub fn plan(&self, graph: &Graph<'_>, selection: &Selection) -> Result<Plan, CliError> {
-        let timeout = self.config.settings.timeout;
-        let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
-            match instance.task.action {
-                Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
-                Action::Shell(_) | Action::Exec(_) => Arc::new(CommandNode::new(&instance, timeout)),
-            }
-        };
-        plan(graph, selection, &factory).map_err(|error| match error {
+        plan(graph, selection, &|instance| self.node(instance)).map_err(|error| match error {
             PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
             PlanError::Usage { message, help } => CliError::usage(message, help),
         })
+    }
+
+    fn node(&self, instance: Instance<'_>) -> Arc<dyn Node> {
+        match instance.task.action {
+            Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
+            Action::Shell(_) | Action::Exec(_) => Arc::new(CommandNode::new(&instance, self.config.settings.timeout)),
+        }
+    }
+
+    /// The node of a task as it is declared: without arguments, and with no variables of an edge.
+    pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
+        let name = task.name.clone();
+        self.node(Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
     }
 
     /// Diagnostics, with this project's files.

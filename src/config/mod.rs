@@ -2,6 +2,7 @@
 //! Knows nothing of the environment, processes or the clock.
 
 mod build_task;
+mod definition;
 mod diagnostic;
 mod edges;
 mod entries;
@@ -25,6 +26,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use definition::{Veil, definition};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load};

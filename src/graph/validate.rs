@@ -27,12 +27,11 @@ pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: boo
 /// Every edge that orders: (task that waits, task it waits for, where that is declared).
 fn ordering_edges<'g>(graph: &'g Graph<'_>) -> impl Iterator<Item = (TaskIndex, TaskIndex, At)> + 'g {
     graph.edges.iter().enumerate().flat_map(move |(from, edges)| {
-        let at = graph.task(from).at;
         let members = edges.members().map(move |edge| (from, edge.to, edge.at));
         let steps = edges.sequence.windows(2).flat_map(|pair| {
             pair[1].iter().flat_map(move |later| pair[0].iter().map(move |earlier| (later.to, earlier.to, later.at)))
         });
-        let waits = edges.wait_for.iter().map(move |to| (from, *to, at));
+        let waits = edges.wait_for.iter().map(move |wait| (from, wait.to, wait.at));
         let post = edges.post.iter().map(move |(edge, _)| (edge.to, from, edge.at));
         members.chain(steps).chain(waits).chain(post)
     })
