@@ -113,7 +113,7 @@ fn a_task_is_clicked_and_tells_all_that_is_known_of_it() {
     for expected in [
         "Compiles",
         "also b",
-        "tasks.toml:12:8",
+        "tasks.toml:13:8",
         "[tasks.build]",
         "depends = [\"gen\"]",
         "TOKEN = \"***\"",
@@ -127,6 +127,7 @@ fn a_task_is_clicked_and_tells_all_that_is_known_of_it() {
     ] {
         assert!(panel.contains(expected), "`{expected}` is not in\n{panel}");
     }
+    assert!(!panel.lines().any(|line| line == "null") && !panel.contains("undefined"), "{panel}");
     let counted = "document.querySelectorAll('#panel tr td.good').length";
     assert!(number(&browser.eval(counted)) >= 2.0, "{panel}");
     // What stands before it and after it is marked, and nothing else.

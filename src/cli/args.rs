@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
 use std::path::PathBuf;
 
 /// A declarative build-and-check task graph runner that never skips wrongly.
@@ -14,11 +14,37 @@ use std::path::PathBuf;
     after_help = "Examples:\n  weir                     list the tasks of this workspace\n  weir run quick           run `quick` and what it depends on, skipping what is fresh\n  weir run -n check        say what would run, and why\n  weir explain lint        say whether `lint` is fresh, and what changed if not\n  weir init                write a first tasks.toml"
 )]
 pub struct Cli {
-    /// Work as if started in DIR
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
-    pub directory: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+const DIRECTORY: &str = "directory";
+
+/// The whole command line: [`Cli`], and `-C` before and after each command.
+pub fn command() -> clap::Command {
+    // Of a global argument that is given before and after a command, clap drops the one before.
+    fn with_directory(command: clap::Command) -> clap::Command {
+        let directory = Arg::new(DIRECTORY)
+            .short('C')
+            .long(DIRECTORY)
+            .value_name("DIR")
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append)
+            .help("Work as if started in DIR; given again, relative to the DIR before it");
+        command.arg(directory).mut_subcommands(with_directory)
+    }
+    with_directory(Cli::command())
+}
+
+/// Every `-C`, in order.
+pub fn directories(matches: &ArgMatches) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        all.extend(matches.get_many::<PathBuf>(DIRECTORY).into_iter().flatten().cloned());
+        level = matches.subcommand().map(|(_, inner)| inner);
+    }
+    all
 }
 
 #[derive(Debug, Subcommand)]
@@ -275,7 +301,7 @@ pub enum CacheCommand {
         /// Results older than this go
         #[arg(long, value_name = "DURATION", default_value = "30d")]
         max_age: String,
-        /// Then the oldest go until the rest holds at most this, such as `2GB`
+        /// Then the oldest go until the rest holds at most this, such as `2GB`; nothing stays that is older than one that goes
         #[arg(long, value_name = "SIZE")]
         max_size: Option<String>,
         /// As JSON

@@ -48,7 +48,12 @@ pub fn links(graph: &Graph<'_>, shown: &[TaskIndex]) -> Vec<Link> {
         let steps: Vec<Vec<TaskIndex>> = steps.collect();
         for pair in steps.windows(2) {
             for (from, next) in pair[0].iter().flat_map(|from| pair[1].iter().map(move |next| (*from, *next))) {
-                add(from, next, EdgeKind::Sequence, format!("{} goes before {} in {}", name(from), name(next), name(to)));
+                add(
+                    from,
+                    next,
+                    EdgeKind::Sequence,
+                    format!("{} goes before {} in {}", name(from), name(next), name(to)),
+                );
             }
         }
         for from in steps.last().into_iter().flatten() {

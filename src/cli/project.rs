@@ -10,7 +10,7 @@ use crate::journal::Holder;
 use crate::model::WsPath;
 use crate::node::{Bound, Instance, Node, Outside};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// After these an edge may be missing that was meant.
@@ -34,14 +34,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The current folder, or `directory`.
+    /// The current folder, or `directories`, each relative to the one before it.
     ///
     /// # Errors
     /// There is no such folder.
-    pub fn of(directory: Option<&Path>) -> Result<Self, CliError> {
+    pub fn of(directories: &[PathBuf]) -> Result<Self, CliError> {
         let here = std::env::current_dir()
             .map_err(|error| CliError::outside(format!("failed to find the current folder: {error}")))?;
-        let folder = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+        let folder = directories.iter().fold(here, |folder, directory| folder.join(directory));
         let folder = std::fs::canonicalize(&folder).map_err(|error| CliError::Usage {
             message: format!("failed to enter `{}`: {error}", folder.display()),
             help: None,

@@ -120,17 +120,24 @@ mod tests {
         assert_eq!(shown(text, "aa"), "[tasks.aa]\nrun = '''\n[x]\n''' # why\nsources = [\n  'x',\n]");
         assert_eq!(shown(text, "bb"), "[tasks.bb]\nrun = 'b'");
         assert_eq!(shown("[tasks.aa]\n[tasks.bb]\n", "aa"), "[tasks.aa]");
-        assert_eq!(shown("tasks.aa.run = 'x'\ntasks.aa.quiet = true\n", "aa"), "tasks.aa.run = 'x'\ntasks.aa.quiet = true");
+        assert_eq!(
+            shown("tasks.aa.run = 'x'\ntasks.aa.quiet = true\n", "aa"),
+            "tasks.aa.run = 'x'\ntasks.aa.quiet = true"
+        );
         assert_eq!(shown("[tasks]\naa = { run = 'x' }\nbb = { run = 'y' }\n", "aa"), "aa = { run = 'x' }");
         assert_eq!(shown("tasks = { aa = { run = 'x' }, bb = { run = 'y' } }", "aa"), "aa = { run = 'x' }");
         let apart = "[tasks.aa]\nrun = 'a'\n[tasks.bb]\nrun = 'b'\n[tasks.aa.env]\nA = '1'\n";
         assert_eq!(shown(apart, "aa"), "[tasks.aa]\nrun = 'a'");
-        assert_eq!(shown("[tasks.aa]\nrun = 'a'\n[tasks.aa.env]\nA = '1'\n", "aa"), "[tasks.aa]\nrun = 'a'\n[tasks.aa.env]\nA = '1'");
+        assert_eq!(
+            shown("[tasks.aa]\nrun = 'a'\n[tasks.aa.env]\nA = '1'\n", "aa"),
+            "[tasks.aa]\nrun = 'a'\n[tasks.aa.env]\nA = '1'"
+        );
     }
 
     #[test]
     fn without_secrets() {
-        let text = "[tasks.aa]\nrun = \"echo s3\\u0022cret plain-secret\" # plain-secret\nenv = { PIN = 1_234, OTHER = 5 }\n";
+        let text =
+            "[tasks.aa]\nrun = \"echo s3\\u0022cret plain-secret\" # plain-secret\nenv = { PIN = 1_234, OTHER = 5 }\n";
         assert_eq!(shown(text, "aa"), "[tasks.aa]\nrun = \"echo *** ***\" # ***\nenv = { PIN = \"***\", OTHER = 5 }");
     }
 }

@@ -149,7 +149,7 @@
   }
   function fill(index) {
     const task = tasks[index];
-    const section = (title, ...children) => children.flat().some((child) => child) ? [el('h3', {}, title), ...children.flat()] : [];
+    const section = (title, ...children) => children.flat().some(Boolean) ? [el('h3', {}, title), ...children.flat().filter(Boolean)] : [];
     panel.replaceChildren(
       el('div', { class: 'top' }, el('h2', { id: 'name' }, task.name), el('button', { type: 'button', 'aria-label': 'Close', title: 'Close ( Esc )', onclick: close }, '×')),
       el('p', {}, task.words.map((word) => el('span', { class: 'badge' }, word))),

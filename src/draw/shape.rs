@@ -39,13 +39,9 @@ pub(super) fn style() -> String {
     let mut dark = String::from("text{fill:#e4e8ee}.ground{fill:#12151a}");
     for (kind, word, _) in NodeKind::TABLE {
         let (fill, border) = box_colours(kind);
-        let _ = writeln!(
-            light,
-            ".{word} .body{{fill:{};stroke:{}}}.{word} .band{{fill:{}}}",
-            fill.0, border.0, border.0
-        );
         let _ =
-            write!(dark, ".{word} .body{{fill:{};stroke:{}}}.{word} .band{{fill:{}}}", fill.1, border.1, border.1);
+            writeln!(light, ".{word} .body{{fill:{};stroke:{}}}.{word} .band{{fill:{}}}", fill.0, border.0, border.0);
+        let _ = write!(dark, ".{word} .body{{fill:{};stroke:{}}}.{word} .band{{fill:{}}}", fill.1, border.1, border.1);
     }
     for (kind, word, _) in EdgeKind::TABLE {
         let (colour, dashes, width) = line_style(kind);

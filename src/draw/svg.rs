@@ -83,7 +83,10 @@ fn contents(drawing: &Drawing, layout: &Layout, reachable: bool) -> String {
 
 fn node(node: &Node, placed: &Placed, index: usize, reachable: bool) -> String {
     let more = if reachable {
-        format!(" tabindex=\"0\" role=\"button\" aria-label=\"{}\"", escaped(&format!("{}, {}", node.name, node.kind.word())))
+        format!(
+            " tabindex=\"0\" role=\"button\" aria-label=\"{}\"",
+            escaped(&format!("{}, {}", node.name, node.kind.word()))
+        )
     } else {
         String::new()
     };

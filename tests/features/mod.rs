@@ -9,3 +9,4 @@ mod init;
 mod output;
 mod running;
 mod secrets;
+mod terminal;

@@ -83,8 +83,7 @@ impl Browser {
         // Each waits for the shell to open the other end.
         let commands = OpenOptions::new().write(true).open(folder.path().join("commands")).unwrap();
         let answers = BufReader::new(File::open(folder.path().join("answers")).unwrap());
-        let mut browser =
-            Self { process, commands, answers, session: None, last: 0, events: vec![], _folder: folder };
+        let mut browser = Self { process, commands, answers, session: None, last: 0, events: vec![], _folder: folder };
         let target = browser.call("Target.createTarget", json!({ "url": "about:blank" }));
         let attach = json!({ "targetId": target["targetId"], "flatten": true });
         let attached = browser.call("Target.attachToTarget", attach);

@@ -3,10 +3,12 @@
 mod puppet;
 mod ran;
 pub mod stored;
+mod terminal;
 mod workspace;
 
 pub use puppet::Puppet;
 pub use ran::Ran;
+pub use terminal::Terminal;
 pub use workspace::{Running, Workspace};
 
 use std::time::{Duration, Instant};
