@@ -53,7 +53,7 @@ impl Browser {
         for pipe in ["commands", "answers"] {
             nix::unistd::mkfifo(&folder.path().join(pipe), Mode::S_IRWXU).unwrap();
         }
-        let mut arguments: Vec<String> = [
+        let arguments = [
             "--headless=new",
             "--remote-debugging-pipe",
             "--no-first-run",
@@ -62,17 +62,13 @@ impl Browser {
             "--disable-background-networking",
             "--disable-component-update",
             "--window-size=1300,800",
-        ]
-        .map(str::to_owned)
-        .to_vec();
-        if nix::unistd::geteuid().is_root() || std::env::var_os("CI").is_some() {
-            // Its sandbox needs a user that is not root, and namespaces that many containers forbid.
-            arguments.push("--no-sandbox".into());
-        }
-        arguments.push(format!("--user-data-dir={}", folder.path().join("profile").display()));
+            // It needs a user that is not root, and namespaces that containers forbid; and the page is ours.
+            "--no-sandbox",
+        ];
         let process = Command::new("sh")
             .args(["-c", START, &find()])
-            .args(&arguments)
+            .args(arguments)
+            .arg(format!("--user-data-dir={}", folder.path().join("profile").display()))
             .current_dir(folder.path())
             .env("HOME", folder.path())
             .stdin(Stdio::null())
