@@ -13,6 +13,10 @@ use serde_json::json;
 use std::fmt::Write as _;
 use std::io;
 
+/// Errors of a graph all of whose edges are known.
+const JUDGES: [&str; 4] =
+    ["graph::overlapping-outputs", "graph::output-is-source", "graph::missing-edge", "graph::unordered-reset"];
+
 /// `weir tasks deps check`: exit code 1 on errors, with `--strict` on warnings too.
 ///
 /// # Errors
@@ -22,7 +26,9 @@ pub fn audit(place: &Place, args: &AuditArgs) -> Result<u8, CliError> {
     let graph = project.graph();
     let mut findings: Vec<Finding> =
         project.remarks.iter().map(|diagnostic| Finding { task: None, diagnostic: diagnostic.clone() }).collect();
-    if !project.has_errors() {
+    // These judge a graph that is whole; after others, what seems wrong may just not have been read.
+    let whole = |diagnostic: &Diagnostic| diagnostic.severity != Severity::Error || JUDGES.contains(&diagnostic.code);
+    if project.remarks.iter().all(whole) {
         findings.extend(audit_graph(&graph, &Here::new(&project.config.root, place)));
     }
     findings.sort_by_key(|finding| finding.diagnostic.labels.first().map(|label| label.at));

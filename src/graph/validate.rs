@@ -2,7 +2,7 @@
 
 use super::overlap::{PrefixIndex, may_overlap, wholly_negated};
 use super::resolve::{Graph, TaskIndex};
-use crate::config::{Action, At, Diagnostic, Located, Pattern, Task};
+use crate::config::{Action, At, Dep, Diagnostic, Located, Pattern, Task};
 use crate::model::WsPath;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -287,7 +287,22 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
     )
     .label(format!("source of `{}`", task.name))
     .also(output.at, format!("output of `{}`", producer.name))
-    .help(format!("add `depends = [\"{}\"]` to `{}`", producer.name, task.name))
+    .help(line_to_add(task, producer))
+}
+
+/// The line that adds an edge: the whole of it where what stands there is plain.
+fn line_to_add(task: &Task, producer: &Task) -> String {
+    let name = &producer.name;
+    let plain = |dep: &Dep| dep.args.is_empty() && dep.env.is_empty() && !dep.order_only && !dep.optional;
+    if task.depends.is_empty() {
+        return format!("add `depends = [\"{name}\"]` to `{}`", task.name);
+    }
+    if !task.depends.iter().all(|dep| plain(&dep.value)) {
+        return format!("add `\"{name}\"` to the `depends` of `{}`", task.name);
+    }
+    let names = task.depends.iter().map(|dep| dep.value.task.as_str()).chain([name.as_str()]);
+    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    format!("write `depends = [{}]` in `{}`", names.join(", "), task.name)
 }
 
 /// A reset and whoever shares a lock with it act on the same state: their order must be declared.
