@@ -7,7 +7,7 @@ use crate::config::{Action, When};
 use crate::draw::{self, Drawing, EdgeKind, NodeKind, TooLarge};
 use crate::graph::{Edge, Graph, TaskIndex};
 use crate::model::Reason;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 /// An edge that is drawn, from what comes first to what comes after it.
@@ -130,9 +130,10 @@ pub fn picture(
     graph: &Graph<'_>,
     shown: &[TaskIndex],
     title: String,
-    known: Option<&Known>,
+    known: Option<&Known<'_>>,
 ) -> Result<String, CliError> {
-    let place_of = |index: TaskIndex| shown.iter().position(|other| *other == index).unwrap_or_default();
+    let places: BTreeMap<TaskIndex, usize> = shown.iter().enumerate().map(|(place, index)| (*index, place)).collect();
+    let place_of = |index: TaskIndex| places.get(&index).copied().unwrap_or_default();
     let nodes = shown.iter().map(|index| node(project, graph, *index)).collect();
     let edges = links(graph, shown).into_iter().map(|link| draw::Edge {
         from: place_of(link.from),

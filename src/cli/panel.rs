@@ -5,7 +5,7 @@ use super::draw;
 use super::ground::Here;
 use super::project::{Place, Project};
 use crate::cache::{Found, Last, Place as WeirFolder, State, Store};
-use crate::config::{Action, Diagnostic, Task, Veil, definition};
+use crate::config::{Action, Definitions, Diagnostic, Task, Veil};
 use crate::event::Event;
 use crate::graph::audit::{audit, codes};
 use crate::graph::{Graph, TaskIndex};
@@ -21,8 +21,10 @@ const RUNS: usize = 10;
 const PARTS: usize = 100;
 
 /// What is known about tasks beside their declarations.
-pub struct Known {
+pub struct Known<'p> {
     hider: Redactor,
+    /// By file.
+    definitions: Vec<Definitions<'p>>,
     state: Option<State>,
     store: Option<Store>,
     /// By task: newest first.
@@ -31,9 +33,9 @@ pub struct Known {
     findings: BTreeMap<TaskIndex, Vec<Diagnostic>>,
 }
 
-impl Known {
+impl<'p> Known<'p> {
     /// Reads what is on record, and audits the graph.
-    pub fn gather(place: &Place, project: &Project, graph: &Graph<'_>) -> Self {
+    pub fn gather(place: &Place, project: &'p Project, graph: &Graph<'_>) -> Self {
         let folder = WeirFolder::existing(&project.config.root);
         let state = folder.as_ref().and_then(|weir| State::read(&weir.state()).ok()).map(|(state, ..)| state);
         let store = folder.as_ref().map(|weir| Store::at(weir.weir(), place.shared_cache().as_deref()));
@@ -50,7 +52,9 @@ impl Known {
         }
         findings.values_mut().for_each(|found| found.sort_by_key(|diagnostic| diagnostic.severity));
         let hider = secrets(project, graph);
-        Self { hider, state, store, runs: folder.as_ref().map(last_runs).unwrap_or_default(), findings }
+        let definitions = project.config.files.iter().map(Definitions::new).collect();
+        let runs = folder.as_ref().map(last_runs).unwrap_or_default();
+        Self { hider, definitions, state, store, runs, findings }
     }
 
     /// What a finding's code means, by code.
@@ -64,7 +68,7 @@ impl Known {
         let task = graph.task(index);
         let mask = |text: &str| self.hider.mask(text);
         let veil = Veil { mask: &mask, hides: &|name| graph.config.tasks.iter().any(|task| redacts(task, name)) };
-        let file = project.config.files.get(usize::from(task.at.file.0));
+        let definitions = self.definitions.get(usize::from(task.at.file.0));
         let findings = self.findings.get(&index).into_iter().flatten();
         let mut value = json!({
             "name": task.name,
@@ -84,7 +88,7 @@ impl Known {
             })).collect::<Vec<_>>(),
         });
         mask_texts(&mut value, &self.hider);
-        value["definition"] = json!(file.map(|file| definition(file, task.at, &veil)));
+        value["definition"] = json!(definitions.map(|definitions| definitions.of(task.at, &veil)));
         value
     }
 

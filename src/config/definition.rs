@@ -1,8 +1,9 @@
-//! The text of one task's definition as it stands in its file, with its secrets masked.
+//! The text of a task's definition as it stands in its file, with its secrets masked.
 
 use super::SourceFile;
 use super::diagnostic::At;
 use super::values::Value;
+use std::collections::BTreeMap;
 use std::ops::Range;
 use toml::de::{DeTable, DeValue};
 
@@ -14,45 +15,61 @@ pub struct Veil<'a> {
     pub hides: &'a dyn Fn(&str) -> bool,
 }
 
-/// The definition of the task whose name stands at `at`: from its header or key to its last value.
-/// Values of hidden variables, and strings that hold a secret however it is escaped, are replaced.
-pub fn definition(file: &SourceFile, at: At, veil: &Veil<'_>) -> String {
-    let (text, start) = (&*file.text, at.start as usize);
-    let Ok(root) = DeTable::parse(text) else { return String::new() };
-    let Some(DeValue::Table(tasks)) = root.get_ref().get("tasks").map(|tasks| tasks.get_ref()) else {
-        return String::new();
-    };
-    let Some((name, task)) = tasks.iter().find(|(name, _)| name.span().start == start) else {
-        return String::new();
-    };
-    let mut found = Found { text, veil, end: name.span().end, replaced: vec![] };
-    found.value(task, false);
-    let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
-    let inline = text[line..start].contains(['{', ',']);
-    let from = if inline { start } else { line };
-    let mut end = found.end;
-    if inline {
-        end = end.max(task.span().end);
-    } else {
-        // A table of the same task further down does not bring in what stands between.
-        let next = tasks.keys().map(|name| name.span().start).filter(|next| *next > start).min();
-        if let Some(next) = next.filter(|next| *next < end) {
-            end = text[..next].rfind('\n').unwrap_or(end);
-        }
-        end = text[end..].find('\n').map_or(text.len(), |more| end + more);
+/// The definitions in one file, which is parsed once.
+pub struct Definitions<'t> {
+    text: &'t str,
+    /// By where the name starts: where it ends, and the task.
+    tasks: BTreeMap<usize, (usize, Value<'t>)>,
+}
+
+impl<'t> Definitions<'t> {
+    /// Of a file that was found valid; of another one there are none.
+    pub fn new(file: &'t SourceFile) -> Self {
+        let text = &*file.text;
+        let tasks = DeTable::parse(text).ok().and_then(|mut root| root.get_mut().remove("tasks"));
+        let tasks = match tasks.map(toml::Spanned::into_inner) {
+            Some(DeValue::Table(tasks)) => {
+                tasks.into_iter().map(|(name, task)| (name.span().start, (name.span().end, task))).collect()
+            }
+            _ => BTreeMap::new(),
+        };
+        Self { text, tasks }
     }
-    let mut shown = String::new();
-    let mut done = from;
-    found.replaced.sort_by_key(|(span, _)| span.start);
-    for (span, with) in &found.replaced {
-        if span.start >= done && span.end <= end {
-            shown.push_str(&text[done..span.start]);
-            shown.push_str(with);
-            done = span.end;
+
+    /// That of the task whose name stands at `at`: from its header or key to its last value. Values of
+    /// hidden variables, and strings that hold a secret however it is escaped, are replaced.
+    pub fn of(&self, at: At, veil: &Veil<'_>) -> String {
+        let (text, start) = (self.text, at.start as usize);
+        let Some((name_end, task)) = self.tasks.get(&start) else { return String::new() };
+        let mut found = Found { text, veil, end: *name_end, replaced: vec![] };
+        found.value(task, false);
+        let line = text[..start].rfind('\n').map_or(0, |at| at + 1);
+        let inline = text[line..start].contains(['{', ',']);
+        let from = if inline { start } else { line };
+        let mut end = found.end;
+        if inline {
+            end = end.max(task.span().end);
+        } else {
+            // A table of the same task further down does not bring in what stands between.
+            let next = self.tasks.range(start + 1..).next().map(|(next, _)| *next);
+            if let Some(next) = next.filter(|next| *next < end) {
+                end = text[..next].rfind('\n').unwrap_or(end);
+            }
+            end = text[end..].find('\n').map_or(text.len(), |more| end + more);
         }
+        found.replaced.sort_by_key(|(span, _)| span.start);
+        let mut shown = String::new();
+        let mut done = from;
+        for (span, with) in &found.replaced {
+            if span.start >= done && span.end <= end {
+                shown.push_str(&text[done..span.start]);
+                shown.push_str(with);
+                done = span.end;
+            }
+        }
+        shown.push_str(&text[done..end]);
+        (veil.mask)(shown.trim_end())
     }
-    shown.push_str(&text[done..end]);
-    (veil.mask)(shown.trim_end())
 }
 
 struct Found<'a> {
@@ -111,7 +128,7 @@ mod tests {
             mask: &|text| text.replace("s3\"cret", "***").replace("plain-secret", "***"),
             hides: &|name| name == "PIN",
         };
-        definition(&file, at, &veil)
+        Definitions::new(&file).of(at, &veil)
     }
 
     #[test]

@@ -26,7 +26,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
-pub use definition::{Veil, definition};
+pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load};
