@@ -147,6 +147,15 @@ fn a_task_is_clicked_and_tells_all_that_is_known_of_it() {
     for expected in ["failed", "error:", "nowhere.txt", "graph::no-match", "help:"] {
         assert!(panel.contains(expected), "`{expected}` is not in\n{panel}");
     }
+    let tidy = task(&mut browser, "tidy");
+    browser
+        .eval(&format!("document.querySelector('{tidy}').dispatchEvent(new MouseEvent('click', {{ bubbles: true }}))"));
+    browser.wait_for("document.getElementById('name').innerText === 'tidy'");
+    assert!(browser.text("#panel").contains("It always runs"), "{}", browser.text("#panel"));
+    let unit = task(&mut browser, "test:unit");
+    browser
+        .eval(&format!("document.querySelector('{unit}').dispatchEvent(new MouseEvent('click', {{ bubbles: true }}))"));
+    browser.wait_for("document.getElementById('name').innerText === 'test:unit'");
     // The code of a finding opens what it means.
     browser.click("#panel .finding.error summary");
     browser.wait_for("document.querySelector('#panel .finding.error details').open");

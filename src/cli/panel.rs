@@ -77,7 +77,7 @@ impl<'p> Known<'p> {
             "aliases": task.aliases.iter().map(|alias| &alias.value).collect::<Vec<_>>(),
             "at": project.at(task.at),
             "acts": !matches!(task.action, Action::Group { .. }),
-            "recorded": self.recorded(task),
+            "recorded": self.recorded(task, project.node_of(task).facts().always.is_some()),
             "runs": self.runs.get(task.name.as_str()).cloned().unwrap_or_default(),
             "findings": findings.map(|found| json!({
                 "code": found.code,
@@ -93,7 +93,10 @@ impl<'p> Known<'p> {
     }
 
     /// The last result of the task without arguments.
-    fn recorded(&self, task: &Task) -> Value {
+    fn recorded(&self, task: &Task, always: bool) -> Value {
+        if always {
+            return json!({ "state": "always" });
+        }
         let recorded = match self.state.as_ref().and_then(|state| state.last(task.name.as_str())) {
             None => return json!({ "state": "none" }),
             Some(Last::Dirty { .. }) => return json!({ "state": "dirty" }),

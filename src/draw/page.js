@@ -128,7 +128,12 @@
     });
   }
   function key(recorded) {
-    if (recorded.state !== 'good') return [el('p', {}, recorded.state === 'dirty' ? 'Its last run did not succeed.' : 'Nothing is recorded: it has not succeeded here yet.')];
+    const others = {
+      always: 'It always runs, so that no result of it is recorded.',
+      dirty: 'Its last run did not succeed.',
+      none: 'Nothing is recorded: it has not succeeded here yet.',
+    };
+    if (recorded.state in others) return [el('p', {}, others[recorded.state])];
     const groups = new Map();
     for (const [kind, name, shown] of recorded.parts ?? []) groups.set(kind, [...(groups.get(kind) ?? []), [name, shown]]);
     return [
@@ -144,7 +149,7 @@
     return [el('table', {}, list.map((run) => el('tr', {},
       el('td', { class: outcomes[run.outcome] }, run.outcome, run.node ? el('div', { class: 'faint' }, run.node) : null, run.why ? el('div', { class: 'faint' }, run.why) : null),
       el('td', { class: 'number' }, run.ms === null ? '' : took(run.ms)),
-      el('td', { title: run.at }, ago(run.at)),
+      el('td', { class: 'when', title: run.at }, ago(run.at)),
       el('td', { class: 'mono faint' }, run.run))))];
   }
   function fill(index) {

@@ -101,7 +101,8 @@ impl Browser {
         }
         let mut bytes = serde_json::to_vec(&message).unwrap();
         bytes.push(0);
-        self.commands.write_all(&bytes).unwrap();
+        let written = self.commands.write_all(&bytes);
+        assert!(written.is_ok(), "the browser does not start, or has ended: {}", self.said());
         loop {
             let mut answer = Vec::new();
             self.answers.read_until(0, &mut answer).unwrap();

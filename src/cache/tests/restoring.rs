@@ -249,7 +249,8 @@ fn tells_stale_foreign_and_wrong_apart() {
 
 #[test]
 fn what_was_written_since_it_was_looked_at_is_not_removed() {
-    let alterations: [(&str, &dyn Fn(&Path)); 5] = [
+    type Alteration<'a> = (&'a str, &'a dyn Fn(&Path));
+    let alterations: [Alteration<'_>; 5] = [
         ("the same again", &|path| std::fs::write(path, "left").unwrap()),
         ("other content of the same length", &|path| std::fs::write(path, "mine").unwrap()),
         ("another mode", &|path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap()),
