@@ -1,6 +1,7 @@
 //! Rank 1: nodes and edges as plain data → where they stand → SVG, and one HTML page that shows it.
 //! Knows nothing of tasks, configuration, files or runs: names, kinds and texts are handed to it.
 
+mod implied;
 mod layout;
 mod page;
 mod shape;

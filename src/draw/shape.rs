@@ -33,7 +33,7 @@ fn line_style(kind: EdgeKind) -> (Pair, &'static str, f64) {
 pub(super) fn style() -> String {
     let mut light = String::from(
         "text{font:13px ui-monospace,SFMono-Regular,Menlo,Consolas,'DejaVu Sans Mono',monospace;fill:#1c2129}\n\
-         .ground{fill:#fff}.edge path{fill:none}\n\
+         .ground{fill:#fff}.edge path{fill:none}.edge.implied path{opacity:.3}\n\
          .node .body{stroke-width:1.5}.node.reset .body{stroke-width:2.5}.group text{font-weight:600}.legend text{font-size:12px;font-weight:400}\n",
     );
     let mut dark = String::from("text{fill:#e4e8ee}.ground{fill:#12151a}");

@@ -1,5 +1,6 @@
 //! The picture.
 
+use super::implied::implied;
 use super::layout::{LINE, Layout, MARGIN, Placed, Point, TooLarge, lay_out};
 use super::shape::{curve, form, n, style, tips};
 use super::{Drawing, EdgeKind, Node, NodeKind, escaped};
@@ -58,11 +59,13 @@ fn open(drawing: &Drawing, width: f64, height: f64, more: &str) -> String {
 
 fn contents(drawing: &Drawing, layout: &Layout, reachable: bool) -> String {
     let mut text = String::from("<g class=\"edges\">\n");
+    let implied = implied(drawing);
     for (index, (edge, points)) in drawing.edges.iter().zip(&layout.edges).enumerate() {
         let word = edge.kind.word();
+        let (more, note) = if implied[index] { (" implied", ", as others imply") } else { ("", "") };
         let _ = writeln!(
             text,
-            "<g class=\"edge {word}\" id=\"e{index}\"><title>{}</title><path d=\"{}\" marker-end=\"url(#tip-{word})\"/></g>",
+            "<g class=\"edge {word}{more}\" id=\"e{index}\"><title>{}{note}</title><path d=\"{}\" marker-end=\"url(#tip-{word})\"/></g>",
             escaped(&edge.tooltip),
             curve(points)
         );
@@ -128,17 +131,18 @@ fn legend(drawing: &Drawing, top: f64) -> (String, f64) {
             say(&mut text, &mut x, words);
         }
     }
-    for (kind, word, words) in EdgeKind::TABLE {
-        if drawing.edges.iter().any(|edge| edge.kind == kind) {
-            let _ = write!(
-                text,
-                "<g class=\"edge {word}\"><path d=\"M{} {}h40\" marker-end=\"url(#tip-{word})\"/>",
-                n(x),
-                n(middle)
-            );
-            x += 48.0;
-            say(&mut text, &mut x, words);
-        }
+    let drawn = |kind: EdgeKind| drawing.edges.iter().any(|edge| edge.kind == kind);
+    let kinds = EdgeKind::TABLE.into_iter().filter(|row| drawn(row.0)).map(|(_, word, words)| (word, "", words));
+    let faint = implied(drawing).contains(&true).then_some((EdgeKind::Data.word(), " implied", "implied by others"));
+    for (word, more, words) in kinds.chain(faint) {
+        let _ = write!(
+            text,
+            "<g class=\"edge {word}{more}\"><path d=\"M{} {}h40\" marker-end=\"url(#tip-{word})\"/>",
+            n(x),
+            n(middle)
+        );
+        x += 48.0;
+        say(&mut text, &mut x, words);
     }
     text.push_str("</g>\n");
     (text, x - MARGIN)

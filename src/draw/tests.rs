@@ -76,6 +76,19 @@ fn too_many_are_refused() {
 }
 
 #[test]
+fn what_longer_ways_imply_is_told() {
+    let told = |edges: &[(usize, usize)]| implied::implied(&many(5, edges));
+    assert_eq!(told(&[(0, 1), (1, 2), (0, 2)]), [false, false, true]);
+    assert_eq!(told(&[(0, 3), (2, 3), (1, 2), (0, 1)]), [true, false, false, false]);
+    assert_eq!(told(&[(0, 1), (0, 2), (1, 3), (2, 3)]), [false; 4]);
+    assert_eq!(told(&[(0, 1), (1, 2), (2, 0)]), [false; 3]);
+    let mut waiting = many(3, &[(0, 1), (1, 2), (0, 2)]);
+    waiting.edges[1].kind = EdgeKind::WaitFor;
+    assert_eq!(implied::implied(&waiting), [false; 3]);
+    assert!(svg(&many(3, &[(0, 1), (1, 2), (0, 2)])).unwrap().contains("class=\"edge data implied\" id=\"e2\""));
+}
+
+#[test]
 fn the_same_is_drawn_the_same() {
     let one = many(40, &(1..40).flat_map(|task| [(task / 2, task), (task / 3, task)]).collect::<Vec<_>>());
     assert_eq!(svg(&one).unwrap(), svg(&one).unwrap());
