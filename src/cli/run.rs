@@ -27,6 +27,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
     let (project, opened) = open_both(place, args)?;
     refuse_nested(place, &project.config.root)?;
+    check_destroy(&project, args)?;
     let graph = project.graph();
     let selection = Selection {
         targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
@@ -140,6 +141,20 @@ fn check_report(args: &RunArgs) -> Result<(), CliError> {
         )),
         _ => Ok(()),
     }
+}
+
+/// What `--destroy` names must be there: nobody should believe to have allowed something else.
+fn check_destroy(project: &Project, args: &RunArgs) -> Result<(), CliError> {
+    let names: Vec<&str> = project.config.databases.iter().map(|database| database.key.as_str()).collect();
+    let Some(unknown) = args.destroy.iter().find(|named| !names.contains(&named.as_str())) else { return Ok(()) };
+    let message = format!("`--destroy {unknown}` names no database of tasks.toml");
+    Err(CliError::usage(
+        message,
+        match &names[..] {
+            [] => "it declares none".to_owned(),
+            names => format!("there is `{}`", names.join("`, `")),
+        },
+    ))
 }
 
 /// A run inside a task of a run of the same workspace would wait for itself.
