@@ -289,6 +289,38 @@ pub struct DbArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
+    /// Show where each database is, and what it holds beside what the files say
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Print where a database is, as a `postgres://` address
+    Url {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// With its password
+        #[arg(long)]
+        show_password: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Open psql on a database
+    #[command(after_help = "Examples:\n  weir db psql\n  weir db psql app -- -c 'select 1'")]
+    Psql {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+        /// Arguments for psql
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
     /// Write a new migration with the next number
     #[command(after_help = "Example:\n  weir db new add payment outbox")]
     New {

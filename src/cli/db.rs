@@ -2,6 +2,7 @@
 
 use super::args::{DbCommand, WhichDb};
 use super::db_migrate;
+use super::db_server;
 use super::error::CliError;
 use super::print;
 use super::project::{Place, Project};
@@ -19,6 +20,13 @@ use std::sync::Arc;
 /// What is asked for does not exist, or the database says no.
 pub fn db(place: &Place, command: DbCommand) -> Result<u8, CliError> {
     match command {
+        DbCommand::Status { json, profile } => db_server::status(place, json, &profile),
+        DbCommand::Url { name, show_password, profile } => {
+            db_server::url(place, &WhichDb { db: name, profile }, show_password)
+        }
+        DbCommand::Psql { name, profile, arguments } => {
+            db_server::psql(place, &WhichDb { db: name, profile }, &arguments)
+        }
         DbCommand::New { description, which } => db_migrate::new(&Site::open(place, &which)?, &description.join(" ")),
         DbCommand::Adopt { up_to, which } => db_migrate::adopt(&Site::open(place, &which)?, up_to),
         DbCommand::Resolve { migration, applied, undone: _, which } => {
@@ -54,7 +62,7 @@ impl<'a> Site<'a> {
                 ),
                 (None, names) => CliError::usage(
                     "tasks.toml declares several databases",
-                    format!("name one with `--db`: `{}`", names.join("`, `")),
+                    format!("name one of them: `{}`", names.join("`, `")),
                 ),
             })?;
         Ok(Self { place, databases, database })

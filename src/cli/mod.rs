@@ -5,6 +5,7 @@ mod audit;
 mod cache;
 mod db;
 mod db_migrate;
+mod db_server;
 mod error;
 mod explain;
 mod ground;

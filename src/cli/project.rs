@@ -162,7 +162,7 @@ impl Project {
             match &instance.task.action {
                 Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
                 Action::Shell(_) | Action::Exec(_) => {
-                    let lent = instance.task.databases.iter().filter_map(|used| databases.resource(used)).collect();
+                    let lent = databases.resources(&instance.task.databases);
                     Arc::new(CommandNode::new(&instance, timeout, lent))
                 }
                 Action::Uses(uses) => match databases.node(&instance, uses) {

@@ -114,14 +114,8 @@ impl Server {
 
     /// The same; what the server says against it.
     pub fn try_sql(&self, database: &str, text: &str) -> Result<String, String> {
-        let done = Command::new(self.bin.join("psql"))
-            .args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d", database, "-f", "-"])
-            .env_clear()
-            .envs([("PGHOST", "127.0.0.1"), ("PGUSER", "postgres"), ("PGPASSWORD", PASSWORD)])
-            .env("PGPORT", self.port.to_string())
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
+        let done = self
+            .psql(database)
             .spawn()
             .and_then(|mut child| {
                 use std::io::Write as _;
@@ -133,6 +127,30 @@ impl Server {
             true => Ok(String::from_utf8_lossy(&done.stdout).trim_end().to_owned()),
             false => Err(String::from_utf8_lossy(&done.stderr).into_owned()),
         }
+    }
+
+    fn psql(&self, database: &str) -> Command {
+        let mut command = Command::new(self.bin.join("psql"));
+        command.args(["-XAtq", "-v", "ON_ERROR_STOP=1", "-d"]).arg(quoted_for_psql(database)).args(["-f", "-"]);
+        command.env_clear().envs([("PGHOST", "127.0.0.1"), ("PGUSER", "postgres"), ("PGPASSWORD", PASSWORD)]);
+        command
+            .env("PGPORT", self.port.to_string())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// A client that is connected, in a transaction, and waits; it ends when it is dropped from outside.
+    pub fn connected(&self, database: &str) -> Child {
+        use std::io::{BufRead, BufReader, Write as _};
+        let mut child = self.psql(database).spawn().unwrap();
+        let mut said = String::new();
+        child.stdin.as_mut().unwrap().write_all(b"begin; select 'in'; select pg_sleep(600);\n").unwrap();
+        drop(child.stdin.take());
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut said).unwrap();
+        assert_eq!(said, "in\n");
+        child
     }
 
     /// Where a database is.
@@ -187,6 +205,11 @@ fn hold(bin: &Path, folder: &Path, port: u16, account: Option<&nix::unistd::User
     let out = holder.stdout.take().unwrap();
     std::io::BufRead::read_line(&mut std::io::BufReader::new(out), &mut said).unwrap();
     (said == "ready\n").then_some(holder)
+}
+
+/// A name that is no connection string.
+fn quoted_for_psql(database: &str) -> String {
+    format!("dbname='{}'", database.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 fn option(name: &str, value: &Path) -> OsString {
