@@ -31,6 +31,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List recorded runs, or show one again
     Runs(RunsArgs),
+    /// What gates said, for others to rely on
+    Evidence(EvidenceArgs),
     /// Look after the cache
     Cache(CacheArgs),
     /// Look after a database: its migrations
@@ -81,6 +83,9 @@ pub struct RunArgs {
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,
+    /// Sign the evidence of gates with this ed25519 key, in PEM [default: $WEIR_EVIDENCE_KEY]
+    #[arg(long, value_name = "FILE.pem")]
+    pub evidence_key: Option<PathBuf>,
     /// Let `db.reset` drop this database though it does not carry weir's mark
     #[arg(long, value_name = "DATABASE")]
     pub destroy: Vec<String>,
@@ -209,6 +214,41 @@ pub struct ExplainArgs {
     /// Use profile P
     #[arg(long, value_name = "P", value_delimiter = ',')]
     pub profile: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Pack the evidence of a run into one file, with a manifest of digests
+    #[command(
+        after_help = "Examples:\n  weir run check && weir evidence bundle\n  weir evidence bundle -o evidence.tar"
+    )]
+    Bundle {
+        /// The run's id, or the beginning of it [default: the newest with evidence]
+        run: Option<String>,
+        /// Where to write it [default: evidence.tar in the run's folder]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a bundle, offline: nothing was changed, no declared gate is missing, all passed
+    #[command(
+        after_help = "Examples:\n  weir evidence verify\n  weir evidence verify evidence.tar --key signer.pub.pem"
+    )]
+    Verify {
+        /// The bundle [default: that of the newest run that has one]
+        file: Option<PathBuf>,
+        /// Every record must be signed with this ed25519 key, in PEM
+        #[arg(long, value_name = "FILE.pem")]
+        key: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -392,6 +432,8 @@ pub enum SchemaOf {
     Events,
     /// What `weir run --report` writes
     Report,
+    /// The evidence that a gate leaves
+    Evidence,
 }
 
 impl SchemaOf {
@@ -400,6 +442,7 @@ impl SchemaOf {
             Self::Tasks => crate::config::tasks_schema(),
             Self::Events => crate::ui::events_schema(),
             Self::Report => crate::ui::report_schema(),
+            Self::Evidence => crate::evidence::evidence_schema(),
         }
     }
 }

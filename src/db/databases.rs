@@ -3,6 +3,7 @@
 use super::down::Down;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
+use super::gate::Gate;
 use super::lent::Lent;
 use super::lint::Lint;
 use super::migrate::Migrate;
@@ -63,7 +64,8 @@ impl Databases {
             NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
-            NodeKind::DbGate | NodeKind::DbBaseline | NodeKind::DbDrift => return None,
+            NodeKind::DbGate => Box::new(Gate::new(&uses.with.files)),
+            _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }

@@ -8,6 +8,7 @@ mod down;
 mod error;
 mod flight;
 mod frame;
+mod gate;
 mod guard;
 mod intent;
 mod ledger;

@@ -154,3 +154,30 @@ fn where_the_servers_account_can_not_go_the_data_lies_elsewhere() {
     servers.end("local", Signal::SIGINT);
     ws.weir(&["run", "up"]).ok().says("started").says_nothing_of("created");
 }
+
+#[test]
+fn a_full_disk_is_said_and_the_next_run_is_right() {
+    if !nix::unistd::geteuid().is_root() {
+        // Nobody else may mount a small disk, and Postgres does not run as the root of a namespace.
+        return;
+    }
+    let (ws, _servers) = workspace();
+    fs::create_dir_all(ws.path(".weir/db")).unwrap();
+    let script = "mount -t tmpfs -o size=8m,mode=755 tmpfs .weir/db && exec \"$WEIR\" run up:app";
+    let done = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script])
+        .current_dir(ws.root())
+        .env_clear()
+        .envs([("PATH", std::env::var_os("PATH").unwrap()), ("HOME", ws.outside("home").into())])
+        .env("WEIR", env!("CARGO_BIN_EXE_weir"))
+        .output();
+    let done = match done {
+        Ok(done) if !String::from_utf8_lossy(&done.stderr).contains("ermission") => done,
+        // A container whose root may not mount.
+        _ => return,
+    };
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("help: make room on the disk"), "{said}");
+    ws.weir(&["run", "up:app"]).ok().says("started");
+}

@@ -1,6 +1,9 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
+mod commands;
+mod docker;
 mod down;
+mod embedded;
 mod lent;
 mod lint;
 mod local;

@@ -165,3 +165,23 @@ fn a_whole_database_is_dropped_whoever_is_connected() {
     assert_ne!(server().sql(name, "select incarnation from weir_database"), mark);
     drop(database);
 }
+
+#[test]
+fn a_reset_that_is_not_ordered_against_who_uses_its_database_is_refused() {
+    let ordered = "[db.app]\n[tasks.reset]\nuses = \"db.reset\"\n";
+    for (user, uses_it) in [
+        ("uses = \"db.migrate\"", true),
+        ("run = \"true\"\ndatabase = \"app\"", true),
+        ("run = \"true\"\ndatabase = { name = \"app\", shared = true }", true),
+        ("run = \"true\"\ndatabase = { name = \"app\", clone = true }", false),
+        ("uses = \"db.lint\"", false),
+        ("run = \"true\"", false),
+    ] {
+        let ws = Workspace::new(&format!("{ordered}[tasks.other]\n{user}\n"));
+        let ran = ws.weir(&["run", "--dry-run", "reset"]).go();
+        assert_eq!(ran.err.contains("graph::unordered-reset"), uses_it, "{user}: {}", ran.shown());
+        assert_eq!(ran.err.contains("(database `app`)"), uses_it, "{user}: {}", ran.shown());
+        ws.tasks(&format!("{ordered}[tasks.other]\n{user}\nwait_for = [\"reset\"]\n"));
+        ws.weir(&["run", "--dry-run", "reset"]).go().says_nothing_of("unordered-reset");
+    }
+}

@@ -179,7 +179,7 @@ impl Server {
 /// Starts the server under a shell that ends it; none if it does not come up.
 fn hold(bin: &Path, folder: &Path, port: u16, account: Option<&nix::unistd::User>) -> Option<Child> {
     const SCRIPT: &str = r#"
-        "$1/postgres" -D "$2/data" -p "$3" -k '' -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 \
+        "$1/postgres" -D "$2/data" -p "$3" -k '' -c listen_addresses='127.0.0.1,::1' -c fsync=off -c max_connections=200 \
             </dev/null >>"$2/log" 2>&1 &
         server=$!
         until "$1/pg_isready" -q -h 127.0.0.1 -p "$3"; do

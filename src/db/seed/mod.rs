@@ -277,14 +277,17 @@ async fn apply_file(
 async fn run_sql(session: &Session, path: &WsPath, text: &str, output: &mut dyn Output) -> Result<u64, DbError> {
     let statements = split(text);
     let source = Source { path: path.as_str(), text, statements: &statements };
-    let sent = Sent { before: 0, from: 0 };
-    let cargo = Cargo { sql: text, source: &source, sent, before: 0, first: 0 };
-    let landing = flight::send(session, cargo, output).await;
+    let landing = flight::send(
+        session,
+        Cargo { sql: text, source: &source, sent: Sent { before: 0, from: 0 }, before: 0, first: 0 },
+        output,
+    )
+    .await;
     let Some((error, running)) = landing.error else { return Ok(landing.rows.iter().sum()) };
     let Some(said) = error.as_db_error() else {
         return Err(DbError::postgres(&format!("failed to run `{path}`"), &error));
     };
-    let shown = show::show(&source, said, sent, running);
+    let shown = show::show(&source, said, Sent { before: 0, from: 0 }, running);
     output.bytes(shown.block.as_bytes());
     let failed = DbError::failed(shown.message);
     Err(match shown.hint {
