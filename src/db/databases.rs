@@ -63,7 +63,8 @@ impl Databases {
             NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
-            NodeKind::DbGate | NodeKind::DbBaseline | NodeKind::DbDrift => return None,
+            NodeKind::DbGate => Box::new(Gate::new(&uses.with.files)),
+            NodeKind::DbBaseline | NodeKind::DbDrift => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }
