@@ -22,7 +22,8 @@ const LICENCES: [&str; 12] = [
 const ALSO: [&str; 1] = ["MPL-2.0"];
 
 /// Crates that are there in several versions that do not replace each other, and why.
-const DUPLICATES: [(&str, &str); 4] = [
+const DUPLICATES: [(&str, &str); 5] = [
+    ("syn", "derive macros move to its next major version one by one; it is in no binary"),
     ("embedded-io", "postcard names both of its optional input traits' versions; nothing of either is compiled in"),
     ("foldhash", "follows hashbrown"),
     ("hashbrown", "petgraph is one behind indexmap, which toml and serde_json take"),

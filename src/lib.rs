@@ -4,12 +4,14 @@
 //! rank (`docs/design/ARCHITECTURE.md`). The binary is a thin shell around the command line.
 
 pub mod cache;
+pub mod check;
 pub mod cli;
 pub mod command;
 pub mod config;
 pub mod db;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 
 pub mod fingerprint;
 pub mod git;

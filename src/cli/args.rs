@@ -31,6 +31,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List recorded runs, or show one again
     Runs(RunsArgs),
+    /// What gates said, for others to rely on
+    Evidence(EvidenceArgs),
     /// Look after the cache
     Cache(CacheArgs),
     /// Look after a database: its migrations
@@ -81,6 +83,9 @@ pub struct RunArgs {
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,
+    /// Sign the evidence of gates with this ed25519 key, in PEM [default: $WEIR_EVIDENCE_KEY]
+    #[arg(long, value_name = "FILE.pem")]
+    pub evidence_key: Option<PathBuf>,
     /// Let `db.reset` drop this database though it does not carry weir's mark
     #[arg(long, value_name = "DATABASE")]
     pub destroy: Vec<String>,
@@ -212,6 +217,41 @@ pub struct ExplainArgs {
 }
 
 #[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Pack the evidence of a run into one file, with a manifest of digests
+    #[command(
+        after_help = "Examples:\n  weir run check && weir evidence bundle\n  weir evidence bundle -o evidence.tar"
+    )]
+    Bundle {
+        /// The run's id, or the beginning of it [default: the newest with evidence]
+        run: Option<String>,
+        /// Where to write it [default: evidence.tar in the run's folder]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a bundle, offline: nothing was changed, no declared gate is missing, all passed
+    #[command(
+        after_help = "Examples:\n  weir evidence verify\n  weir evidence verify evidence.tar --key signer.pub.pem"
+    )]
+    Verify {
+        /// The bundle [default: that of the newest run that has one]
+        file: Option<PathBuf>,
+        /// Every record must be signed with this ed25519 key, in PEM
+        #[arg(long, value_name = "FILE.pem")]
+        key: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+}
+
+#[derive(Debug, Args)]
 pub struct RunsArgs {
     #[command(subcommand)]
     pub command: RunsCommand,
@@ -289,6 +329,53 @@ pub struct DbArgs {
 
 #[derive(Debug, Subcommand)]
 pub enum DbCommand {
+    /// Show where each database is, and what it holds beside what the files say
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Print where a database is, as a `postgres://` address
+    Url {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// With its password
+        #[arg(long)]
+        show_password: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Open psql on a database
+    #[command(after_help = "Examples:\n  weir db psql\n  weir db psql app -- -c 'select 1'")]
+    Psql {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+        /// Arguments for psql
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
+    /// Show how what is in two databases differs
+    #[command(
+        after_help = "Each side is a database of tasks.toml, `migrations` (what they make), `baseline` (what it makes), or a\n`postgres://` address. `+` is only in B, `-` only in A, `~` in both and different. Exit code 1: they differ.\n\nExamples:\n  weir db diff                       the migrations, and the database\n  weir db diff migrations baseline\n  weir db diff app \"$STAGING_URL\""
+    )]
+    Diff {
+        /// One side [default: migrations]
+        a: Option<String>,
+        /// The other [default: the database]
+        b: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        which: WhichDb,
+    },
     /// Write a new migration with the next number
     #[command(after_help = "Example:\n  weir db new add payment outbox")]
     New {
@@ -315,7 +402,8 @@ pub enum DbCommand {
     )]
     Resolve {
         /// Its version
-        version: u64,
+        #[arg(value_name = "VERSION")]
+        migration: u64,
         /// All of it is done: it goes into the ledger
         #[arg(long, required_unless_present = "undone", conflicts_with = "undone")]
         applied: bool,
@@ -359,6 +447,8 @@ pub enum SchemaOf {
     Events,
     /// What `weir run --report` writes
     Report,
+    /// The evidence that a gate leaves
+    Evidence,
 }
 
 impl SchemaOf {
@@ -367,6 +457,7 @@ impl SchemaOf {
             Self::Tasks => crate::config::tasks_schema(),
             Self::Events => crate::ui::events_schema(),
             Self::Report => crate::ui::report_schema(),
+            Self::Evidence => crate::evidence::evidence_schema(),
         }
     }
 }

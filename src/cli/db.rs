@@ -1,7 +1,9 @@
 //! `weir db`: what its commands share, which database and a connection to it.
 
 use super::args::{DbCommand, WhichDb};
+use super::db_diff;
 use super::db_migrate;
+use super::db_server;
 use super::error::CliError;
 use super::print;
 use super::project::{Place, Project};
@@ -19,10 +21,20 @@ use std::sync::Arc;
 /// What is asked for does not exist, or the database says no.
 pub fn db(place: &Place, command: DbCommand) -> Result<u8, CliError> {
     match command {
+        DbCommand::Status { json, profile } => db_server::status(place, json, &profile),
+        DbCommand::Url { name, show_password, profile } => {
+            db_server::url(place, &WhichDb { db: name, profile }, show_password)
+        }
+        DbCommand::Psql { name, profile, arguments } => {
+            db_server::psql(place, &WhichDb { db: name, profile }, &arguments)
+        }
+        DbCommand::Diff { a, b, json, which } => {
+            db_diff::diff(&Site::open(place, &which)?, a.as_deref(), b.as_deref(), json)
+        }
         DbCommand::New { description, which } => db_migrate::new(&Site::open(place, &which)?, &description.join(" ")),
         DbCommand::Adopt { up_to, which } => db_migrate::adopt(&Site::open(place, &which)?, up_to),
-        DbCommand::Resolve { version, applied, undone: _, which } => {
-            db_migrate::resolve(&Site::open(place, &which)?, version, applied)
+        DbCommand::Resolve { migration, applied, undone: _, which } => {
+            db_migrate::resolve(&Site::open(place, &which)?, migration, applied)
         }
     }
 }
@@ -54,7 +66,7 @@ impl<'a> Site<'a> {
                 ),
                 (None, names) => CliError::usage(
                     "tasks.toml declares several databases",
-                    format!("name one with `--db`: `{}`", names.join("`, `")),
+                    format!("name one of them: `{}`", names.join("`, `")),
                 ),
             })?;
         Ok(Self { place, databases, database })

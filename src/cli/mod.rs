@@ -4,8 +4,11 @@ mod args;
 mod audit;
 mod cache;
 mod db;
+mod db_diff;
 mod db_migrate;
+mod db_server;
 mod error;
+mod evidence;
 mod explain;
 mod ground;
 mod init;
@@ -93,6 +96,7 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Tasks(args)) => tasks::tasks(&place, args.command.unwrap_or_default()),
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
+        Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
         Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Init(args)) => init::init(&place, &args),

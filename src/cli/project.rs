@@ -141,6 +141,11 @@ impl Project {
         Ok(Self { found, config, remarks: diagnostics, outside: Arc::clone(&place.outside) })
     }
 
+    /// The environment weir was started with.
+    pub fn outside(&self) -> Arc<Outside> {
+        Arc::clone(&self.outside)
+    }
+
     /// Its graph, which was found valid.
     pub fn graph(&self) -> Graph<'_> {
         Graph::new(&self.config).0
@@ -157,15 +162,19 @@ impl Project {
     /// What is asked for does not exist or does not fit.
     pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
         let timeout = self.config.settings.timeout;
+        let audit = super::audit::as_node(self);
         let databases = Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec()));
         let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
             match &instance.task.action {
                 Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
                 Action::Shell(_) | Action::Exec(_) => {
-                    let lent = instance.task.databases.iter().filter_map(|used| databases.resource(used)).collect();
+                    let lent = databases.resources(&instance.task.databases);
                     Arc::new(CommandNode::new(&instance, timeout, lent))
                 }
-                Action::Uses(uses) => match databases.node(&instance, uses) {
+                Action::Uses(uses) => match databases
+                    .node(&instance, uses)
+                    .or_else(|| crate::check::node(&instance, uses, timeout, &audit))
+                {
                     Some(node) => node,
                     // A configuration with such a task has errors, and is never planned.
                     None => Arc::new(GroupNode::new(instance.task, instance.name)),

@@ -2,6 +2,7 @@
 
 use super::args::{OutputMode, RunArgs};
 use super::error::{CliError, FAILED};
+use super::evidence;
 use super::print;
 use super::project::{Place, Project};
 use crate::cache::RunFolder;
@@ -63,7 +64,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if let Some(held) = folder.hold() {
         services.hold(held);
     }
-    let mut sink = sinks(place, args, &folder);
+    let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
+    let mut sink = sinks(place, args, &folder, recorder);
     let options = Options {
         jobs: jobs(args, &project),
         keep_going: args.keep_going,
@@ -267,7 +269,7 @@ pub fn human_options(place: &Place, mode: ui::Mode, explain: bool, run_dir: &Pat
     }
 }
 
-fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
+fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder, recorder: Option<Box<dyn Sink>>) -> Box<dyn Sink> {
     let options = human_options(place, mode(args), args.explain, &folder.path);
     let mut all = vec![ui::human(options, Box::new(io::stdout()))];
     if let Ok(log) = ui::event_log(&folder.path.join("events.jsonl")) {
@@ -276,6 +278,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     if let Some(report) = &args.report {
         all.push(ui::report(place.folder.join(report)));
     }
+    all.extend(recorder);
     ui::tee(all)
 }
 

@@ -2,6 +2,7 @@
 
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
+use super::report::Report;
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
@@ -72,6 +73,8 @@ impl CommandNode {
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: plain(&task.artifacts),
             always,
         };
         let environment = Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
@@ -148,12 +151,19 @@ impl CommandNode {
         for loan in loans {
             commands.iter_mut().for_each(|command| give(command, loan));
         }
+        let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
+        let mut ended = Ok(());
         for command in commands {
-            if let Err(reason) = execute(context, command, deadline, output).await? {
-                return Ok(Err(reason));
+            ended = execute(context, command, deadline, output).await?;
+            if ended.is_err() {
+                break;
             }
         }
-        Ok(Ok(()))
+        // A report that is no good fails a task that says it succeeded; the other way round its exit status counts.
+        Ok(match report {
+            Some(report) if !matches!(ended, Err(FailReason::Interrupted)) => ended.and(report.judge(output)),
+            _ => ended,
+        })
     }
 
     async fn poll(
@@ -354,6 +364,11 @@ impl Node for CommandNode {
                 let full: Vec<String> = patterns.iter().map(Pattern::full).collect();
                 define("outputs", &listed(&full));
             }
+        }
+        if let Some(report) = &task.report {
+            let files: Vec<String> = report.files.iter().map(|file| file.value.full()).collect();
+            define("junit", &listed(&files));
+            define("expect", &format!("{:?}", report.expect));
         }
         for (name, texts) in [("probes", &task.probes), ("state", &task.state.iter().cloned().collect())] {
             if !texts.is_empty() {

@@ -3,9 +3,9 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
-use super::task::{Action, CacheMode, OnFail, Task};
+use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
-use super::uses::{Uses, With};
+use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
 use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
@@ -57,9 +57,22 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            gate: None,
+            artifacts: vec![],
+            report: None,
             allow: vec![],
         };
-        Self { task, run: None, exec: None, uses: None, with: With::default(), sequence: None, given: vec![] }
+        Self {
+            task,
+            junit: vec![],
+            expect: Expect::default(),
+            run: None,
+            exec: None,
+            uses: None,
+            with: With::default(),
+            sequence: None,
+            given: vec![],
+        }
     }
 
     /// Where a key is given, if it is.
@@ -99,9 +112,21 @@ impl Draft {
                     .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
         }
+        if let (Some(at), None) = (self.given("expect"), self.given("junit"))
+            && (self.run.is_some() || self.exec.is_some())
+        {
+            reader.report(
+                Diagnostic::error("config::conflict", at, "`expect` without `junit`, the report that it is about")
+                    .help("add `junit = \"…\"`, where the test report lands"),
+            );
+        }
+        if !self.junit.is_empty() {
+            self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
+        }
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
+        self.check_uses(reader);
         if let Some(uses) = self.uses.as_ref().filter(|uses| uses.value.is_reset()) {
             self.task.reset = Some(uses.at);
         }
@@ -162,6 +187,42 @@ impl Draft {
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))
                     .help(format!("remove it, or move `{key}` to the tasks that run something")),
             );
+        }
+    }
+
+    /// Parameters that a built-in node can't do without.
+    fn check_uses(&self, reader: &mut Reader<'_>) {
+        let Some(uses) = &self.uses else { return };
+        let name = uses.value.name();
+        let keys = uses::parameters(uses.value).keys;
+        if self.given("with").is_none()
+            && let Some(key) = keys.iter().find(|key| key.info.required)
+        {
+            reader.report(
+                Diagnostic::error("config::missing-key", uses.at, format!("`{name}` needs `{}`", key.info.name))
+                    .help(format!("add `with = {{ {} = {} }}`", key.info.name, key.info.example)),
+            );
+            return;
+        }
+        let check = &self.with.check;
+        let lacks = match uses.value {
+            NodeKind::CheckBranch
+                if check.forbid.is_empty() && check.no_merges_from.is_none() && check.up_to_date_with.is_none() =>
+            {
+                Some("give it `forbid`, `no_merges_from` or `up_to_date_with`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() == check.lock.is_some() => {
+                Some("give it `command` and `outputs`, or `lock`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() && check.outputs.is_empty() => {
+                Some("say in `outputs` what the command makes")
+            }
+            _ => None,
+        };
+        // What was given and was no good has been reported.
+        if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
+            let message = format!("`{name}` does not say what to check");
+            reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
         }
     }
 

@@ -14,6 +14,8 @@ pub(super) enum Shape {
     Bool,
     /// A whole number from 1 up.
     Count,
+    /// A whole number from 0 up.
+    Whole,
     /// This very number.
     Number(u32),
     /// A duration in a string.

@@ -2,6 +2,8 @@
 //! Knows nothing of the environment, processes or the clock.
 
 mod build_task;
+mod check;
+mod check_keys;
 mod database;
 mod database_keys;
 mod diagnostic;
@@ -28,6 +30,7 @@ mod values;
 #[cfg(test)]
 mod tests;
 
+pub use check::{Allowance, CheckWith, Eol, Selector, ValuePlace};
 pub use database::{
     Database, DatabaseUse, Docker, Document, GateRules, Login, Provider, READY_CHECKS, Relation, ResetScope, RoleRule,
     RowSeed,
@@ -38,7 +41,7 @@ pub use load::{Loaded, load};
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
-pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
+pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;

@@ -25,10 +25,10 @@ pub fn key_reference() -> String {
             );
         }
     }
-    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` |\n|---|---|---|\n");
+    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` | example |\n|---|---|---|---|\n");
     for node in NODES {
         let with: Vec<String> = node.with.keys.iter().map(|key| format!("`{}`", key.info.name)).collect();
-        let _ = writeln!(text, "| `{}` | {} | {} |", node.name, cell(node.doc), with.join(", "));
+        let _ = writeln!(text, "| `{0}` | {1} | {2} | `uses = \"{0}\"` |", node.name, cell(node.doc), with.join(", "));
     }
     text
 }
@@ -60,6 +60,7 @@ fn words(shape: &Shape, many: bool) -> String {
         Shape::Text(what) => (*what).to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Count => format!("positive integer{s}"),
+        Shape::Whole => format!("whole number{s}"),
         Shape::Number(number) => format!("`{number}`"),
         Shape::Duration => format!("duration{s}"),
         Shape::Scalar => format!("string{s}, number{s} or boolean{s}"),

@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{database_keys, edges, entries, scopes, task_keys, uses};
+use super::{check_keys, database_keys, edges, entries, scopes, task_keys, uses};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -32,10 +32,21 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("gate-of-task", "`gate` of a task", &entries::GATE),
+        described("artifacts", "`artifacts`", &entries::ARTIFACTS),
+        described("expect", "`expect`", &entries::EXPECT),
         described("database-use", "`database` of a task", &database_keys::DATABASE_USE),
         described("db.migrate", "`with` of `db.migrate`", &uses::MIGRATE),
         described("db.baseline", "`with` of `db.baseline`", &uses::BASELINE),
         described("db.gate", "`with` of `db.gate` and `db.lint`", &uses::FILES),
+        described("check.graph", "`with` of `check.graph`", &check_keys::GRAPH),
+        described("check.drift", "`with` of `check.drift`", &check_keys::DRIFT),
+        described("check.forbid", "`with` of `check.forbid`", &check_keys::FORBID),
+        described("allowance", "An entry of `allow` of `check.forbid`", &check_keys::ALLOWANCE),
+        described("check.same", "`with` of `check.same`", &check_keys::SAME),
+        described("check.exists", "`with` of `check.exists`", &check_keys::EXISTS),
+        described("check.branch", "`with` of `check.branch`", &check_keys::BRANCH),
+        described("check.cochange", "`with` of `check.cochange`", &check_keys::COCHANGE),
         described("db.up", "`with` of the other `db.*` nodes", &uses::DB_ONLY),
         described("database", "`[db.NAME]`", &database_keys::DB),
         described("docker", "`docker` of a database", &database_keys::DOCKER),
@@ -88,6 +99,7 @@ fn shape(of: &Shape) -> Map<String, Value> {
         Shape::Text(_) => json!({ "type": "string" }),
         Shape::Bool => json!({ "type": "boolean" }),
         Shape::Count => json!({ "type": "integer", "minimum": 1, "maximum": u32::MAX }),
+        Shape::Whole => json!({ "type": "integer", "minimum": 0, "maximum": u32::MAX }),
         Shape::Number(number) => json!({ "const": number }),
         Shape::Duration => {
             json!({ "type": "string", "pattern": "^\\s*([0-9]+\\s*[a-zA-Zµ]+\\s*)+$" })

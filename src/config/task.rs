@@ -4,7 +4,7 @@ use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
 use super::uses::Uses;
-use crate::model::{TaskName, WsPath};
+use crate::model::{Gate, TaskName, WsPath};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -91,8 +91,40 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// It is a gate.
+    pub gate: Option<Located<Gate>>,
+    /// Files that are kept with the run.
+    pub artifacts: Vec<Located<Pattern>>,
+    /// Where its test report lands, and what it must hold.
+    pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
+}
+
+/// `junit` and `expect`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestReport {
+    /// The files, JUnit XML.
+    pub files: Vec<Located<Pattern>>,
+    /// What they must hold.
+    pub expect: Expect,
+}
+
+/// What a test report must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expect {
+    /// At least so many tests.
+    pub min_tests: u32,
+    /// At most so many skipped; none: any number.
+    pub max_skipped: Option<u32>,
+    /// At most so many that failed.
+    pub max_failed: u32,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self { min_tests: 1, max_skipped: None, max_failed: 0 }
+    }
 }
 
 /// What a task does.

@@ -5,10 +5,12 @@ use super::diagnostic::{At, Located};
 use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
-use super::task::{Dep, Task};
+use super::pattern::Pattern;
+use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
 use super::uses::{self, NODE_NAMES, NodeKind, With};
 use super::values::Reader;
+use crate::model::Gate;
 
 /// A task while it is read.
 #[derive(Clone)]
@@ -19,6 +21,10 @@ pub(super) struct Draft {
     pub(super) run: Option<Vec<String>>,
     /// `exec`.
     pub(super) exec: Option<Vec<String>>,
+    /// `junit`.
+    pub(super) junit: Vec<Located<Pattern>>,
+    /// `expect`.
+    pub(super) expect: Expect,
     /// `uses`.
     pub(super) uses: Option<Located<NodeKind>>,
     /// `with`.
@@ -68,6 +74,13 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("db.baseline"),
     Shape::Table("db.gate"),
     Shape::Table("db.up"),
+    Shape::Table("check.graph"),
+    Shape::Table("check.drift"),
+    Shape::Table("check.forbid"),
+    Shape::Table("check.same"),
+    Shape::Table("check.exists"),
+    Shape::Table("check.branch"),
+    Shape::Table("check.cochange"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);
@@ -111,6 +124,49 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             let at = r.at(e.value.span());
             uses::parameters(kind).read(r, table, at, &mut d.with);
         }),
+        acting(
+            "gate",
+            Shape::Table("gate-of-task"),
+            "{ id = \"no-todo\", title = \"Nothing is left to do\" }",
+            "It is a gate: its outcome is recorded as evidence, under this id.",
+            |d, r, e| {
+                let Some(table) = r.table(e.value) else { return };
+                let at = r.at(e.value.span());
+                let mut gate = Gate { id: String::new(), title: None };
+                entries::GATE.read(r, table, at, &mut gate);
+                d.task.gate = (!gate.id.is_empty()).then(|| Located::new(gate, at));
+            },
+        ),
+        command(
+            "artifacts",
+            Shape::Any(&[PATTERNS, Shape::Table("artifacts")]),
+            "{ files = [\"coverage\"], kind = \"auxiliary\" }",
+            "Files that are kept with the run, whatever its outcome, apart from evidence.",
+            |d, r, e| {
+                d.task.artifacts = entries::artifacts(r, e.value);
+            },
+        ),
+        command(
+            "junit",
+            PATTERNS,
+            "\"target/junit.xml\"",
+            "Where its test report lands, as JUnit XML. One that is missing, was not written by this run or holds no test fails the task, whatever the command's exit status.",
+            |d, r, e| {
+                d.junit = patterns(r, e, "junit").map(|list| list.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "expect",
+            Shape::Table("expect"),
+            "{ min_tests = 100, max_skipped = 0 }",
+            "What the test report must hold.",
+            |d, r, e| {
+                if let Some(table) = r.table(e.value) {
+                    d.expect = Expect::default();
+                    entries::EXPECT.read(r, table, e.key, &mut d.expect);
+                }
+            },
+        ),
         command(
             "database",
             DATABASES,
@@ -384,5 +440,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "ports", "soak", "gate", "artifacts", "junit", "expect"],
+    unbuilt: &["service", "ports", "soak"],
 };

@@ -1,5 +1,7 @@
 //! Built-in nodes: the one table of their names and parameters.
 
+use super::check::CheckWith;
+use super::check_keys;
 use super::diagnostic::{At, Located};
 use super::edges::TEXT;
 use super::keys::{Key, Scope, Set, Shape};
@@ -27,6 +29,20 @@ pub enum NodeKind {
     DbBaseline,
     /// `db.drift`.
     DbDrift,
+    /// `check.graph`.
+    CheckGraph,
+    /// `check.drift`.
+    CheckDrift,
+    /// `check.forbid`.
+    CheckForbid,
+    /// `check.same`.
+    CheckSame,
+    /// `check.exists`.
+    CheckExists,
+    /// `check.branch`.
+    CheckBranch,
+    /// `check.cochange`.
+    CheckCochange,
 }
 
 /// Their names, for the schema.
@@ -79,6 +95,8 @@ pub struct With {
     pub files: Vec<Located<Pattern>>,
     /// Whether a file is checked or written.
     pub mode: Mode,
+    /// Of the ready-made checks.
+    pub check: CheckWith,
 }
 
 /// `atomic`.
@@ -168,6 +186,48 @@ pub(super) const NODES: &[NodeInfo] = &[
         name: "db.drift",
         doc: "Compares the live schema with what the migrations make.",
         with: &DB_ONLY,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckGraph,
+        name: "check.graph",
+        doc: "What `weir tasks deps check` does: the graph tells the truth.",
+        with: &check_keys::GRAPH,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckDrift,
+        name: "check.drift",
+        doc: "Generated files are what their generator makes; nothing is written.",
+        with: &check_keys::DRIFT,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckForbid,
+        name: "check.forbid",
+        doc: "No line of the files matches a pattern.",
+        with: &check_keys::FORBID,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckSame,
+        name: "check.same",
+        doc: "One value that stands in several places is the same everywhere.",
+        with: &check_keys::SAME,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckExists,
+        name: "check.exists",
+        doc: "Files are there, with the right mode and line ends.",
+        with: &check_keys::EXISTS,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckBranch,
+        name: "check.branch",
+        doc: "The branch that is worked on is one that may be.",
+        with: &check_keys::BRANCH,
+    },
+    NodeInfo {
+        kind: NodeKind::CheckCochange,
+        name: "check.cochange",
+        doc: "A change of the one comes with a change of the other.",
+        with: &check_keys::COCHANGE,
     },
 ];
 
@@ -276,17 +336,7 @@ pub(super) fn node_kind(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<No
 }
 
 /// Nodes that the format has and this version does not carry out.
-const UNBUILT: [&str; 9] = [
-    "proof.crash",
-    "rule.structural",
-    "check.graph",
-    "check.drift",
-    "check.forbid",
-    "check.same",
-    "check.exists",
-    "check.branch",
-    "check.cochange",
-];
+const UNBUILT: [&str; 2] = ["proof.crash", "rule.structural"];
 
 /// The parameters of the node `kind`.
 pub(super) fn parameters(kind: NodeKind) -> &'static Scope<Set<With>> {

@@ -1,14 +1,17 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
-use super::cluster::Home;
+use super::baseline::Baseline;
 use super::down::Down;
+use super::drift::Drift;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::gate::Gate;
+use super::lent::Lent;
 use super::lint::Lint;
 use super::migrate::Migrate;
-use super::provider::{self, Source};
+use super::provider;
 use super::reset::Reset;
+use super::roles;
 use super::seed::Seed;
 use super::server::{Endpoint, outside_url};
 use super::session::Session;
@@ -64,32 +67,45 @@ impl Databases {
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
             NodeKind::DbGate => Box::new(Gate::new(&uses.with.files)),
-            NodeKind::DbBaseline | NodeKind::DbDrift => return None,
+            NodeKind::DbBaseline => Box::new(Baseline { mode: uses.with.mode }),
+            NodeKind::DbDrift => Box::new(Drift),
+            _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
     }
 
-    /// What a task that uses one is lent.
-    pub fn resource(self: &Arc<Self>, _used: &DatabaseUse) -> Option<Arc<dyn Resource>> {
-        None
+    /// What a task that uses some is lent. One that is not declared is an error of the configuration, and left out.
+    pub fn resources(self: &Arc<Self>, used: &[DatabaseUse]) -> Vec<Arc<dyn Resource>> {
+        let lent = |(index, used): (usize, &DatabaseUse)| {
+            let database = self.get(Some(&used.name.value))?;
+            let lent = Lent::new(Arc::clone(self), Arc::clone(database), used.clone(), index == 0);
+            Some(Arc::new(lent) as Arc<dyn Resource>)
+        };
+        used.iter().enumerate().filter_map(lent).collect()
     }
 
     /// Where a database is, if its server is known by now. Starts nothing.
     ///
     /// # Errors
     /// It is not known, or what is known of it is no good.
-    pub async fn endpoint(&self, database: &Database, _context: &Context) -> Result<Endpoint, DbError> {
-        let known = match provider::settled(self, database)? {
-            Some(Source::Url(endpoint)) => Some(endpoint),
-            Some(Source::Local) => {
-                Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.endpoint(&database.name))
-            }
-            None => None,
-        };
-        known.ok_or_else(|| {
+    pub fn known(&self, database: &Database) -> Result<Endpoint, DbError> {
+        provider::known(self, database)?.ok_or_else(|| {
             DbError::failed(format!("the server of database `{}` is not up", database.key))
-                .help("let the task depend on one with `uses = \"db.up\"`")
+                .help("bring it up first: let the task depend on one with `uses = \"db.up\"`, or run that one")
         })
+    }
+
+    /// The same, for nodes.
+    ///
+    /// # Errors
+    /// It is not known, or what is known of it is no good.
+    pub async fn endpoint(&self, database: &Database, _: &Context) -> Result<Endpoint, DbError> {
+        self.known(database)
+    }
+
+    /// Where `psql` is: on PATH, or beside the programs of a server.
+    pub fn psql(&self) -> Option<PathBuf> {
+        provider::psql(self)
     }
 
     /// Finds or starts the server of a database, and makes the database on a server of weir's own: a
@@ -130,7 +146,7 @@ impl Databases {
             Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
             None => vec![],
         };
-        let own = Home::new(&self.root, provider::LOCAL).remembered().map(|server| server.password);
-        outside.into_iter().chain(own).collect()
+        let roles = roles::secrets(self, database);
+        outside.into_iter().chain(provider::secrets(self, database)).chain(roles).collect()
     }
 }

@@ -1,6 +1,6 @@
 //! What goes wrong with a database, in words.
 
-use crate::model::FailReason;
+use crate::model::{FailReason, Notice};
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -36,6 +36,16 @@ impl DbError {
             Self::Refused { message, .. } => Self::Refused { message, help: text.into() },
             Self::Interrupted => Self::Interrupted,
         }
+    }
+
+    /// As something a person should know, where it fails nothing.
+    pub fn notice(self, code: &str) -> Notice {
+        let (message, help) = match self {
+            Self::Failed { message, help } => (message, help),
+            Self::Refused { message, help } => (message, Some(help)),
+            Self::Interrupted => ("interrupted".into(), None),
+        };
+        Notice { code: code.into(), message, help }
     }
 
     /// What Postgres or the connection to it said, after `what` failed: `failed to connect`.

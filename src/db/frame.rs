@@ -138,6 +138,8 @@ impl DatabaseNode {
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: vec![],
         };
         Self {
             facts,

@@ -128,7 +128,7 @@ async fn first_object(session: &Session) -> Result<Option<String>, DbError> {
     Ok(row.next().zip(row.next()).map(|(kind, name)| format!("{kind} `{name}`")))
 }
 
-/// The statement that terminates all other connections to this database that the role may terminate.
+/// The query that terminates all other connections to a database that the role may terminate.
 pub fn terminate_others(database: &str) -> String {
     format!(
         "select pg_terminate_backend(pid) from pg_stat_activity \

@@ -124,12 +124,13 @@ pub async fn create(session: &Session, database: &Database) -> Result<(), DbErro
     session.execute("failed to create the ledger", &create_sql(database)).await
 }
 
-/// The statement that puts a migration into it, if `condition` holds.
-pub fn insert_sql(database: &Database, migration: &Migration, condition: &str) -> String {
+/// The statement that puts a migration into it. `guard`: an expression without which it fails.
+pub fn insert_sql(database: &Database, migration: &Migration, guard: Option<&str>) -> String {
+    let version = migration.version;
+    let version = guard.map_or(version.to_string(), |guard| format!("case when {guard} then {version} end"));
     format!(
-        "insert into {} (version, description, checksum_sha256) select {}, {}, {} where {condition}",
+        "insert into {} (version, description, checksum_sha256) values ({version}, {}, {})",
         relation(&database.ledger),
-        migration.version,
         literal(&migration.description),
         literal(&migration.checksum.to_hex()),
     )

@@ -96,20 +96,29 @@ pub async fn stamp(session: &Session, database: &Database) -> Result<String, DbE
     Ok(incarnation)
 }
 
-/// Who the database is: server, database, incarnation. Another one under the same name has another identity.
+/// Which database this is: server and database. What is in it does not matter, so that neither a reset nor the first
+/// migration changes what came before them.
 ///
 /// # Errors
 /// The connection broke.
-pub async fn identity(session: &Session, database: &Database) -> Result<String, DbError> {
+pub async fn place(session: &Session) -> Result<String, DbError> {
     // A private cluster is a copy of a template and shares its system identifier with other copies; its
     // `cluster_name` is its own.
     const WHO: &str = "select (select system_identifier::text from pg_control_system()) || '/' || \
          current_setting('cluster_name') || '/' || \
          (select oid::text from pg_database where datname = current_database())";
     let who = session.row("failed to ask who the database is", WHO).await?;
+    Ok(who.into_iter().next().flatten().unwrap_or("-".into()))
+}
+
+/// Who the database is: server, database, incarnation. Another one under the same name has another identity.
+///
+/// # Errors
+/// The connection broke.
+pub async fn identity(session: &Session, database: &Database) -> Result<String, DbError> {
+    let place = place(session).await?;
     let incarnation = incarnation(session, database).await?;
-    let [server, incarnation] = [who.into_iter().next().flatten(), incarnation].map(|part| part.unwrap_or("-".into()));
-    Ok(format!("{server}/{incarnation}"))
+    Ok(format!("{place}/{}", incarnation.unwrap_or("-".into())))
 }
 
 #[cfg(test)]

@@ -15,6 +15,7 @@ use crate::node::{Effects, Output, Outside, Pending};
 use crate::sql::{Kind, Places, Statement, split};
 use std::path::Path;
 use std::time::Instant;
+use tokio_postgres::error::SqlState;
 
 /// How long a statement of a migration waits for a lock, unless its file says otherwise. Whoever comes after it waits
 /// as long.
@@ -22,6 +23,9 @@ pub const LOCK_TIMEOUT: &str = "10s";
 
 /// After this, and a dead client, a server that can stops what it was doing for that client.
 const NOTICED: &str = "set client_connection_check_interval = '500ms'";
+
+/// Strings are read as weir reads them, when it looks for what ends a transaction. Counts from the next message on.
+const STANDARD: &str = "set standard_conforming_strings = on";
 
 /// The pending migrations, applied.
 pub struct Migrate {
@@ -106,7 +110,7 @@ impl Act for Migrate {
                 let said = format!("{} applied, {} in the ledger\n", pending.len(), all.len());
                 output.bytes(said.as_bytes());
             }
-            roles::apply(&session, database, &site.databases.outside, output).await
+            roles::apply(&session, site.databases, database, output).await
         })
     }
 
@@ -244,6 +248,7 @@ async fn apply(
     let mut applier = Applier { session, database, atomic, checks: false, output };
     // Not every server can, and none must.
     applier.checks = applier.session.execute("", NOTICED).await.is_ok();
+    applier.session.execute("failed to prepare the session", STANDARD).await?;
     if atomic == Atomic::All {
         applier.session.execute("failed to begin a transaction", "begin").await?;
     }
@@ -260,6 +265,12 @@ async fn apply(
         applier.session.execute("failed to commit the migrations", "commit").await?;
     }
     Ok(())
+}
+
+/// The row of the ledger found another transaction than the one it was meant for.
+fn lost(migration: &Migration) -> DbError {
+    DbError::failed(format!("{}: it ended the transaction that weir began for it", migration.path))
+        .help("take out what ends it; a part of the file may be in the database, and the ledger does not hold it")
 }
 
 /// Applies migrations, one after the other.
@@ -299,21 +310,21 @@ impl Applier<'_> {
         // Gone with the transaction, whoever ended it.
         before.push(format!("set local weir.migration = '{}'", migration.version));
         let forgets = statements.iter().any(|statement| statement.kind == Kind::Forgets);
-        let condition = match forgets {
-            true => "true".to_owned(),
-            false => format!("pg_catalog.current_setting('weir.migration', true) = '{}'", migration.version),
-        };
-        let mut after = vec!["set session authorization default".to_owned()];
-        after.push(ledger::insert_sql(self.database, migration, &condition));
+        let guard = format!("pg_catalog.current_setting('weir.migration', true) = '{}'", migration.version);
+        let mut after = vec!["set session authorization default".to_owned(), STANDARD.to_owned()];
+        after.push(ledger::insert_sql(self.database, migration, (!forgets).then_some(&guard)));
         after.extend(own.then(|| "commit".to_owned()));
         let head = before.join("; ") + ";\n";
         let sql = format!("{head}{}\n;{}", migration.text, after.join("; "));
         let source = Source { path: migration.path.as_str(), text: &migration.text, statements: &statements };
-        let cargo = Cargo { sql: &sql, source: &source, before: before.len(), first: 0 };
+        let sent = Sent { before: head.chars().count(), from: 0 };
+        let cargo = Cargo { sql: &sql, source: &source, sent, before: before.len(), first: 0 };
         let landing = send(self.session, cargo, self.output).await;
-        let inserted = landing.rows.len().checked_sub(after.len() - 1).and_then(|at| landing.rows.get(at)).copied();
         if let Landing { error: Some((error, running)), .. } = landing {
-            let failure = self.failure(&error, &source, Sent { before: head.chars().count(), from: 0 }, running);
+            let failure = match error.code() {
+                Some(&SqlState::NOT_NULL_VIOLATION) if running.is_none() => lost(migration),
+                _ => self.failure(&error, &source, sent, running),
+            };
             if error.as_db_error().is_some() {
                 let what = match own {
                     true => format!("nothing of `{}` stays applied\n", migration.name()),
@@ -323,14 +334,6 @@ impl Applier<'_> {
                 let _ = self.session.client.batch_execute("rollback").await;
             }
             return Err(failure);
-        }
-        if inserted != Some(1) {
-            let _ = self.session.client.batch_execute("rollback").await;
-            return Err(DbError::failed(format!(
-                "{}: it ended the transaction that weir began for it",
-                migration.path
-            ))
-            .help("look at what it left in the database: a part of it may be there, and the ledger does not hold it"));
         }
         Ok(())
     }
@@ -348,10 +351,10 @@ impl Applier<'_> {
         intent::begin(&notes, self.database, migration, statements.len()).await?;
         let source = Source { path: migration.path.as_str(), text: &migration.text, statements: &statements };
         for (index, statement) in statements.iter().enumerate() {
-            let cargo = Cargo { sql: statement.of(&migration.text), source: &source, before: 0, first: index };
+            let sent = Sent { before: 0, from: statement.range.start };
+            let cargo = Cargo { sql: statement.of(&migration.text), source: &source, sent, before: 0, first: index };
             let landing = send(self.session, cargo, self.output).await;
             if let Some((error, running)) = landing.error {
-                let sent = Sent { before: 0, from: statement.range.start };
                 let failure = self.failure(&error, &source, sent, running);
                 if let Some(said) = error.as_db_error() {
                     let why = format!("{} (SQLSTATE {})", said.message(), said.code().code());
@@ -361,7 +364,7 @@ impl Applier<'_> {
             }
             intent::advance(&notes, self.database, migration.version, index + 1).await?;
         }
-        let row = ledger::insert_sql(self.database, migration, "true");
+        let row = ledger::insert_sql(self.database, migration, None);
         let sql = format!("begin; {row}; {}; commit", intent::delete_sql(self.database, migration.version));
         notes.execute(&format!("failed to put `{}` into the ledger", migration.name()), &sql).await
     }

@@ -1,9 +1,14 @@
 //! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
 //! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
 
+mod clones;
+mod baseline;
+mod catalogue;
 mod cluster;
 mod databases;
 mod down;
+mod drift;
+mod dump;
 mod error;
 mod flight;
 mod frame;
@@ -11,6 +16,7 @@ mod gate;
 mod guard;
 mod intent;
 mod ledger;
+mod lent;
 mod lint;
 mod mark;
 mod migrate;
@@ -24,9 +30,13 @@ mod server;
 mod session;
 mod show;
 mod starting;
+mod status;
 mod up;
 
+pub use catalogue::{Change, Difference};
 pub use databases::Databases;
 pub use error::DbError;
 pub use migrate::apply_all;
+pub use server::Endpoint;
 pub use starting::Resolution;
+pub use status::Status;

@@ -20,14 +20,14 @@ pub struct Scratch {
     keeper: Session,
 }
 
-/// What names of scratch databases of `database` end with, before what is random: locks are known within
-/// one database only, so that each looks after its own.
-fn belongs_to(database: &Database) -> String {
-    Digest::of(database.name.as_bytes()).to_hex()[..8].to_owned()
+/// What tells the databases made beside one, to which `keeper` is connected, from those made beside others: locks are
+/// known within one database only, so that each looks after its own.
+pub fn belongs_to(keeper: &Session) -> String {
+    Digest::of(keeper.endpoint.database.as_bytes()).to_hex()[..8].to_owned()
 }
 
 /// The lock on a name, as arguments of the lock's functions.
-fn lock_of(name: &str) -> String {
+pub fn lock_of(name: &str) -> String {
     format!("hashtextextended({}, 7723)", literal(name))
 }
 
@@ -57,8 +57,8 @@ impl Scratch {
         template: &str,
     ) -> Result<Self, DbError> {
         let keeper = databases.connect(database, context).await?;
-        sweep(&keeper, database).await?;
-        let name = format!("weir_{purpose}_{}_{}", belongs_to(database), &random()?[..12]);
+        sweep(&keeper).await?;
+        let name = format!("weir_{purpose}_{}_{}", belongs_to(&keeper), &random()?[..12]);
         let what = format!("failed to create the database `{name}`");
         keeper.row(&what, &format!("select pg_advisory_lock({})", lock_of(&name))).await?;
         let sql = format!("create database {} template {}", quoted(&name), quoted(template));
@@ -72,6 +72,11 @@ impl Scratch {
         &self.name
     }
 
+    /// Ends the connection to it, and keeps the lock as long as what is returned.
+    pub fn disconnect(self) -> Session {
+        self.keeper
+    }
+
     /// Removes it, whoever is still connected.
     ///
     /// # Errors
@@ -83,7 +88,11 @@ impl Scratch {
     }
 }
 
-async fn drop_database(session: &Session, name: &str) -> Result<(), DbError> {
+/// Drops a database, whoever is connected.
+///
+/// # Errors
+/// The connection broke, or the role may not.
+pub async fn drop_database(session: &Session, name: &str) -> Result<(), DbError> {
     let what = format!("failed to drop the database `{name}`");
     session.execute(&what, &format!("drop database if exists {} with (force)", quoted(name))).await
 }
@@ -99,9 +108,9 @@ fn may_not(error: DbError, session: &Session) -> DbError {
 }
 
 /// Removes what killed processes left behind.
-async fn sweep(keeper: &Session, database: &Database) -> Result<(), DbError> {
+async fn sweep(keeper: &Session) -> Result<(), DbError> {
     const WHAT: &str = "failed to look for databases that were left behind";
-    let pattern = literal(&format!("^weir_[a-z]+_{}_[0-9a-f]{{12}}$", belongs_to(database)));
+    let pattern = literal(&format!("^weir_[a-z]+_{}_[0-9a-f]{{12}}$", belongs_to(keeper)));
     let found = keeper.rows(WHAT, &format!("select datname from pg_database where datname ~ {pattern}")).await?;
     for name in found.into_iter().flatten().flatten() {
         let lock = lock_of(&name);

@@ -136,6 +136,11 @@ impl Endpoint {
         all
     }
 
+    /// Variables that libpq reads too, and would follow elsewhere.
+    pub fn misleading() -> [&'static str; 6] {
+        ["PGSERVICE", "PGSERVICEFILE", "PGHOSTADDR", "PGPASSFILE", "PGOPTIONS", "PGSYSCONFDIR"]
+    }
+
     /// What no byte leaving weir may hold.
     pub fn secrets(&self) -> Vec<String> {
         let Some(password) = self.password.as_ref().filter(|password| !password.is_empty()) else { return vec![] };

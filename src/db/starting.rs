@@ -87,8 +87,7 @@ impl Databases {
                 .help("run `db.migrate`, which applies the migrations"));
         }
         let adopted: Vec<&Migration> = all.iter().filter(|migration| migration.version <= up_to).collect();
-        let rows: Vec<String> =
-            adopted.iter().map(|migration| ledger::insert_sql(database, migration, "true")).collect();
+        let rows: Vec<String> = adopted.iter().map(|migration| ledger::insert_sql(database, migration, None)).collect();
         // A ledger without its rows would let every migration run again.
         let sql = format!("begin; {}; {}; commit", ledger::create_sql(database), rows.join("; "));
         session.execute("failed to write the ledger", &sql).await?;
@@ -129,7 +128,7 @@ impl Databases {
             Resolution::Undone => (strike, format!("{name}: undone; `db.migrate` runs it from its first statement\n")),
             Resolution::Applied => {
                 let all = migrations::load(&self.root, database)?;
-                let row = ledger::insert_sql(database, version_of(&all, version)?, "true");
+                let row = ledger::insert_sql(database, version_of(&all, version)?, None);
                 let create = ledger::create_sql(database);
                 (format!("begin; {create}; {row}; {strike}; commit"), format!("{name}: in the ledger\n"))
             }

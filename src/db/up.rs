@@ -34,7 +34,7 @@ impl Act for Up {
     fn state<'a>(&'a self, site: Site<'a>) -> Pending<'a, Result<Digest, DbError>> {
         Box::pin(async move {
             let session = site.databases.connect(site.database, site.context).await?;
-            Ok(Digest::of(mark::identity(&session, site.database).await?.as_bytes()))
+            Ok(Digest::of(mark::place(&session).await?.as_bytes()))
         })
     }
 }

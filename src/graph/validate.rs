@@ -2,7 +2,7 @@
 
 use super::overlap::{PrefixIndex, may_overlap, wholly_negated};
 use super::resolve::{Graph, TaskIndex};
-use crate::config::{Action, At, Diagnostic, Located, Pattern, Task};
+use crate::config::{Action, At, Diagnostic, Located, NodeKind, Pattern, Task};
 use crate::model::WsPath;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -291,19 +291,40 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
     .help(format!("add `depends = [\"{}\"]` to `{}`", producer.name, task.name))
 }
 
-/// A reset and whoever shares a lock with it act on the same state: their order must be declared.
+/// What a task acts on: what its locks name, and its databases. A clone is the task's own.
+fn states(graph: &Graph<'_>, task: &Task) -> Vec<(String, At)> {
+    let locks = task.locks.iter().map(|lock| (format!("lock `{}`", lock.value), lock.at));
+    let lent = task.databases.iter().filter(|used| !used.clone);
+    let lent = lent.map(|used| (format!("database `{}`", used.name.value), used.name.at));
+    let acted_on = match &task.action {
+        // It looks at files only.
+        Action::Uses(uses) if uses.kind.is_database() && uses.kind != NodeKind::DbLint => {
+            match (&uses.with.db, &graph.config.databases[..]) {
+                (Some(name), _) => Some((format!("database `{}`", name.value), name.at)),
+                (None, [only]) => Some((format!("database `{}`", only.key), uses.at)),
+                (None, _) => None,
+            }
+        }
+        _ => None,
+    };
+    locks.chain(lent).chain(acted_on).collect()
+}
+
+/// A reset and whoever acts on the same state: their order must be declared.
 fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let tasks = &graph.config.tasks;
-    if tasks.iter().all(|task| task.reset.is_none() || task.locks.is_empty()) {
+    if tasks.iter().all(|task| task.reset.is_none()) {
         return;
     }
     let order = Order::new(graph);
+    let states: Vec<Vec<(String, At)>> = tasks.iter().map(|task| states(graph, task)).collect();
     for (reset, task) in tasks.iter().enumerate() {
         let Some(at) = task.reset else { continue };
-        for lock in &task.locks {
+        for (state, _) in &states[reset] {
             for (other, user) in tasks.iter().enumerate() {
-                let shared = user.locks.iter().find(|theirs| theirs.value == lock.value);
-                let Some(shared) = shared.filter(|_| other != reset && !(user.reset.is_some() && other < reset)) else {
+                let shared = states[other].iter().find(|(theirs, _)| theirs == state);
+                let Some((_, shared)) = shared.filter(|_| other != reset && !(user.reset.is_some() && other < reset))
+                else {
                     continue;
                 };
                 if matches!(user.action, Action::Group { .. }) || order.has(reset, other) || order.has(other, reset) {
@@ -314,11 +335,11 @@ fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
                         "graph::unordered-reset",
                         at,
                         format!(
-                            "`{}` resets state that `{}` uses (lock `{}`), and neither waits for the other",
-                            task.name, user.name, lock.value
+                            "`{}` resets state that `{}` uses ({state}), and neither waits for the other",
+                            task.name, user.name
                         ),
                     )
-                    .also(shared.at, "used here")
+                    .also(*shared, "used here")
                     .help(format!(
                         "add `depends = [\"{0}\"]` or `wait_for = [\"{0}\"]` to `{1}`",
                         task.name, user.name

@@ -192,10 +192,19 @@ impl Reason {
             Self::Changed { what } => what.join("; "),
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
-            Self::Live => "it looks at the live server each time".into(),
+            Self::Live => "it looks at what is there each time".into(),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }
+}
+
+/// What makes a task a gate: its outcome is recorded as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Gate {
+    /// Unique in a workspace; letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// What it is about, for people.
+    pub title: Option<String>,
 }
 
 /// Something a person should know about a task that is no failure.

@@ -89,6 +89,7 @@ pub(super) fn planned(task: &str, after: &[&str]) -> PlannedTask {
         quiet: false,
         interactive: false,
         cleanup: false,
+        gate: None,
         after: after.iter().map(|task| name(task)).collect(),
     }
 }
@@ -121,6 +122,7 @@ pub(super) fn ended(task: &str, outcome: Outcome, duration_ms: u64) -> TaskFinis
         key: None,
         log: None,
         log_bytes: 0,
+        replayed_from: None,
         help: None,
         parts: vec![],
     }

@@ -67,19 +67,9 @@ impl Home {
         Self { root: root.to_path_buf(), kind }
     }
 
-    /// `local` or `embedded`.
-    pub fn kind(&self) -> &'static str {
-        self.kind
-    }
-
     /// The folder itself.
     pub fn folder(&self) -> PathBuf {
         self.root.join(".weir/db").join(self.kind)
-    }
-
-    /// The lock under which it is started and stopped.
-    pub fn lock(&self) -> PathBuf {
-        self.folder().join("lock")
     }
 
     /// What the server says.

@@ -10,7 +10,6 @@ mod template;
 
 pub use account::{Account, private_folder};
 pub use home::{Home, OWNER, Remembered, failed_at};
-#[allow(unused_imports)]
 pub use template::cache;
 
 use super::error::DbError;
@@ -20,6 +19,7 @@ use super::session::Session;
 use crate::journal::{Holder, Lock, LockKind};
 use crate::node::{Context, Output};
 use crate::process::{Command, Detached, Exit, capture};
+use postgres_protocol::password::scram_sha_256;
 use process::Postmaster;
 use std::fs::{self, File, Permissions};
 use std::io::{Read, Seek, SeekFrom};
@@ -56,23 +56,24 @@ pub struct Programs {
     pub told: String,
 }
 
-/// Keeps others from starting or stopping the cluster meanwhile.
+/// Keeps others from starting or stopping the server of this folder meanwhile.
 ///
 /// # Errors
 /// The lock can't be made.
-pub async fn lock(home: &Home, output: &mut dyn Output) -> Result<Lock, DbError> {
-    fs::create_dir_all(home.folder()).map_err(|error| failed_at(&home.folder(), &error))?;
+pub async fn lock_at(folder: &Path, output: &mut dyn Output) -> Result<Lock, DbError> {
+    fs::create_dir_all(folder).map_err(|error| failed_at(folder, &error))?;
+    let path = folder.join("lock");
     let me = Holder { pid: std::process::id(), command: "weir".into() };
     let mut told = false;
     loop {
-        match Lock::try_take(&home.lock(), LockKind::Exclusive, &me) {
+        match Lock::try_take(&path, LockKind::Exclusive, &me) {
             Ok(Ok(lock)) => return Ok(lock),
             Ok(Err(holder)) if !told && holder.pid != 0 && holder.pid != me.pid => {
                 output.bytes(format!("waits for {holder}, which starts or stops the server\n").as_bytes());
                 told = true;
             }
             Ok(Err(_)) => {}
-            Err(error) => return Err(failed_at(&home.lock(), &error)),
+            Err(error) => return Err(failed_at(&path, &error)),
         }
         tokio::time::sleep(LOOK_AGAIN).await;
     }
@@ -90,7 +91,7 @@ pub async fn reach(remembered: &Remembered, name: &str) -> Option<Session> {
     (row.first()?.as_deref() == Some(&remembered.name)).then_some(session)
 }
 
-/// Starts the cluster, making it first where there is none. Under the [`lock`].
+/// Starts the cluster, making it first where there is none. Under the lock of its folder.
 ///
 /// # Errors
 /// It can't be made, or does not start; the end of its log is in the output.
@@ -137,7 +138,7 @@ pub async fn start(
     Ok(server)
 }
 
-/// Stops the cluster's server; false: it does not run. Under the [`lock`].
+/// Stops the cluster's server; false: it does not run. Under the lock of its folder.
 ///
 /// # Errors
 /// It does not end.
@@ -158,11 +159,9 @@ const NAME_FILE: &str = "weir.name";
 /// Gives the owner its password, through the socket: there the system says who asks.
 async fn admit(socket: &Path, server: &Remembered) -> Result<(), DbError> {
     let session = Session::open(&by_socket(socket, server.port)).await?;
-    // A statement that fails is logged with its text; this one never.
-    let sql = format!(
-        "set log_min_error_statement = panic; set log_statement = none; alter role {OWNER} password {}",
-        literal(&server.password)
-    );
+    // Statements end up in logs: the server is told a verifier.
+    let verifier = scram_sha_256(server.password.as_bytes());
+    let sql = format!("alter role {OWNER} password {}", literal(&verifier));
     session.execute("failed to set the password of the server's owner", &sql).await
 }
 
@@ -262,8 +261,7 @@ impl Site<'_> {
         let mut said = String::new();
         for locale in LOCALES {
             let mut command = self.command("initdb");
-            let options =
-                ["--no-sync", "--no-instructions", "--encoding=UTF8", "--auth-local=peer", "--auth-host=reject"];
+            let options = ["--no-sync", "--encoding=UTF8", "--auth-local=peer", "--auth-host=reject"];
             command.args = options.iter().map(Into::into).collect();
             command.args.extend([format!("--locale={locale}").into(), format!("--username={OWNER}").into()]);
             command.args.extend(["-D".into(), making.into()]);

@@ -2,7 +2,7 @@
 
 use crate::db::cluster::{Account, Programs};
 use crate::db::error::DbError;
-use crate::node::Context;
+use crate::node::{Context, Outside};
 use crate::process::{Command, capture};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,7 +35,7 @@ pub struct Found {
 /// The run is being ended.
 pub async fn find(context: &Context, min: u32, exact: Option<u32>) -> Result<Found, DbError> {
     let mut found = Found::default();
-    for bin in candidates(context) {
+    for bin in candidates(&context.outside) {
         let Some(programs) = look_at(context, &bin).await? else { continue };
         if programs.major >= min && exact.is_none_or(|exact| programs.major == exact) {
             found.programs = Some(programs);
@@ -46,9 +46,9 @@ pub async fn find(context: &Context, min: u32, exact: Option<u32>) -> Result<Fou
     Ok(found)
 }
 
-/// PATH, then the distributions' folders, newest first.
-fn candidates(context: &Context) -> Vec<PathBuf> {
-    let path = context.outside.vars.get("PATH").cloned().unwrap_or_default();
+/// Where Postgres's programs may be: PATH, then the distributions' folders, newest first.
+pub fn folders(outside: &Outside) -> Vec<PathBuf> {
+    let path = outside.vars.get("PATH").cloned().unwrap_or_default();
     let mut all: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
     let mut versioned: Vec<(u32, PathBuf)> = Vec::new();
     for (above, before, below) in FOLDERS {
@@ -60,6 +60,12 @@ fn candidates(context: &Context) -> Vec<PathBuf> {
     versioned.sort_by(|a, b| b.cmp(a));
     all.extend(versioned.into_iter().map(|(_, folder)| folder));
     all.push("/usr/local/pgsql/bin".into());
+    all
+}
+
+/// Those of them that hold a server that its account can run.
+pub fn candidates(outside: &Outside) -> Vec<PathBuf> {
+    let mut all = folders(outside);
     // What the server's account can't enter is none for it.
     let account = Account::needed().ok().flatten();
     all.retain(|folder| {

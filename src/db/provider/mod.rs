@@ -3,23 +3,71 @@
 //! `auto` takes the first that will do: an outside one that is named, installed programs, an engine of Docker,
 //! downloaded programs. What a workspace's server was once started with, it stays with.
 
+mod docker;
+mod embedded;
 mod local;
+
+pub use local::folders;
 
 use super::cluster::{self, Home, Programs};
 use super::databases::Databases;
 use super::error::DbError;
 use super::mark::quoted;
-use super::server::{Endpoint, outside_url};
+use super::server::{Endpoint, outside_url, unreachable};
 use super::session::Session;
 use crate::config::{Database, Provider};
 use crate::node::{Context, Output};
+use docker::Service;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long a service that is up may take to let in.
+const SERVICE_READY: Duration = Duration::from_secs(60);
 
 /// Where a server comes from.
 pub enum Source {
     /// Somebody else runs it.
     Url(Endpoint),
-    /// Installed programs, in a private cluster.
+    /// A private cluster, of installed or unpacked programs.
+    Cluster(Kind),
+    /// A service of `docker compose`.
+    Docker,
+}
+
+impl Source {
+    /// As `provider` names it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "url",
+            Self::Cluster(kind) => kind.name(),
+            Self::Docker => "docker",
+        }
+    }
+}
+
+/// Whose programs a private cluster runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// Installed on this machine.
     Local,
+    /// Brought along.
+    Embedded,
+}
+
+impl Kind {
+    /// Both.
+    const ALL: [Self; 2] = [Self::Local, Self::Embedded];
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::Embedded => "embedded",
+        }
+    }
+
+    fn home(self, databases: &Databases) -> Home {
+        Home::new(&databases.root, self.name())
+    }
 }
 
 /// What is settled without asking the machine: declared, named outside, or taken before; none: still to be chosen.
@@ -33,30 +81,67 @@ pub fn settled(databases: &Databases, database: &Database) -> Result<Option<Sour
     {
         return named.map(|endpoint| Some(Source::Url(endpoint)));
     }
-    let local = Home::new(&databases.root, LOCAL);
+    let taken = |kind: &Kind| kind.home(databases).remembered().is_some();
     Ok(match provider {
         Provider::Url => {
             let variable = &database.url_env.value;
             return Err(DbError::failed(format!("the variable `{variable}` is not set"))
                 .help("set it to `postgres://USER:PASSWORD@HOST:PORT/DATABASE`"));
         }
-        Provider::Local => Some(Source::Local),
-        Provider::Auto => local.remembered().map(|_| Source::Local),
-        Provider::Docker | Provider::Embedded => None,
+        Provider::Local => Some(Source::Cluster(Kind::Local)),
+        Provider::Embedded => Some(Source::Cluster(Kind::Embedded)),
+        Provider::Docker => Some(Source::Docker),
+        Provider::Auto if taken(&Kind::Local) => Some(Source::Cluster(Kind::Local)),
+        Provider::Auto if Service::of(databases, database).remembered().is_some() => Some(Source::Docker),
+        Provider::Auto if taken(&Kind::Embedded) => Some(Source::Cluster(Kind::Embedded)),
+        Provider::Auto => None,
     })
 }
 
-/// The folder of the private cluster of installed programs.
-pub const LOCAL: &str = "local";
+/// Where a database was when it was last up, or is said to be; none: it is not known.
+///
+/// # Errors
+/// As [`settled`].
+pub fn known(databases: &Databases, database: &Database) -> Result<Option<Endpoint>, DbError> {
+    Ok(match settled(databases, database)? {
+        Some(Source::Url(endpoint)) => Some(endpoint),
+        Some(Source::Cluster(kind)) => kind.home(databases).remembered().map(|server| server.endpoint(&database.name)),
+        Some(Source::Docker) => Service::of(databases, database).remembered(),
+        None => None,
+    })
+}
+
+/// Passwords of servers that weir started for the workspace.
+pub fn secrets(databases: &Databases, database: &Database) -> Vec<String> {
+    let clusters = Kind::ALL.iter().filter_map(|kind| kind.home(databases).remembered());
+    let service = Service::of(databases, database).remembered();
+    clusters.map(|server| server.password).chain(service.into_iter().flat_map(|endpoint| endpoint.secrets())).collect()
+}
+
+/// Where `psql` is: on PATH, beside the programs of a server of the workspace's own, or of installed ones.
+pub fn psql(databases: &Databases) -> Option<std::path::PathBuf> {
+    let path = databases.outside.vars.get("PATH");
+    if let Some(found) = which::which_in("psql", path, &databases.root).ok() {
+        return Some(found);
+    }
+    let own = Kind::ALL.iter().filter_map(|kind| kind.home(databases).remembered()).map(|server| server.bin);
+    own.chain(local::candidates(&databases.outside)).map(|bin| bin.join("psql")).find(|psql| psql.is_file())
+}
 
 async fn choose(databases: &Databases, database: &Database, context: &Context) -> Result<Source, DbError> {
     if let Some(source) = settled(databases, database)? {
         return Ok(source);
     }
     let found = local::find(context, database.min_version, None).await?;
-    match found.programs {
-        Some(_) => Ok(Source::Local),
-        None => Err(nothing_installed(database, &found)),
+    if found.programs.is_some() {
+        return Ok(Source::Cluster(Kind::Local));
+    }
+    match Service::of(databases, database).obstacle(context).await {
+        None => Ok(Source::Docker),
+        Some(obstacle) => {
+            tracing::debug!(%obstacle, "Docker does not provide the database");
+            Ok(Source::Cluster(Kind::Embedded))
+        }
     }
 }
 
@@ -72,22 +157,56 @@ pub async fn bring_up(
 ) -> Result<Session, DbError> {
     match choose(databases, database, context).await? {
         Source::Url(endpoint) => Session::open(&endpoint).await,
-        Source::Local => {
-            let home = Home::new(&databases.root, LOCAL);
+        Source::Docker => {
+            let service = Service::of(databases, database);
+            if let Some(endpoint) = service.remembered()
+                && let Ok(session) = Session::attempt(&endpoint).await
+            {
+                return Ok(session);
+            }
+            let endpoint = service.start(context, output).await?;
+            there(let_in(&endpoint).await?, database, output).await
+        }
+        Source::Cluster(kind) => {
+            let home = kind.home(databases);
             if let Some(session) = reach(&home, database).await {
                 return there(session, database, output).await;
             }
-            let _lock = cluster::lock(&home, output).await?;
+            let _lock = cluster::lock_at(&home.folder(), output).await?;
             // Whoever held the lock may have started it.
             if let Some(session) = reach(&home, database).await {
                 return there(session, database, output).await;
             }
-            let programs = installed(&home, database, context).await?;
+            let programs = match kind {
+                Kind::Local => installed(&home, database, context).await?,
+                Kind::Embedded => brought(&home, context, output).await?,
+            };
             let server = cluster::start(&home, &programs, context, output).await?;
             output.bytes(format!("started `{}` in `{}`\n", programs.told, server.base.display()).as_bytes());
             let session = Session::open(&server.endpoint(cluster::OWNER)).await?;
             there(session, database, output).await
         }
+    }
+}
+
+/// A service that has no check of its health is up before its server is. A database that is missing is no reason
+/// to wait: then the connection is to the owner's.
+async fn let_in(endpoint: &Endpoint) -> Result<Session, DbError> {
+    let deadline = Instant::now() + SERVICE_READY;
+    loop {
+        let why = match Session::attempt(endpoint).await {
+            Ok(session) => return Ok(session),
+            Err(why) if why.state() == Some("3D000") => {
+                return Session::open(&endpoint.with_database("postgres")).await;
+            }
+            Err(why) => why,
+        };
+        // No answer, a connection that breaks, or a server that starts up.
+        let coming = why.state().is_none_or(|state| state == "57P03");
+        if !coming || Instant::now() > deadline {
+            return Err(unreachable(endpoint, &why));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }
 
@@ -98,24 +217,43 @@ pub async fn bring_up(
 pub async fn bring_down(
     databases: &Databases,
     database: &Database,
-    _context: &Context,
+    context: &Context,
     output: &mut dyn Output,
 ) -> Result<String, DbError> {
+    let never = "nothing to stop: the server was never started".to_owned();
     match settled(databases, database)? {
         Some(Source::Url(endpoint)) => Ok(format!("left `{}` alone: weir did not start it", endpoint.describe())),
-        Some(Source::Local) => {
-            let home = Home::new(&databases.root, LOCAL);
+        Some(Source::Cluster(kind)) => {
+            let home = kind.home(databases);
             if !home.folder().is_dir() {
-                return Ok("nothing to stop: the server was never started".into());
+                return Ok(never);
             }
-            let _lock = cluster::lock(&home, output).await?;
+            let _lock = cluster::lock_at(&home.folder(), output).await?;
             Ok(match cluster::stop(&home).await? {
                 true => "stopped the server".into(),
                 false => "nothing to stop: the server does not run".into(),
             })
         }
-        None => Ok("nothing to stop: the server was never started".into()),
+        Some(Source::Docker) => {
+            let service = Service::of(databases, database);
+            if service.remembered().is_none() {
+                return Ok(never);
+            }
+            service.stop(context, output).await?;
+            Ok(format!("stopped the service `{}`", database.docker.service))
+        }
+        None => Ok(never),
     }
+}
+
+/// Programs that were brought along: those the cluster ran on before, as long as they are there.
+async fn brought(home: &Home, context: &Context, output: &mut dyn Output) -> Result<Programs, DbError> {
+    if let Some(known) = home.remembered()
+        && let Some(programs) = local::look_at(context, &known.bin).await?
+    {
+        return Ok(programs);
+    }
+    embedded::programs(context, output).await
 }
 
 async fn reach(home: &Home, database: &Database) -> Option<Session> {

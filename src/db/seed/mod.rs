@@ -108,6 +108,17 @@ pub async fn checksums(session: &Session, database: &Database) -> Result<Vec<(St
     Ok(session.rows(WHAT, &sql).await?.into_iter().map(pair).collect())
 }
 
+/// What there is to be seeded, by name, with checksums.
+///
+/// # Errors
+/// A document or a file is no good.
+pub fn planned(root: &Path, outside: &Outside, database: &Database) -> Result<Vec<(String, Digest)>, DbError> {
+    let rows = row::evaluate(root, outside, database)?;
+    let files = files::load(root, database)?;
+    let of_files = files.into_iter().map(|file| (file.name, file.checksum));
+    Ok(of_files.chain(rows.iter().map(|row| (row.name(), row.checksum()))).collect())
+}
+
 /// Applies the files and rows that the database does not hold yet.
 ///
 /// # Errors
@@ -266,7 +277,12 @@ async fn apply_file(
 async fn run_sql(session: &Session, path: &WsPath, text: &str, output: &mut dyn Output) -> Result<u64, DbError> {
     let statements = split(text);
     let source = Source { path: path.as_str(), text, statements: &statements };
-    let landing = flight::send(session, Cargo { sql: text, source: &source, before: 0, first: 0 }, output).await;
+    let landing = flight::send(
+        session,
+        Cargo { sql: text, source: &source, sent: Sent { before: 0, from: 0 }, before: 0, first: 0 },
+        output,
+    )
+    .await;
     let Some((error, running)) = landing.error else { return Ok(landing.rows.iter().sum()) };
     let Some(said) = error.as_db_error() else {
         return Err(DbError::postgres(&format!("failed to run `{path}`"), &error));
