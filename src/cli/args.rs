@@ -397,6 +397,21 @@ pub enum DbCommand {
         #[arg(last = true, value_name = "ARGS")]
         arguments: Vec<String>,
     },
+    /// Show how what is in two databases differs
+    #[command(
+        after_help = "Each side is a database of tasks.toml, `migrations` (what they make), `baseline` (what it makes), or a\n`postgres://` address. `+` is only in B, `-` only in A, `~` in both and different. Exit code 1: they differ.\n\nExamples:\n  weir db diff                       the migrations, and the database\n  weir db diff migrations baseline\n  weir db diff app \"$STAGING_URL\""
+    )]
+    Diff {
+        /// One side [default: migrations]
+        a: Option<String>,
+        /// The other [default: the database]
+        b: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        which: WhichDb,
+    },
     /// Write a new migration with the next number
     #[command(after_help = "Example:\n  weir db new add payment outbox")]
     New {

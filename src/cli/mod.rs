@@ -4,6 +4,7 @@ mod args;
 mod audit;
 mod cache;
 mod db;
+mod db_diff;
 mod db_migrate;
 mod db_server;
 mod draw;
