@@ -13,6 +13,7 @@ pub mod event;
 pub mod fingerprint;
 pub mod git;
 pub mod graph;
+pub mod import;
 pub mod journal;
 pub mod model;
 pub mod node;

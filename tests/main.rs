@@ -4,6 +4,7 @@
 
 mod audit;
 mod features;
+mod import;
 mod input;
 mod laws;
 #[path = "support/more.rs"]

@@ -6,6 +6,7 @@ mod cache;
 mod error;
 mod explain;
 mod ground;
+mod import;
 mod init;
 mod print;
 mod project;
@@ -92,6 +93,7 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {

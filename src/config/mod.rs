@@ -27,7 +27,7 @@ mod tests;
 
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_text};
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;

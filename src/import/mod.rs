@@ -1,0 +1,127 @@
+//! Rank 2: other tools' files → a tasks.toml that does the same. Reads their files and says what
+//! could not be carried over; knows nothing of running.
+
+mod draft;
+mod mise;
+mod script;
+mod settle;
+mod shell;
+mod tree;
+mod write;
+
+pub use draft::{Draft, Note, TaskDraft};
+
+use std::path::{Path, PathBuf};
+
+/// What `weir import` reads, for messages.
+pub const READS: &str = "`mise.toml`";
+
+/// A file that could not be read as what it seems to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ImportError {
+    /// One line, lower case, with the place in it.
+    pub message: String,
+    /// What to do.
+    pub help: String,
+}
+
+impl ImportError {
+    pub(self) fn at(path: &Path, line: usize, message: impl std::fmt::Display, help: &str) -> Self {
+        let place = if line == 0 { String::new() } else { format!(":{line}") };
+        Self { message: format!("failed to read `{}{place}`: {message}", path.display()), help: help.to_owned() }
+    }
+}
+
+/// The tools whose files are read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// `mise.toml` and file tasks.
+    Mise,
+}
+
+impl Tool {
+    /// Its name.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Mise => "mise",
+        }
+    }
+
+    /// Whose file this is, by its name.
+    pub fn of(path: &Path) -> Option<Self> {
+        let name = path.file_name()?.to_str()?;
+        let folder = path.parent().and_then(Path::file_name).and_then(|name| name.to_str()).unwrap_or_default();
+        Some(match name {
+            "mise.toml" | ".mise.toml" | "mise.local.toml" | ".mise.local.toml" => Self::Mise,
+            "config.toml" if matches!(folder, "mise" | ".mise") => Self::Mise,
+            _ if name.ends_with(".toml") && (name.starts_with("mise.") || name.starts_with(".mise.")) => Self::Mise,
+            _ => return None,
+        })
+    }
+}
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub struct Imported {
+    /// Whose it is.
+    pub tool: Tool,
+    /// The folder that the paths in the draft are relative to.
+    pub root: PathBuf,
+    /// What is to be written.
+    pub draft: Draft,
+}
+
+/// Reads another tool's file; `path` is absolute, `shown` is how people named it.
+///
+/// # Errors
+/// It is not there, is nobody's known file, or is broken.
+pub fn import(path: &Path, shown: &str) -> Result<Imported, ImportError> {
+    let shown = Path::new(shown);
+    let tool = Tool::of(path).ok_or_else(|| ImportError {
+        message: format!("`{}` is no file of a tool that weir knows", shown.display()),
+        help: format!("`weir import` reads {READS}"),
+    })?;
+    let text = read(path, shown)?;
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    let source = Source { path, shown, text: &text, folder };
+    let (root, mut draft) = match tool {
+        Tool::Mise => mise::read(&source)?,
+    };
+    draft.from = path.strip_prefix(&root).unwrap_or(path).display().to_string();
+    settle::settle(&mut draft);
+    Ok(Imported { tool, root, draft })
+}
+
+/// A file as its reader gets it.
+struct Source<'a> {
+    /// Absolute.
+    path: &'a Path,
+    /// As people named it.
+    shown: &'a Path,
+    text: &'a str,
+    folder: &'a Path,
+}
+
+fn read(path: &Path, shown: &Path) -> Result<String, ImportError> {
+    let fail = |message: String, help: &str| ImportError::at(shown, 0, message, help);
+    if path.is_dir() {
+        return Err(fail("it is a folder".into(), "name the file in it"));
+    }
+    let bytes = std::fs::read(path).map_err(|error| {
+        let message = match error.kind() {
+            std::io::ErrorKind::NotFound => "there is no such file".to_owned(),
+            _ => error.to_string(),
+        };
+        fail(message, "check the path")
+    })?;
+    let text = String::from_utf8(bytes).map_err(|error| {
+        let before = &error.as_bytes()[..error.utf8_error().valid_up_to()];
+        let line = before.iter().filter(|byte| **byte == b'\n').count() + 1;
+        ImportError::at(shown, line, "it is not UTF-8", "save it as UTF-8")
+    })?;
+    let text = text.strip_prefix('\u{feff}').unwrap_or(&text).replace("\r\n", "\n");
+    if text.trim().is_empty() {
+        return Err(fail("it is empty".into(), "name a file that holds tasks"));
+    }
+    Ok(text)
+}
