@@ -232,6 +232,16 @@ impl Draft {
         self.notes.push(Note::new(at, about, line, text));
     }
 
+    /// The shell that all commands are given to runs these lines first.
+    pub(super) fn run_before(&mut self, lines: &[String], comment: &str) {
+        if lines.is_empty() {
+            return;
+        }
+        // `sh -c LINES COMMAND TASK ARGS…`: the command is `$0`, and the task's name goes.
+        self.shell.push(format!("{}\neval \"shift; $0\"\n", lines.join("\n")));
+        self.shell_comment = Some(comment.to_owned());
+    }
+
     /// Mends what the loaded file is said to be wrong in; whether there was something to mend.
     pub fn loosen(&mut self, task: &str, code: &str, message: &str) -> bool {
         let Some(task) = self.tasks.iter_mut().find(|known| known.name == task) else { return false };

@@ -2,7 +2,10 @@
 //! could not be carried over; knows nothing of running.
 
 mod draft;
+mod just;
+mod make;
 mod mise;
+mod package_json;
 mod script;
 mod settle;
 mod shell;
@@ -14,7 +17,7 @@ pub use draft::{Draft, Note, TaskDraft};
 use std::path::{Path, PathBuf};
 
 /// What `weir import` reads, for messages.
-pub const READS: &str = "`mise.toml`";
+pub const READS: &str = "`mise.toml`, `package.json`, `justfile` or `Makefile`";
 
 /// A file that could not be read as what it seems to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -37,6 +40,12 @@ impl ImportError {
 pub enum Tool {
     /// `mise.toml` and file tasks.
     Mise,
+    /// `package.json`.
+    Npm,
+    /// `justfile`.
+    Just,
+    /// `Makefile`.
+    Make,
 }
 
 impl Tool {
@@ -44,6 +53,9 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mise => "mise",
+            Self::Npm => "npm",
+            Self::Just => "just",
+            Self::Make => "make",
         }
     }
 
@@ -55,6 +67,11 @@ impl Tool {
             "mise.toml" | ".mise.toml" | "mise.local.toml" | ".mise.local.toml" => Self::Mise,
             "config.toml" if matches!(folder, "mise" | ".mise") => Self::Mise,
             _ if name.ends_with(".toml") && (name.starts_with("mise.") || name.starts_with(".mise.")) => Self::Mise,
+            "package.json" => Self::Npm,
+            "GNUmakefile" | "makefile" | "Makefile" => Self::Make,
+            _ if name.ends_with(".mk") => Self::Make,
+            _ if name.eq_ignore_ascii_case("justfile") || name.eq_ignore_ascii_case(".justfile") => Self::Just,
+            _ if name.ends_with(".just") => Self::Just,
             _ => return None,
         })
     }
@@ -86,6 +103,9 @@ pub fn import(path: &Path, shown: &str) -> Result<Imported, ImportError> {
     let source = Source { path, shown, text: &text, folder };
     let (root, mut draft) = match tool {
         Tool::Mise => mise::read(&source)?,
+        Tool::Npm => (folder.to_path_buf(), package_json::read(&source)?),
+        Tool::Just => (folder.to_path_buf(), just::read(&source)?),
+        Tool::Make => (folder.to_path_buf(), make::read(&source)?),
     };
     draft.from = path.strip_prefix(&root).unwrap_or(path).display().to_string();
     settle::settle(&mut draft);

@@ -252,31 +252,70 @@ fn find_cycle(draft: &Draft, index: &BTreeMap<String, usize>) -> Option<(usize, 
     None
 }
 
-/// Dependencies that ran one after the other still do: each waits for the one before it, unless
-/// that closes a cycle.
+/// Dependencies that ran one after the other still do, where none of them waits for the one before
+/// anyhow: a sequence, with the command as its last step.
 fn order(draft: &mut Draft) {
-    let index: BTreeMap<String, usize> =
-        draft.tasks.iter().enumerate().map(|(index, task)| (task.name.clone(), index)).collect();
-    for at in 0..draft.tasks.len() {
-        if !draft.tasks[at].ordered {
+    let mut at = 0;
+    while at < draft.tasks.len() {
+        at += 1;
+        let task = &draft.tasks[at - 1];
+        let firm: Vec<&str> =
+            task.depends.iter().filter(|edge| !edge.order_only).map(|edge| edge.task.as_str()).collect();
+        let cached = |name: &str| draft.tasks.iter().any(|task| task.name == name && task.sources.is_some());
+        let implied = |pair: &[&str]| pair[0] == pair[1] || needs(draft, pair[1]).contains(pair[0]);
+        if !task.ordered || firm.iter().all(|name| cached(name)) || firm.windows(2).all(implied) {
             continue;
         }
-        let names: Vec<String> = draft.tasks[at].depends.iter().map(|edge| edge.task.clone()).collect();
-        for pair in names.windows(2) {
-            let Some(&second) = index.get(&pair[1]).filter(|_| pair[0] != pair[1]) else { continue };
-            let waits = &draft.tasks[second].wait_for;
-            let depends = draft.tasks[second].depends.iter().any(|edge| edge.task == pair[0]);
-            if waits.contains(&pair[0]) || depends {
+        if task.acts() && (!task.args.is_empty() || task.sources.is_some()) {
+            draft.tasks[at - 1].note("depends", "depends", "these may run at the same time here");
+            continue;
+        }
+        let name = format!("{}.step1", task.name);
+        let taken = draft.tasks.iter().any(|task| task.name == name);
+        let task = &mut draft.tasks[at - 1];
+        let mut steps: Vec<Vec<Edge>> = std::mem::take(&mut task.depends).into_iter().map(|edge| vec![edge]).collect();
+        if task.acts() {
+            if taken {
+                task.depends = steps.into_iter().flatten().collect();
                 continue;
             }
-            draft.tasks[second].wait_for.push(pair[0].clone());
-            if find_cycle(draft, &index).is_some() {
-                draft.tasks[second].wait_for.pop();
-                let text = format!("`{}` and `{}` may run at the same time here", pair[0], pair[1]);
-                draft.tasks[at].note("depends", "depends", text);
+            steps.push(vec![Edge::to(&name)]);
+            let mut helper = task.clone();
+            (helper.name, helper.hide, helper.ordered) = (name, true, false);
+            (helper.description, helper.alias, helper.depends_post) = (None, vec![], vec![]);
+            helper.wait_for.clear();
+            // The task itself keeps what a group may have.
+            let empty = TaskDraft::new(&task.name, task.line);
+            *task = TaskDraft {
+                description: task.description.take(),
+                alias: std::mem::take(&mut task.alias),
+                hide: task.hide,
+                depends_post: std::mem::take(&mut task.depends_post),
+                wait_for: std::mem::take(&mut task.wait_for),
+                ..empty
+            };
+            task.action = Action::Sequence(steps);
+            draft.tasks.insert(at, helper);
+        } else {
+            task.action = Action::Sequence(steps);
+        }
+    }
+}
+
+/// Everything that a task waits for.
+fn needs(draft: &Draft, name: &str) -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut open = vec![name.to_owned()];
+    while let Some(name) = open.pop() {
+        let Some(task) = draft.tasks.iter().find(|task| task.name == name) else { continue };
+        let steps: &[Vec<Edge>] = if let Action::Sequence(steps) = &task.action { steps } else { &[] };
+        for edge in task.depends.iter().chain(steps.iter().flatten()) {
+            if found.insert(edge.task.clone()) {
+                open.push(edge.task.clone());
             }
         }
     }
+    found
 }
 
 /// Where a glob of names means here what it meant there, it is written as one again.

@@ -6,6 +6,11 @@ pub(super) fn is_posix(shell: &[String]) -> bool {
     matches!(program, "sh" | "bash" | "dash" | "zsh" | "ksh" | "ash")
 }
 
+/// The variable that a declared argument arrives in.
+pub(super) fn argument_variable(argument: &str) -> String {
+    format!("WEIR_ARG_{}", argument.replace('-', "_").to_uppercase())
+}
+
 /// A word for the shell, in quotes where it needs them.
 pub(super) fn quote(word: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);

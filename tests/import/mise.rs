@@ -224,7 +224,8 @@ run = "echo y"
     let said = imported(&ws, "mise.toml");
     insta::assert_snapshot!("mise-differences", format!("{said}---\n{}", ws.read("tasks.toml")));
     // What could not be carried over does not pass.
-    ws.try_run("b").exit(1).says("not carried over");
+    ws.try_run("b").exit(2).says("API_KEY");
+    ws.weir(&["run", "b"]).env("API_KEY", "k").go().exit(1).says("not carried over");
 }
 
 #[test]

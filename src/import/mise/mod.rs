@@ -78,7 +78,7 @@ pub(super) fn read(source: &Source<'_>) -> Result<(PathBuf, Draft), ImportError>
     for pattern in tree.at("redactions").strings() {
         project.redact(&mut draft, &pattern, tree.at("redactions").line);
     }
-    project.set_shell(&mut draft);
+    draft.run_before(&project.prelude(), "it sets what [env] leaves to be worked out, and runs the command");
     let config = tree.at("task_config");
     project.task_config(&mut draft, config);
     for (name, template) in tree.at("task_templates").map() {
@@ -247,17 +247,6 @@ impl Project {
     fn prelude(&self) -> Vec<String> {
         let unset = self.unset.iter().map(|name| format!("unset {name}"));
         unset.chain(self.exports.iter().map(|(name, val)| val.export(name))).collect()
-    }
-
-    /// The shell that all commands are given to sets these first.
-    fn set_shell(&self, draft: &mut Draft) {
-        let prelude = self.prelude();
-        if prelude.is_empty() {
-            return;
-        }
-        // `sh -c PRELUDE COMMAND TASK ARGS…`: the command is `$0`, and the task's name goes.
-        draft.shell = vec!["sh".into(), "-ec".into(), format!("{}\neval \"shift; $0\"\n", prelude.join("\n"))];
-        draft.shell_comment = Some("it sets what [env] leaves to be worked out, and runs the command".into());
     }
 
     /// `_.file`, `_.path`, `_.source`.

@@ -2,11 +2,13 @@
 
 use super::super::draft::{Action, Argument, Edge, TaskDraft};
 use super::super::script::{run_script, shebang};
-use super::super::shell::{self, Val, fill, is_posix, quote, reads_arguments, with_arguments};
+use super::super::shell::{
+    self, Val, argument_variable as variable, fill, is_posix, quote, reads_arguments, with_arguments,
+};
 use super::super::tree::{Tree, Value};
 use super::edges::edge;
 use super::files::{Found, Script};
-use super::template::{Kind, Scope, uncommented, variable};
+use super::template::{Kind, Scope, uncommented};
 use super::usage::{Spec, parse};
 use super::{Project, Set, shorten};
 

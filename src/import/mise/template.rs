@@ -1,6 +1,6 @@
 //! Tera expressions, as mise fills them in.
 
-use super::super::shell::{Piece, Val, escape};
+use super::super::shell::{Piece, Val, argument_variable as variable, escape};
 use std::collections::BTreeMap;
 
 /// What expressions may name.
@@ -26,11 +26,6 @@ pub(super) enum Kind {
     /// All that is left.
     Rest,
     Option,
-}
-
-/// The variable a declared argument arrives in.
-pub(super) fn variable(argument: &str) -> String {
-    format!("WEIR_ARG_{}", argument.replace('-', "_").to_uppercase())
 }
 
 impl Scope {
