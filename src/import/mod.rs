@@ -9,7 +9,9 @@ mod package_json;
 mod script;
 mod settle;
 mod shell;
+mod taskfile;
 mod tree;
+mod turbo;
 mod write;
 
 pub use draft::{Draft, Note, TaskDraft};
@@ -17,7 +19,7 @@ pub use draft::{Draft, Note, TaskDraft};
 use std::path::{Path, PathBuf};
 
 /// What `weir import` reads, for messages.
-pub const READS: &str = "`mise.toml`, `package.json`, `justfile` or `Makefile`";
+pub const READS: &str = "`mise.toml`, `Taskfile.yml`, `package.json`, `turbo.json`, `justfile` or `Makefile`";
 
 /// A file that could not be read as what it seems to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,8 +42,12 @@ impl ImportError {
 pub enum Tool {
     /// `mise.toml` and file tasks.
     Mise,
+    /// `Taskfile.yml`.
+    Taskfile,
     /// `package.json`.
     Npm,
+    /// `turbo.json`.
+    Turbo,
     /// `justfile`.
     Just,
     /// `Makefile`.
@@ -53,7 +59,9 @@ impl Tool {
     pub fn name(self) -> &'static str {
         match self {
             Self::Mise => "mise",
+            Self::Taskfile => "Task",
             Self::Npm => "npm",
+            Self::Turbo => "turbo",
             Self::Just => "just",
             Self::Make => "make",
         }
@@ -68,10 +76,13 @@ impl Tool {
             "config.toml" if matches!(folder, "mise" | ".mise") => Self::Mise,
             _ if name.ends_with(".toml") && (name.starts_with("mise.") || name.starts_with(".mise.")) => Self::Mise,
             "package.json" => Self::Npm,
+            "turbo.json" | "turbo.jsonc" => Self::Turbo,
             "GNUmakefile" | "makefile" | "Makefile" => Self::Make,
             _ if name.ends_with(".mk") => Self::Make,
             _ if name.eq_ignore_ascii_case("justfile") || name.eq_ignore_ascii_case(".justfile") => Self::Just,
             _ if name.ends_with(".just") => Self::Just,
+            "Taskfile.yml" | "taskfile.yml" | "Taskfile.yaml" | "taskfile.yaml" | "Taskfile.dist.yml"
+            | "taskfile.dist.yml" | "Taskfile.dist.yaml" | "taskfile.dist.yaml" => Self::Taskfile,
             _ => return None,
         })
     }
@@ -103,7 +114,9 @@ pub fn import(path: &Path, shown: &str) -> Result<Imported, ImportError> {
     let source = Source { path, shown, text: &text, folder };
     let (root, mut draft) = match tool {
         Tool::Mise => mise::read(&source)?,
+        Tool::Taskfile => (folder.to_path_buf(), taskfile::read(&source)?),
         Tool::Npm => (folder.to_path_buf(), package_json::read(&source)?),
+        Tool::Turbo => (folder.to_path_buf(), turbo::read(&source)?),
         Tool::Just => (folder.to_path_buf(), just::read(&source)?),
         Tool::Make => (folder.to_path_buf(), make::read(&source)?),
     };

@@ -1,6 +1,7 @@
 //! `weir import`: what it writes loads, and does what the other tool does.
 
 mod mise;
+mod others;
 
 use crate::support::Workspace;
 use std::fs;
