@@ -32,7 +32,7 @@ const CALLS: [&str; 40] = [
     "bash",
     "script",
     "script a b",
-    "node",
+    "awk x",
     "args 1 2 3",
     "usage Ann",
     "usage Ann coldly",

@@ -2,6 +2,8 @@
 
 use super::{copy_of, empty, imported};
 use crate::support::Workspace;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
 
 /// A fixture, imported.
 fn project(name: &str, file: &str) -> (Workspace, String) {
@@ -31,6 +33,9 @@ fn npm_scripts() {
     insta::assert_snapshot!("npm", text);
     ws.write("node_modules/.bin/tsc", "#!/bin/sh\nmkdir dist && echo tsc \"$@\"\n");
     ws.chmod("node_modules/.bin/tsc", 0o755);
+    // Asked for the version of the package.
+    ws.write("node_modules/.bin/node", "#!/bin/sh\necho 1.2.3\n");
+    ws.chmod("node_modules/.bin/node", 0o755);
     // `pre` first, `post` after a success, arguments to the script itself.
     assert_eq!(printed(&ws, "build -- --x"), ["built 1.2.3", "tsc -p . --x"]);
     assert_eq!(printed(&ws, "build"), ["built 1.2.3", "tsc -p ."]);
@@ -91,7 +96,7 @@ fn just_recipes() {
     };
     assert_eq!(printed(&ws, "deploy -- prod"), deployed("prod eu a b"));
     assert_eq!(printed(&ws, "deploy -- prod us h1 h2"), deployed("prod us h1 h2"));
-    assert_eq!(printed(&ws, "py"), ["py 1 1.2.3"]);
+    assert_eq!(printed(&ws, "awk"), ["awk 1 1.2.3"]);
     assert_eq!(printed(&ws, "sh -- q"), ["sh q Q"]);
     assert_eq!(printed(&ws, "serial"), ["1", "2", "3"]);
     assert_eq!(printed(&ws, "braces"), ["{{x}}"]);
@@ -117,11 +122,18 @@ fn task_tasks() {
 fn turbo_tasks() {
     let (ws, text) = project("turbo", "turbo.json");
     insta::assert_snapshot!("turbo", text);
-    ws.run("test").tasks("web:build ran, utils:build ran, ui:test ran");
+    // As much of npm as is needed.
+    let npm = ws.outside("bin/npm");
+    fs::create_dir(npm.parent().unwrap()).unwrap();
+    fs::write(&npm, "#!/bin/sh\nsh -c \"$(sed -n 's/.*\"'$2'\":\"\\([^\"]*\\)\".*/\\1/p' package.json)\"\n").unwrap();
+    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+    let path = format!("{}:{}", npm.parent().unwrap().display(), std::env::var("PATH").unwrap());
+    let run = |task: &str| ws.weir(&["run", task]).env("PATH", &path).ok();
+    run("test").tasks("web:build ran, utils:build ran, ui:test ran");
     assert_eq!(ws.read("apps/web/dist/web.js"), "u\n");
-    ws.run("test").tasks("web:build skips, utils:build skips, ui:test skips");
+    run("test").tasks("web:build skips, utils:build skips, ui:test skips");
     ws.write("packages/utils/index.js", "v\n");
-    ws.run("build").tasks("web:build ran, utils:build ran");
+    run("build").tasks("web:build ran, utils:build ran");
     assert_eq!(ws.read("apps/web/dist/web.js"), "v\n");
 }
 

@@ -23,6 +23,8 @@ struct Builder<'a> {
     specs: Option<Vec<Spec>>,
     /// Why a dependency can't be carried over.
     lost: Option<String>,
+    /// It is a script of its own, which sees what was given, without defaults.
+    script: bool,
 }
 
 /// An item of `run`.
@@ -43,6 +45,7 @@ impl Project {
             posix: true,
             specs: None,
             lost: None,
+            script: found.script.is_some() || found.tree.get("file").is_some(),
         };
         for (name, entry) in tree.map() {
             builder.key(name, entry);
@@ -274,7 +277,7 @@ impl Builder<'_> {
             }
         } else {
             for spec in positional {
-                let default = if spec.env.is_some() { None } else { spec.default.clone() };
+                let default = spec.default.clone().filter(|_| spec.env.is_none() && !self.script);
                 self.task.args.push(Argument {
                     name: spec.name.clone(),
                     choices: spec.choices.clone(),
@@ -305,7 +308,7 @@ impl Builder<'_> {
                 (Some(env), default) => {
                     Some(format!("${{{env}-{}}}", shell::escape(default.as_deref().unwrap_or_default())))
                 }
-                (None, Some(default)) if spec.flag => Some(shell::escape(default)),
+                (None, Some(default)) if spec.flag || self.script => Some(shell::escape(default)),
                 _ => None,
             };
             lines.push(match (spec.flag, spec.rest || variadic, fallback) {
@@ -506,6 +509,7 @@ impl Builder<'_> {
                 posix: builder.posix,
                 specs: None,
                 lost: None,
+                script: false,
             };
             helper.task.hide = true;
             helper.task.shell.clone_from(&builder.task.shell);
