@@ -22,6 +22,9 @@ const OF_NPM: [&str; 12] = [
     "dependencies",
 ];
 
+/// What `yarn NAME` and `pnpm NAME` take for commands of their own.
+const OF_MANAGERS: [&str; 7] = ["install", "add", "exec", "dlx", "publish", "workspace", "workspaces"];
+
 /// A script as calls of other scripts, then a command.
 #[derive(Debug, Default, PartialEq, Eq)]
 struct Calls {
@@ -210,13 +213,11 @@ fn call(part: &str, scripts: &BTreeMap<String, String>) -> Option<Vec<Vec<Edge>>
             let first = words.first()?.clone();
             if matches!(first.as_str(), "run" | "run-script") {
                 words.remove(0);
-            } else if !matches!(first.as_str(), "test" | "start") && !matches!(program.as_str(), "yarn" | "pnpm") {
-                return None;
-            } else if matches!(
-                first.as_str(),
-                "install" | "add" | "exec" | "dlx" | "publish" | "workspace" | "workspaces"
-            ) {
-                return None;
+            } else {
+                let short = matches!(program.as_str(), "yarn" | "pnpm") && !OF_MANAGERS.contains(&first.as_str());
+                if !short && !matches!(first.as_str(), "test" | "start") {
+                    return None;
+                }
             }
             words.retain(|word| !matches!(word.as_str(), "-s" | "--silent"));
             let name = words.first()?.clone();

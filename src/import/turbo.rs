@@ -233,7 +233,7 @@ impl Workspace {
                 keys.push((name.clone(), tree.clone()));
             }
         }
-        (general.is_some() || own.is_some()).then(|| Tree { value: Value::Map(keys), line: 0 })
+        (general.is_some() || own.is_some()).then_some(Tree { value: Value::Map(keys), line: 0 })
     }
 
     fn name(package: &Package, script: &str) -> String {
