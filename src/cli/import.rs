@@ -84,8 +84,9 @@ fn near(place: &Place, path: &Path) -> String {
 /// The draft as text that loads and that the audit finds no errors in. Where the other tool lets
 /// pass what weir refuses, the draft is loosened, with a comment each time.
 fn settle(place: &Place, root: &Path, draft: &mut Draft) -> Result<String, CliError> {
+    let from = draft.from.clone();
     let defect = |text: &str, message: &str| {
-        CliError::Defect(format!("what was made of `{}` is no good tasks.toml: {message}\n{text}", draft_name(text)))
+        CliError::Defect(format!("what was made of `{from}` is no good tasks.toml: {message}\n{text}"))
     };
     // Each round takes something away.
     for _ in 0..=4 * draft.tasks.len() + 4 {
@@ -101,10 +102,6 @@ fn settle(place: &Place, root: &Path, draft: &mut Draft) -> Result<String, CliEr
         }
     }
     Err(defect(&draft.render(), "it can't be settled"))
-}
-
-fn draft_name(text: &str) -> &str {
-    text.lines().next().unwrap_or_default().trim_start_matches("# Made from ")
 }
 
 /// The errors in a text, each with the tasks it speaks of, those first that it is at; none if there are none.

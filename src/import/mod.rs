@@ -158,3 +158,66 @@ fn read(path: &Path, shown: &Path) -> Result<String, ImportError> {
     }
     Ok(text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const NAMES: [&str; 6] = ["mise.toml", "Taskfile.yml", "package.json", "turbo.json", "justfile", "Makefile"];
+
+    /// Pieces that mean something to one of the tools.
+    fn piece() -> impl Strategy<Value = String> {
+        let known = [
+            "[tasks.a]\n",
+            "run = \"echo {{vars.x}}\"\n",
+            "depends = [\"a\", \"b c\"]\n",
+            "usage = 'arg \"<x>\"'\n",
+            "version: '3'\n",
+            "tasks:\n",
+            "  a:\n",
+            "    cmds: [echo]\n",
+            "{\"scripts\": {\"a\": \"npm run a && b\"}}",
+            "{\"tasks\": {\"build\": {}}}",
+            "a: b c\n",
+            "\techo $@ $(x) $$y\n",
+            "a x='1' *y: (b \"c\")\n",
+            "  echo {{x}}\n",
+            "x := `y` + 'z'\n",
+            "ifdef X\n",
+            "endif\n",
+            "%.o: %.c\n",
+            "#!/bin/sh\n",
+            "{{",
+            "}}",
+            "'",
+            "\"",
+            "`",
+            "$(",
+            "${",
+            "\\",
+            "\n",
+            "é",
+            "{%",
+            "set shell := ['sh', '-c']\n",
+        ];
+        prop_oneof![4 => proptest::sample::select(known.to_vec()).prop_map(str::to_owned), 1 => any::<char>().prop_map(String::from)]
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(400))]
+
+        #[test]
+        fn whatever_a_file_holds_it_is_read_or_refused(which in 0..NAMES.len(), pieces in proptest::collection::vec(piece(), 0..20)) {
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join(NAMES[which]);
+            std::fs::write(folder.path().join("package.json"), "{\"scripts\": {\"build\": \"x\"}}").unwrap();
+            std::fs::write(&path, pieces.concat()).unwrap();
+            if let Ok(imported) = import(&path, NAMES[which]) {
+                let text = imported.draft.render();
+                let loaded = crate::config::load_text(&folder.path().join("tasks.toml"), &text, &[]);
+                prop_assert!(!loaded.has_errors(), "{:?}\n{text}", loaded.diagnostics);
+            }
+        }
+    }
+}

@@ -1,7 +1,7 @@
 //! What every draft must keep to before it is written: names that weir takes, edges that lead
 //! somewhere and close no cycle, groups without keys of commands.
 
-use super::draft::{Action, Draft, Edge, TaskDraft};
+use super::draft::{Action, Draft, Edge, Note, TaskDraft};
 use crate::config::{Pattern, build_glob, did_you_mean};
 use crate::model::WsPath;
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,6 +9,16 @@ use std::collections::{BTreeMap, BTreeSet};
 /// Makes a draft load.
 pub(super) fn settle(draft: &mut Draft) {
     names(draft);
+    draft.env.retain(|(name, value)| {
+        let fits = is_variable(name) && !value.contains('\0');
+        if !fits {
+            draft.notes.push(Note::new("env", name, 0, "left out, it can't be given to a process"));
+        }
+        fits
+    });
+    for task in &mut draft.tasks {
+        for_processes(task);
+    }
     aliases(draft);
     edges(draft);
     for task in &mut draft.tasks {
@@ -22,6 +32,55 @@ pub(super) fn settle(draft: &mut Draft) {
         if matches!(task.action, Action::Group) && task.depends.is_empty() {
             task.action = Action::Run(vec![":".into()]);
         }
+    }
+}
+
+fn is_variable(name: &str) -> bool {
+    !name.is_empty()
+        && !name.starts_with(|c: char| c.is_ascii_digit())
+        && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+}
+
+/// What can't be given to a process goes.
+fn for_processes(task: &mut TaskDraft) {
+    let commands: Vec<String> = match &task.action {
+        Action::Run(words) | Action::Exec(words) => words.clone(),
+        Action::Group | Action::Sequence(_) => vec![],
+    };
+    let words = commands.iter().chain(&task.shell);
+    if let Some(command) = words.into_iter().find(|word| word.contains('\0')) {
+        let command = command.clone();
+        task.refuse("run", "a NUL character can't be given to a process", &command);
+    }
+    let fits = |(name, value): &(String, String)| is_variable(name) && !value.contains('\0');
+    for name in task.env.iter().filter(|pair| !fits(pair)).map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+        task.note("env", &name, "left out, it can't be given to a process");
+    }
+    task.env.retain(fits);
+    let name = |name: &String| name == "*" || is_variable(name.strip_suffix('*').unwrap_or(name));
+    for list in [&mut task.env_inputs, &mut task.pass_through, &mut task.env_required, &mut task.redact] {
+        list.retain(name);
+        list.dedup();
+    }
+    let mut lost = None;
+    for edge in task.edges_mut() {
+        if !edge.env.iter().all(fits) || edge.args.iter().any(|word| word.contains('\0')) {
+            lost = Some(edge.task.clone());
+        }
+    }
+    if let Some(lost) = lost {
+        task.refuse("depends", "what it is given can't be given to a process", &lost);
+        task.depends.retain(|edge| edge.task != lost);
+        task.depends_post.retain(|edge| edge.task != lost);
+    }
+    let odd: Vec<String> = task
+        .args
+        .iter()
+        .map(|argument| argument.name.clone())
+        .filter(|name| !is_variable(&name.replace('-', "_")))
+        .collect();
+    if !odd.is_empty() {
+        task.refuse("args", "no name of an argument here", &odd.join(" "));
     }
 }
 
