@@ -10,6 +10,7 @@ use crate::graph::audit::audit;
 use crate::import::{Draft, Imported, Note, TaskDraft, import as read};
 use crate::journal::create;
 use crate::model::WsPath;
+use crate::ui::clean;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
@@ -165,7 +166,7 @@ fn summary(draft: &Draft, from: &str, wrote: Option<&str>) -> String {
     for (task, note) in differences {
         let place = if note.line > 0 { format!("{from}:{}: ", note.line) } else { String::new() };
         let task = task.map(|task| format!("`{}` ", task.name)).unwrap_or_default();
-        let _ = writeln!(said, "  {place}{task}{}: {}", note.about, note.text);
+        let _ = writeln!(said, "  {place}{}", clean(&format!("{task}{}: {}", note.about, note.text)));
     }
     said
 }

@@ -261,6 +261,10 @@ impl Draft {
                     std::mem::take(&mut task.depends_post).into_iter().map(|edge| edge.task).collect();
                 task.note("", "depends_post", format!("left out, it closes a cycle: `{}`", left.join("`, `")));
             }
+            "graph::cycle" if matches!(task.action, Action::Sequence(_)) => {
+                task.refuse("order", message, "sequence");
+                task.depends.clear();
+            }
             "graph::script-mode" | "graph::script-crlf" | "graph::missing-dir" => {
                 let code = ["graph::script-mode", "graph::script-crlf", "graph::missing-dir"]
                     .into_iter()

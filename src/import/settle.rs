@@ -27,6 +27,7 @@ pub(super) fn settle(draft: &mut Draft) {
     }
     cycles(draft);
     order(draft);
+    once(draft);
     globs(draft);
     for task in &mut draft.tasks {
         if matches!(task.action, Action::Group) && task.depends.is_empty() {
@@ -357,6 +358,40 @@ fn order(draft: &mut Draft) {
             draft.tasks.insert(at, helper);
         } else {
             task.action = Action::Sequence(steps);
+        }
+    }
+}
+
+/// A task runs once in a run: where a later step names what an earlier one needs, it has run by then.
+fn once(draft: &mut Draft) {
+    for at in 0..draft.tasks.len() {
+        let Action::Sequence(steps) = &draft.tasks[at].action else { continue };
+        let (mut kept, mut gone): (Vec<Vec<Edge>>, Vec<String>) = (Vec::new(), Vec::new());
+        let mut done: BTreeSet<String> = BTreeSet::new();
+        for step in steps {
+            let mut rest: Vec<Edge> = Vec::new();
+            for edge in step {
+                let again = done.contains(&edge.task) && edge.args.is_empty() && edge.env.is_empty();
+                if again {
+                    gone.push(edge.task.clone());
+                } else {
+                    rest.push(edge.clone());
+                }
+            }
+            for edge in &rest {
+                done.extend(needs(draft, &edge.task));
+                if edge.args.is_empty() && edge.env.is_empty() {
+                    done.insert(edge.task.clone());
+                }
+            }
+            if !rest.is_empty() {
+                kept.push(rest);
+            }
+        }
+        if !gone.is_empty() {
+            let task = &mut draft.tasks[at];
+            task.note("sequence", "order", format!("`{}` runs once, before what needs it", gone.join("`, `")));
+            task.action = Action::Sequence(kept);
         }
     }
 }

@@ -79,6 +79,23 @@ fn prerequisites_run_in_the_order_they_are_named() {
     assert_eq!(ws.read("log"), "a\nb\nall\n");
 }
 
+#[test]
+fn what_an_earlier_prerequisite_needs_is_made_once_before_it() {
+    let ws = empty();
+    ws.write(
+        "Makefile",
+        ".PHONY: all a b\nall: a b c\na: b\n\techo a >> log\nb:\n\techo b >> log\nc:\n\techo c >> log\n",
+    );
+    imported(&ws, "Makefile");
+    ws.run("all");
+    assert_eq!(ws.read("log"), "b\na\nc\n");
+    let ws = empty();
+    ws.write("mise.toml", "[tasks]\na = 'echo a >> log'\nt = [{ task = 'a' }, 'echo t >> log', { task = 'a' }]\n");
+    imported(&ws, "mise.toml");
+    ws.run("t");
+    assert_eq!(ws.read("log"), "a\nt\n");
+}
+
 /// The lines are those of just 1.58.
 #[test]
 fn just_recipes() {
