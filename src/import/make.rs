@@ -250,7 +250,7 @@ fn task(
     if lines.iter().any(|line| line.starts_with("make ") || line.contains(" make ")) {
         task.note("run", "recipe", "it still calls make");
     }
-    let makes_it = target.recipe.iter().any(|line| line.contains("$@") || line.contains("$(@") || line.contains(name));
+    let makes_it = makes(name, target, folder);
     if one_shell {
         lines = vec![lines.join("\n")];
     }
@@ -273,6 +273,16 @@ fn task(
         task.see_everything("make");
     }
     task
+}
+
+/// Whether the recipe makes the file that the target is named after, as far as it shows. `test: ; go test` is
+/// no file though nobody said `.PHONY`.
+fn makes(name: &str, target: &Target, folder: &Path) -> bool {
+    let named = target.recipe.iter().any(|line| line.contains("$@") || line.contains("$(@") || line.contains(name));
+    let written = ["-o ", "-o", "> ", ">", "touch "].iter().any(|before| {
+        target.recipe.iter().any(|line| [name, "$@"].iter().any(|file| line.contains(&format!("{before}{file}"))))
+    });
+    named && (written || name.contains(['.', '/']) || folder.join(name).is_file())
 }
 
 /// A recipe's line for the shell; none if it holds nothing.

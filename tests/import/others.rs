@@ -80,6 +80,19 @@ fn prerequisites_run_in_the_order_they_are_named() {
 }
 
 #[test]
+fn a_target_that_is_no_file_always_runs_though_nobody_called_it_phony() {
+    let ws = empty();
+    ws.write("Makefile", "test:\n\techo go test >> log\nbuild lint:\n\techo go $@ >> log\nout: in\n\tcat in > out\n");
+    ws.write("in", "x");
+    imported(&ws, "Makefile");
+    for _ in 0..2 {
+        ws.run("test lint build");
+    }
+    assert_eq!(ws.read("log").lines().count(), 6);
+    assert!(ws.read("tasks.toml").contains("outputs = [\"out\"]"));
+}
+
+#[test]
 fn what_an_earlier_prerequisite_needs_is_made_once_before_it() {
     let ws = empty();
     ws.write(
@@ -167,6 +180,7 @@ fn what_can_not_be_read_is_said_with_its_place() {
         ("Makefile", "a:\n\techo\nwhat is this\n", "failed to read `Makefile:3`"),
         ("Makefile", "ifdef X\n", "without its `endif`"),
         ("mise.toml", "  \n", "it is empty"),
+        ("mise.toml", "[tools]\nnode = '20'\n", "there are no tasks"),
     ] {
         let ws = empty();
         ws.write(file, content);

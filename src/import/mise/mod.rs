@@ -93,6 +93,14 @@ pub(super) fn read(source: &Source<'_>) -> Result<(PathBuf, Draft), ImportError>
         let tasks = project.task(found);
         draft.tasks.extend(tasks);
     }
+    if draft.tasks.is_empty() {
+        return Err(ImportError::at(
+            source.shown,
+            0,
+            "there are no tasks, in it or in files",
+            "there is nothing to import",
+        ));
+    }
     edges::expand(&mut draft);
     Ok((project.root, draft))
 }
