@@ -1,7 +1,9 @@
 //! mise: `mise.toml` in each of its places, and file tasks.
 
+mod arguments;
 mod edges;
 mod files;
+mod run;
 mod task;
 mod template;
 mod usage;

@@ -1,36 +1,27 @@
-//! One task of mise → one of weir's; several where its `run` mixes commands and other tasks.
+//! The keys of one task of mise → one of weir's, and helpers where its `run` needs them.
 
-use super::super::draft::{Action, Argument, Edge, TaskDraft};
-use super::super::script::{run_script, shebang};
-use super::super::shell::{
-    self, Val, argument_variable as variable, fill, is_posix, quote, reads_arguments, with_arguments,
-};
+use super::super::draft::TaskDraft;
+use super::super::shell::{self, Val, is_posix, quote};
 use super::super::tree::{Tree, Value};
 use super::edges::edge;
 use super::files::{Found, Script};
-use super::template::{Kind, Scope, uncommented};
-use super::usage::{Spec, parse};
+use super::template::Scope;
+use super::usage::Spec;
 use super::{Project, Set, shorten};
 
 /// A task in the making.
-struct Builder<'a> {
-    project: &'a Project,
-    task: TaskDraft,
-    scope: Scope,
+pub(super) struct Builder<'a> {
+    pub project: &'a Project,
+    pub task: TaskDraft,
+    pub scope: Scope,
     /// Lines that go before each command.
-    before: Vec<String>,
-    posix: bool,
-    specs: Option<Vec<Spec>>,
+    pub before: Vec<String>,
+    pub posix: bool,
+    pub specs: Option<Vec<Spec>>,
     /// Why a dependency can't be carried over.
-    lost: Option<String>,
+    pub lost: Option<String>,
     /// It is a script of its own, which sees what was given, without defaults.
-    script: bool,
-}
-
-/// An item of `run`.
-enum Item {
-    Command(String),
-    Tasks(Vec<Edge>),
+    pub script: bool,
 }
 
 impl Project {
@@ -255,300 +246,8 @@ impl Builder<'_> {
         }
     }
 
-    /// `usage`: positional arguments are carried over, flags are not.
-    fn usage(&mut self, text: Option<String>) {
-        let Some(text) = text else { return };
-        let (specs, others) = parse(&text);
-        let flags: Vec<String> = specs.iter().filter(|spec| spec.flag).map(|spec| format!("--{}", spec.name)).collect();
-        if !flags.is_empty() {
-            let text = format!("weir's arguments are positional; always as if not given: `{}`", flags.join("`, `"));
-            self.task.note("args", "usage", text);
-        }
-        for line in others
-            .iter()
-            .filter(|line| !line.starts_with("complete") && !line.starts_with("long_") && !line.starts_with("help"))
-        {
-            self.task.note("args", "usage", format!("left out: {}", shorten(line)));
-        }
-        let positional: Vec<&Spec> = specs.iter().filter(|spec| !spec.flag).collect();
-        if positional.iter().any(|spec| spec.rest) {
-            if positional.len() > 1 {
-                self.task.note("run", "usage", "the arguments are not declared: one of several takes all that is left");
-            }
-        } else {
-            for spec in positional {
-                let default = spec.default.clone().filter(|_| spec.env.is_none() && !self.script);
-                self.task.args.push(Argument {
-                    name: spec.name.clone(),
-                    choices: spec.choices.clone(),
-                    default,
-                    required: spec.required && spec.env.is_none(),
-                });
-            }
-        }
-        self.specs = Some(specs);
-    }
-
-    /// Lines that set what mise sets, as far as the text names it.
-    fn preamble(&self, text: &str) -> Vec<String> {
-        // The file's own shell sets these; another does not.
-        let mut lines = if self.task.shell.is_empty() { vec![] } else { self.project.prelude() };
-        for name in ["MISE_PROJECT_ROOT", "MISE_CONFIG_ROOT", "MISE_ORIGINAL_CWD", "MISE_TASK_DIR"] {
-            if text.contains(name) {
-                lines.push(format!("export {name}=\"$WEIR_WORKSPACE\""));
-            }
-        }
-        if text.contains("MISE_TASK_NAME") {
-            lines.push(format!("export MISE_TASK_NAME={}", quote(&self.task.name)));
-        }
-        let variadic = self.specs.iter().flatten().any(|spec| spec.rest && !spec.flag);
-        for spec in self.specs.iter().flatten().filter(|spec| text.contains(&spec.variable())) {
-            let (name, from) = (spec.variable(), variable(&spec.name));
-            let fallback = match (&spec.env, &spec.default) {
-                (Some(env), default) => {
-                    Some(format!("${{{env}-{}}}", shell::escape(default.as_deref().unwrap_or_default())))
-                }
-                (None, Some(default)) if spec.flag || self.script => Some(shell::escape(default)),
-                _ => None,
-            };
-            lines.push(match (spec.flag, spec.rest || variadic, fallback) {
-                (true, _, Some(fallback)) => format!("export {name}=\"{fallback}\""),
-                (true, _, None) => format!("unset {name}"),
-                (false, true, _) if spec.rest => format!("export {name}=\"$*\""),
-                (false, true, _) => format!("export {name}=\"$1\""),
-                (false, false, Some(fallback)) => format!("export {name}=\"${{{from}-{fallback}}}\""),
-                (false, false, None) if spec.required || spec.default.is_some() => format!("export {name}=\"${from}\""),
-                (false, false, None) => format!("[ -z \"${{{from}+x}}\" ] || export {name}=\"${from}\""),
-            });
-        }
-        lines.extend(self.before.iter().cloned());
-        lines
-    }
-
-    /// A file task.
-    fn file(&mut self, script: &Script) {
-        let before = self.preamble(&script.text);
-        self.task.shell.clear();
-        let command =
-            if script.text.starts_with("#!") { format!("./{}", script.path) } else { format!("sh ./{}", script.path) };
-        self.program(&command, &before);
-    }
-
-    /// `file = "scripts/x.sh"`.
-    fn named_file(&mut self, file: &str) {
-        self.task.shell.clear();
-        match self.project.relative(file) {
-            Some(relative) if !file.contains("://") && !file.starts_with("git::") => {
-                let text = std::fs::read_to_string(self.project.root.join(&relative)).unwrap_or_default();
-                let before = self.preamble(&text);
-                let command = if text.starts_with("#!") { format!("./{relative}") } else { format!("sh ./{relative}") };
-                self.program(&command, &before);
-            }
-            _ => self.task.refuse("file", "weir runs only files of the workspace", file),
-        }
-    }
-
-    /// Runs a program of the workspace, its path relative to the root.
-    fn program(&mut self, command: &str, before: &[String]) {
-        if before.is_empty()
-            && self.task.dir.is_none()
-            && self.project.prelude().is_empty()
-            && !command.starts_with("sh ")
-        {
-            self.task.action = Action::Exec(vec![command.to_owned()]);
-            return;
-        }
-        let command = if self.task.dir.is_some() || before.iter().any(|line| line.starts_with("cd ")) {
-            match command.strip_prefix("sh ./") {
-                Some(path) => format!("sh \"$WEIR_WORKSPACE/{}\"", shell::escape(path)),
-                None => format!("\"$WEIR_WORKSPACE/{}\"", shell::escape(command.trim_start_matches("./"))),
-            }
-        } else {
-            command.split(' ').map(quote).collect::<Vec<_>>().join(" ")
-        };
-        let mut lines = before.to_vec();
-        lines.push(format!("{command} \"$@\""));
-        self.task.action = Action::Run(vec![lines.join("\n")]);
-    }
-
-    /// `run`; what comes back are helper tasks.
-    fn run(&mut self, run: &Tree) -> Vec<TaskDraft> {
-        let mut items = Vec::new();
-        for item in run.one_or_more() {
-            match item_of(item) {
-                Ok(item) => items.push(item),
-                Err(why) => {
-                    self.task.refuse("run", why, &run.shown());
-                    return vec![];
-                }
-            }
-        }
-        // A nested `mise run x` is the task itself.
-        if items.iter().all(|item| matches!(item, Item::Command(_))) {
-            let commands: Vec<String> = items
-                .into_iter()
-                .filter_map(|item| if let Item::Command(text) = item { Some(text) } else { None })
-                .collect();
-            if !commands.is_empty() {
-                self.commands(&commands);
-            }
-            return vec![];
-        }
-        self.steps(items)
-    }
-
-    fn commands(&mut self, commands: &[String]) {
-        if let [one] = commands
-            && let Some((interpreter, body)) = shebang(one)
-        {
-            let mut scope = self.scope.clone();
-            let mut before = self.preamble(one);
-            if is_posix(&interpreter) && self.task.shell.is_empty() {
-                before.splice(0..0, self.project.prelude());
-            }
-            self.task.shell.clear();
-            match fill(body, |expression| scope.resolve(expression)) {
-                // An expansion means something to a shell only.
-                Ok(text) if text == body || is_posix(&interpreter) || !text.contains("${") => {
-                    self.scope = scope;
-                    run_script(&mut self.task, &interpreter, &text, &before);
-                    self.named_arguments();
-                }
-                Ok(_) => self.task.refuse("run", "a template that only a shell could fill in", one),
-                Err(why) => self.task.refuse("run", why, one),
-            }
-            return;
-        }
-        let mut lines = Vec::new();
-        let mut scope = self.scope.clone();
-        for text in commands {
-            match fill(text.trim_end(), |expression| scope.resolve(expression)) {
-                Ok(filled) if self.posix || filled == text.trim_end() || !filled.contains("${") => lines.push(filled),
-                Ok(_) => return self.task.refuse("run", "a template that only a shell could fill in", text),
-                Err(why) => return self.task.refuse("run", why, text),
-            }
-        }
-        self.scope = scope;
-        self.named_arguments();
-        let declared = self.specs.is_some() || !self.scope.named.is_empty();
-        if let Some(last) = lines.last_mut().filter(|_| self.posix && !declared) {
-            if reads_arguments(last) {
-                self.task.note(
-                    "run",
-                    "run",
-                    "`$1`, `$@` and the like are empty under mise, which puts arguments at the end",
-                );
-            } else if let Some(with) = with_arguments(last) {
-                *last = with;
-            }
-        }
-        let wrapped: Vec<String> = lines
-            .into_iter()
-            .map(|line| {
-                let before = self.preamble(&line);
-                if before.is_empty() || !self.posix { line } else { format!("{}\n{line}", before.join("\n")) }
-            })
-            .collect();
-        if !self.posix && !self.preamble("").is_empty() {
-            self.task.note(
-                "shell",
-                "env",
-                format!("not set, since this is no shell: `{}`", self.preamble("").join("`, `")),
-            );
-        }
-        if let Some(call) = wrapped.iter().find(|line| line.contains("mise run ") || line.contains("mise r ")) {
-            self.task.note("run", "run", format!("it still calls mise: {}", super::super::draft::one_line(call)));
-        }
-        self.task.action = Action::Run(wrapped);
-    }
-
-    /// The arguments that templates named.
-    fn named_arguments(&mut self) {
-        if self.specs.is_some() {
-            return;
-        }
-        let named = self.scope.named.clone();
-        let options: Vec<String> =
-            named.iter().filter(|named| named.kind == Kind::Option).map(|named| format!("--{}", named.name)).collect();
-        if !options.is_empty() {
-            let text = format!("weir's arguments are positional; always as if not given: `{}`", options.join("`, `"));
-            self.task.note("args", "usage", text);
-        }
-        if named.iter().any(|named| named.kind == Kind::Rest) {
-            return;
-        }
-        for named in named.into_iter().filter(|named| named.kind == Kind::Positional) {
-            let required = named.default.is_none();
-            self.task.args.push(Argument { name: named.name, default: named.default, required, ..Argument::default() });
-        }
-    }
-
-    /// Commands and tasks in turn: each run of commands becomes a helper.
-    fn steps(&mut self, items: Vec<Item>) -> Vec<TaskDraft> {
-        let mut steps: Vec<Vec<Edge>> = Vec::new();
-        let mut helpers: Vec<TaskDraft> = Vec::new();
-        let mut commands: Vec<String> = Vec::new();
-        let depends = std::mem::take(&mut self.task.depends);
-        if !depends.is_empty() {
-            steps.push(depends);
-        }
-        let name = self.task.name.clone();
-        let mut flush = |commands: &mut Vec<String>, steps: &mut Vec<Vec<Edge>>, builder: &mut Self| {
-            if commands.is_empty() {
-                return;
-            }
-            let mut helper = Builder {
-                project: builder.project,
-                task: TaskDraft {
-                    name: format!("{name}.step{}", helpers.len() + 1),
-                    line: builder.task.line,
-                    ..TaskDraft::default()
-                },
-                scope: builder.scope.clone(),
-                before: builder.before.clone(),
-                posix: builder.posix,
-                specs: None,
-                lost: None,
-                script: false,
-            };
-            helper.task.hide = true;
-            helper.task.shell.clone_from(&builder.task.shell);
-            helper.task.dir.clone_from(&builder.task.dir);
-            helper.task.env.clone_from(&builder.task.env);
-            helper.task.env_file.clone_from(&builder.task.env_file);
-            helper.task.path.clone_from(&builder.task.path);
-            helper.task.interactive = builder.task.interactive;
-            helper.task.quiet = builder.task.quiet;
-            helper.task.timeout.clone_from(&builder.task.timeout);
-            helper.task.confirm = builder.task.confirm.take();
-            helper.commands(&std::mem::take(commands));
-            helper.everywhere();
-            steps.push(vec![Edge::to(&helper.task.name)]);
-            helpers.push(helper.task);
-        };
-        for item in items {
-            match item {
-                Item::Command(text) => commands.push(text),
-                Item::Tasks(edges) => {
-                    flush(&mut commands, &mut steps, self);
-                    steps.push(edges);
-                }
-            }
-        }
-        flush(&mut commands, &mut steps, self);
-        if !helpers.is_empty() {
-            self.task.note("sequence", "run", "it takes no arguments here: its commands are tasks of their own");
-            // What the helpers have now is no loss.
-            (self.task.dir, self.task.shell, self.task.env) = (None, vec![], vec![]);
-            (self.task.env_file, self.task.path) = (vec![], vec![]);
-            (self.task.interactive, self.task.quiet, self.task.timeout) = (false, false, None);
-        }
-        self.task.action = Action::Sequence(steps);
-        helpers
-    }
-
     /// What the file's environment brings to every task.
-    fn everywhere(&mut self) {
+    pub(super) fn everywhere(&mut self) {
         self.task.env_file.extend(self.project.env_file.iter().cloned());
         self.task.path.extend(self.project.path.iter().cloned());
         self.task.env_required.extend(self.project.required.iter().cloned());
@@ -624,27 +323,4 @@ impl Builder<'_> {
             None => format!("{sign}{pattern}"),
         }
     }
-}
-
-/// An item of `run`: a command, or tasks that run in parallel.
-fn item_of(item: &Tree) -> Result<Item, String> {
-    if let Some(text) = item.text() {
-        let words = shell::words(text).unwrap_or_default();
-        if let [mise, run, rest @ ..] = &words[..]
-            && mise == "mise"
-            && matches!(run.as_str(), "run" | "r")
-            && let Some(task) = rest.first().filter(|word| !word.starts_with('-'))
-            && !rest.iter().any(|word| word == ":::")
-        {
-            return Ok(Item::Tasks(vec![Edge { task: task.clone(), args: rest[1..].to_vec(), ..Edge::default() }]));
-        }
-        return Ok(Item::Command(uncommented(text)));
-    }
-    if item.get("task").is_some() {
-        return edge(item).map(|edge| Item::Tasks(vec![edge]));
-    }
-    let tasks =
-        item.get("tasks").ok_or_else(|| format!("an entry of `run` that weir does not know: {}", item.shown()))?;
-    let edges: Result<Vec<Edge>, String> = tasks.one_or_more().into_iter().map(edge).collect();
-    edges.map(Item::Tasks)
 }
