@@ -74,14 +74,33 @@ fn for_processes(task: &mut TaskDraft) {
         task.depends.retain(|edge| edge.task != lost);
         task.depends_post.retain(|edge| edge.task != lost);
     }
-    let odd: Vec<String> = task
-        .args
-        .iter()
-        .map(|argument| argument.name.clone())
-        .filter(|name| !is_variable(&name.replace('-', "_")))
-        .collect();
-    if !odd.is_empty() {
-        task.refuse("args", "no name of an argument here", &odd.join(" "));
+    arguments(task);
+}
+
+/// Arguments that weir takes: names of their own, the required ones first, defaults among the choices.
+fn arguments(task: &mut TaskDraft) {
+    let names: BTreeSet<&str> = task.args.iter().map(|argument| argument.name.as_str()).collect();
+    let named = |name: &str| !name.starts_with('-') && is_variable(&name.replace('-', "_"));
+    if names.len() < task.args.len() || !names.iter().all(|name| named(name)) {
+        let names: Vec<&str> = task.args.iter().map(|argument| argument.name.as_str()).collect();
+        let names = names.join(" ");
+        return task.refuse("args", "names that are none here, or used twice", &names);
+    }
+    let (mut optional, mut notes) = (false, Vec::new());
+    for argument in &mut task.args {
+        if argument.required && optional {
+            argument.required = false;
+            notes.push(format!("`{}` is not demanded, since it comes after one that may be left out", argument.name));
+        }
+        optional |= !argument.required;
+        let default = argument.default.as_ref();
+        if default.is_some_and(|default| !argument.choices.is_empty() && !argument.choices.contains(default)) {
+            notes.push(format!("the choices of `{}` are left out, its default is none of them", argument.name));
+            argument.choices.clear();
+        }
+    }
+    for note in notes {
+        task.note("args", "arguments", note);
     }
 }
 

@@ -277,6 +277,16 @@ fn names_and_aliases_that_clash_are_mended() {
 }
 
 #[test]
+fn arguments_that_weir_does_not_take_are_loosened_or_refused() {
+    let task = |usage: &str| of(&format!("[tasks.a]\nusage = \"\"\"\n{usage}\n\"\"\"\nrun = 'echo $usage_x'\n"));
+    let (said, text) = task("arg '[x]' default='q' { choices 'r' }\narg '<y>'".replace('\'', "\\\"").as_str());
+    assert!(said.contains("`y` is not demanded") && said.contains("choices of `x` are left out"), "{said}");
+    assert!(text.contains(r#"args = [{ name = "x", default = "q" }, { name = "y" }]"#), "{text}");
+    let (said, _) = task("arg '<x>'\narg '<x>'".replace('\'', "\\\"").as_str());
+    assert!(said.contains("the task fails until this is rewritten"), "{said}");
+}
+
+#[test]
 fn included_files_and_folders_bring_their_tasks() {
     let ws = empty();
     ws.write("mise.toml", "[task_config]\nincludes = ['more.toml', 'own']\n[tasks.a]\nrun = 'echo a'\n");
