@@ -44,6 +44,10 @@ fn is_variable(name: &str) -> bool {
 
 /// What can't be given to a process goes.
 fn for_processes(task: &mut TaskDraft) {
+    // An empty command does nothing, and well.
+    if let Action::Run(commands) = &mut task.action {
+        commands.iter_mut().filter(|text| text.trim().is_empty()).for_each(|text| *text = ":".into());
+    }
     let commands: Vec<String> = match &task.action {
         Action::Run(words) | Action::Exec(words) => words.clone(),
         Action::Group | Action::Sequence(_) => vec![],

@@ -46,10 +46,11 @@ fn npm_scripts() {
 #[test]
 fn a_post_script_does_not_run_after_a_failure() {
     let ws = empty();
-    ws.write("package.json", r#"{"scripts": {"a": "false", "posta": "echo x > post"}}"#);
+    ws.write("package.json", r#"{"scripts": {"a": "false", "posta": "echo x > post", "nothing": ""}}"#);
     imported(&ws, "package.json");
     ws.try_run("a").exit(1);
     assert!(!ws.exists("post"));
+    ws.run("nothing");
 }
 
 #[test]
