@@ -17,6 +17,7 @@ pub mod evidence;
 pub mod fingerprint;
 pub mod git;
 pub mod graph;
+pub mod import;
 pub mod journal;
 pub mod model;
 pub mod node;

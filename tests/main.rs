@@ -8,6 +8,7 @@ mod browser;
 mod database;
 mod drawing;
 mod features;
+mod import;
 mod input;
 mod laws;
 #[path = "support/more.rs"]

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// A declarative build-and-check task graph runner that never skips wrongly.
@@ -65,6 +65,8 @@ pub enum Command {
     Db(DbArgs),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
+    /// Write a tasks.toml that does what another tool's file does
+    Import(ImportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -466,6 +468,22 @@ pub struct InitArgs {
     /// Print it instead of writing tasks.toml
     #[arg(long)]
     pub print: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads mise.toml and mise's file tasks, Taskfile.yml, package.json, turbo.json, justfile, Makefile.\nWhat can't be carried over as it is has a comment `# weir import: …` at its place, and is\nlisted. An existing file is never overwritten.\n\nExamples:\n  weir import mise.toml                write tasks.toml beside it\n  weir import Makefile --output -      show what would be written\n  weir import --json package.json      write it, and list what is different as JSON"
+)]
+pub struct ImportArgs {
+    /// The other tool's file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Write to this file; `-` is standard output [default: tasks.toml in the project's folder]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// List what was carried over and what is different, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -12,6 +12,7 @@ mod error;
 mod evidence;
 mod explain;
 mod ground;
+mod import;
 mod init;
 mod panel;
 mod print;
@@ -104,6 +105,7 @@ fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
         Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
         Some(Command::Db(args)) => db::db(&place, args.command),
+        Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {

@@ -4,7 +4,7 @@ use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Severity, Task};
+use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Severity, Task};
 use crate::db::Databases;
 use crate::fingerprint::IgnoreRules;
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
@@ -124,6 +124,11 @@ impl Project {
     pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
         let found = place.find()?;
         let loaded = config::load(&found.root_file, &place.profiles(profiles));
+        Ok(Self::judge(found, loaded, &place.outside))
+    }
+
+    /// What is wrong with a configuration that was read.
+    pub fn judge(found: Found, loaded: Loaded, outside: &Arc<Outside>) -> Self {
         let config = loaded.config;
         let mut diagnostics = loaded.diagnostics;
         // Where the text itself is broken, what seems missing may just not have been read.
@@ -142,7 +147,7 @@ impl Project {
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Ok(Self { found, config, remarks: diagnostics, outside: Arc::clone(&place.outside) })
+        Self { found, config, remarks: diagnostics, outside: Arc::clone(outside) }
     }
 
     /// Its graph, which was found valid.

@@ -39,7 +39,7 @@ pub use database::{
 pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_text};
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
