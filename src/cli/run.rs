@@ -199,6 +199,9 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         let _ = write!(err, "{name}: {question} [y/N] ").and_then(|()| err.flush());
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
+        if !answer.ends_with('\n') {
+            let _ = writeln!(err);
+        }
         if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Err(refused(format!("`{name}` was not confirmed; nothing was run")));
         }

@@ -1,6 +1,8 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
+use super::baseline::Baseline;
 use super::down::Down;
+use super::drift::Drift;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::gate::Gate;
@@ -68,6 +70,8 @@ impl Databases {
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
             NodeKind::DbGate => Box::new(Gate::new(&uses.with.files)),
+            NodeKind::DbBaseline => Box::new(Baseline { mode: uses.with.mode }),
+            NodeKind::DbDrift => Box::new(Drift),
             _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))

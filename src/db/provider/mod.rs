@@ -7,6 +7,8 @@ mod docker;
 mod embedded;
 mod local;
 
+pub use local::folders;
+
 use super::cluster::{self, Home, Programs};
 use super::databases::Databases;
 use super::error::DbError;
