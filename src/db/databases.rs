@@ -63,7 +63,7 @@ impl Databases {
     pub fn node(self: &Arc<Self>, instance: &Instance<'_>, uses: &Uses) -> Option<Arc<dyn Node>> {
         let database = self.get(uses.with.db.as_ref().map(|name| name.value.as_str()))?;
         let act: Box<dyn Act> = match uses.kind {
-            NodeKind::DbUp => Box::new(Up),
+            NodeKind::DbUp => Box::new(Up::default()),
             NodeKind::DbDown => Box::new(Down { locks: self.all.iter().map(|database| database.lock()).collect() }),
             NodeKind::DbReset => Box::new(Reset),
             NodeKind::DbLint => Box::new(Lint::new(database, &uses.with.files)),

@@ -3,12 +3,24 @@
 use super::error::DbError;
 use super::frame::{Act, Nature, Site};
 use super::mark;
+use super::session::Session;
 use crate::config::Database;
 use crate::model::Digest;
 use crate::node::{Effects, Output, Pending};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The database is there, and new enough.
-pub struct Up;
+#[derive(Default)]
+pub struct Up {
+    /// From bringing it up to asking for its state: connecting takes longer than all else.
+    session: Mutex<Option<Session>>,
+}
+
+impl Up {
+    fn session(&self) -> MutexGuard<'_, Option<Session>> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 impl Act for Up {
     fn nature(&self, _: &Database) -> Nature {
@@ -27,13 +39,18 @@ impl Act for Up {
                 return Err(DbError::failed(format!("the server is Postgres {major}.{minor}, older than {wanted}"))
                     .help(format!("use a server of version {wanted} or newer, or lower `min_version`")));
             }
+            *self.session() = Some(session);
             Ok(())
         })
     }
 
     fn state<'a>(&'a self, site: Site<'a>) -> Pending<'a, Result<Digest, DbError>> {
         Box::pin(async move {
-            let session = site.databases.connect(site.database, site.context).await?;
+            let kept = self.session().take();
+            let session = match kept {
+                Some(session) => session,
+                None => site.databases.connect(site.database, site.context).await?,
+            };
             Ok(Digest::of(mark::place(&session).await?.as_bytes()))
         })
     }
