@@ -12,6 +12,7 @@ mod project;
 mod render;
 mod run;
 mod runs;
+mod seal;
 mod tasks;
 
 pub use error::CliError;
@@ -35,7 +36,40 @@ pub fn main() -> i32 {
         print::error_line(&format!("this is a defect in weir{place}: {}", text.unwrap_or("unknown")));
         print::help_line("please report it, with the command and the tasks.toml");
     }));
-    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(dispatch);
+    match std::panic::catch_unwind(begin) {
+        Ok(Ok(code)) => i32::from(code),
+        Ok(Err(cli)) => on_a_long_stack(cli),
+        Err(_) => i32::from(error::DEFECT),
+    }
+}
+
+/// What needs no more than a little memory: wrong calls, and runs of which nothing has changed.
+/// Otherwise, what is to be done.
+fn begin() -> Result<u8, Cli> {
+    if cfg!(windows) {
+        print::error_line("weir runs on Linux and macOS, and not on Windows");
+        return Ok(error::USAGE);
+    }
+    watch_log();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => error::USAGE,
+            });
+        }
+    };
+    let sealed = match &cli.command {
+        Some(Command::Run(args)) => run::quickly(cli.directory.as_deref(), args),
+        _ => None,
+    };
+    sealed.ok_or(cli)
+}
+
+fn on_a_long_stack(cli: Cli) -> i32 {
+    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(|| dispatch(cli));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => i32::from(code),
         Ok(Err(_)) => i32::from(error::DEFECT),
@@ -56,23 +90,8 @@ fn make_room() {
     drop((room(7), room(7)));
 }
 
-fn dispatch() -> u8 {
+fn dispatch(cli: Cli) -> u8 {
     make_room();
-    if cfg!(windows) {
-        print::error_line("weir runs on Linux and macOS, and not on Windows");
-        return error::USAGE;
-    }
-    watch_log();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => error::USAGE,
-            };
-        }
-    };
     match execute(cli) {
         Ok(code) => code,
         Err(error) => {

@@ -3,8 +3,8 @@
 use super::error::CliError;
 use super::render;
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
-use crate::fingerprint::IgnoreRules;
+use crate::config::{self, Action, Config, Diagnostic, Found, Looked, Severity};
+use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
@@ -54,7 +54,15 @@ impl Place {
     /// # Errors
     /// There is no tasks.toml.
     pub fn find(&self) -> Result<Found, CliError> {
-        config::find(&self.folder).map_err(|error| CliError::usage(error.message, error.help))
+        self.find_noting(&Looked::default())
+    }
+
+    /// The same, noting what that rests on.
+    ///
+    /// # Errors
+    /// There is no tasks.toml.
+    pub fn find_noting(&self, looked: &Looked) -> Result<Found, CliError> {
+        config::find(&self.folder, looked).map_err(|error| CliError::usage(error.message, error.help))
     }
 
     /// The profiles in force: those named, or `ci` where `CI` says so, or `local`.
@@ -99,7 +107,15 @@ impl Project {
     /// # Errors
     /// There is none, or it is wrong: every problem at once, those of the graph among them.
     pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let project = Self::read(place, profiles)?;
+        Self::read(place, profiles)?.sound()
+    }
+
+    /// Itself, if nothing forbids to run.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    pub fn sound(self) -> Result<Self, CliError> {
+        let project = self;
         if project.has_errors() {
             return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
         }
@@ -116,8 +132,12 @@ impl Project {
     /// # Errors
     /// There is none.
     pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let found = place.find()?;
-        let loaded = config::load(&found.root_file, &place.profiles(profiles));
+        Ok(Self::load(place.find()?, &place.profiles(profiles), &Looked::default(), None))
+    }
+
+    /// Reads what was found, noting on a trail what that rests on beside what was `looked` at.
+    pub fn load(found: Found, profiles: &[String], looked: &Looked, trail: Option<&Arc<Trail>>) -> Self {
+        let loaded = config::load(&found.root_file, profiles, looked);
         let config = loaded.config;
         let mut diagnostics = loaded.diagnostics;
         // Where the text itself is broken, what seems missing may just not have been read.
@@ -131,12 +151,16 @@ impl Project {
             let (graph, more) = Graph::new(&config);
             diagnostics.extend(more);
             let rules = IgnoreRules::new(&config.root);
+            let rules = match trail {
+                Some(trail) => rules.noting(Arc::clone(trail)),
+                None => rules,
+            };
             let whole = !diagnostics.iter().any(|diagnostic| LOSES_EDGES.contains(&diagnostic.code));
             diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Ok(Self { found, config, remarks: diagnostics })
+        Self { found, config, remarks: diagnostics }
     }
 
     /// Its graph, which was found valid.

@@ -6,4 +6,4 @@ mod group;
 mod task;
 
 pub use group::GroupNode;
-pub use task::CommandNode;
+pub use task::{CommandNode, still_there};

@@ -8,7 +8,7 @@ use crate::fingerprint::{Stat, digest_file};
 use crate::model::{
     Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
 };
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
+use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen, Surroundings};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -279,6 +279,12 @@ fn fingerprint_of(program: &Path, dir: &Path, env: &[(OsString, OsString)]) -> D
     hasher.finish()
 }
 
+/// Whether everything that nodes need on this machine is still there.
+pub fn still_there(needed: &Surroundings) -> bool {
+    needed.folders.iter().all(|folder| folder.is_dir())
+        && needed.programs.iter().all(|(dir, path, name)| find_program(name, path.as_deref(), dir).is_some())
+}
+
 fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
     which::which_in(name, path, dir).ok()
 }
@@ -395,6 +401,11 @@ impl Node for CommandNode {
             Action::Group { .. } => {}
         }
         found
+    }
+
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        let asks = self.facts.observes || self.facts.reports_state;
+        self.environment.rests_on().filter(|_| !asks)
     }
 
     fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {

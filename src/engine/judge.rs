@@ -4,7 +4,7 @@ use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
 use crate::fingerprint::{InputError, KeyInputs, Left, Selection, Sources, Stat, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
-use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
+use crate::model::{Digest, FailReason, KeyPart, Look, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -299,7 +299,11 @@ impl Judge<'_> {
         // The memo spares reading it again, where the blobs are in the workspace.
         let path = store.blob_path(digest);
         let inside = path.strip_prefix(&self.services.root).ok().and_then(|path| path.to_str());
-        let holds = match (inside, std::fs::symlink_metadata(&path)) {
+        let there = std::fs::symlink_metadata(&path);
+        if let Some(trail) = self.services.surveyor.trail() {
+            trail.note_look(&Look::of(&path, false, &there));
+        }
+        let holds = match (inside, there) {
             (Some(inside), Ok(metadata)) => {
                 let path = crate::model::WsPath::from_clean(inside);
                 self.services.surveyor.digest(&path, &Stat::of(&metadata)).is_ok_and(|found| found == *digest)

@@ -1,7 +1,6 @@
 //! The stat memo: which content a file had when it looked as it looks now.
 
-use super::stat::Stat;
-use crate::model::{Digest, WsPath};
+use crate::model::{Digest, Stat, WsPath};
 use rustc_hash::FxHashMap;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};

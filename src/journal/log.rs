@@ -303,6 +303,22 @@ impl Writer<'_> {
         self.log.seen
     }
 
+    /// All that is in the file.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn content(&self) -> io::Result<Vec<u8>> {
+        read_all(&self.log.file)
+    }
+
+    /// How the file looks while nobody else can write to it.
+    ///
+    /// # Errors
+    /// As `fstat`.
+    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        self.log.file.metadata()
+    }
+
     /// Whether it holds no frame.
     pub fn is_empty(&self) -> bool {
         self.log.seen <= HEADER as u64

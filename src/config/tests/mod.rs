@@ -16,7 +16,7 @@ pub(super) fn load_files(files: &[(&str, &str)], profiles: &[&str]) -> Loaded {
         std::fs::write(path, text).unwrap();
     }
     let profiles: Vec<String> = profiles.iter().map(|name| (*name).to_owned()).collect();
-    load(&dir.path().join("tasks.toml"), &profiles)
+    load(&dir.path().join("tasks.toml"), &profiles, &crate::config::Looked::default())
 }
 
 /// A single file that is right.

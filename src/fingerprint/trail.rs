@@ -1,0 +1,320 @@
+//! What was looked at on the disk on the way to a verdict, and how it looked: written down so that a
+//! later process can tell, without repeating any of the thinking, that nothing has changed. Knows
+//! nothing of what was concluded.
+//!
+//! ```text
+//! number of chunks u32, then where each ends, u32, counted from behind this list
+//! chunk: groups, each: the folder's path, number of looks u32, and the looks
+//! look:  flags u8, the name (with a NUL behind it), and where something was there a stat of 36 bytes
+//! ```
+//! Paths and names have their length, u16, in front; all numbers are little-endian.
+
+use super::stat::of_system;
+use crate::model::{Look, Stat};
+use nix::errno::Errno;
+use nix::fcntl::{AtFlags, OFlag, openat};
+use nix::sys::stat::{Mode, fstatat};
+use std::ffi::CStr;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+/// A symlink was followed.
+const BEHIND: u8 = 1;
+/// Nothing was there.
+const ABSENT: u8 = 2;
+/// Bytes of a stat.
+const STAT: usize = 36;
+/// A chunk ends with the group in which it reaches this many looks.
+const CHUNK: usize = 256;
+/// A folder with this many looks is opened, so that their paths are short.
+const WORTH_OPENING: usize = 6;
+/// So many looks are worth a second thread.
+const WORTH_A_THREAD: usize = 2;
+
+/// A trail being laid. Any thread may note what it looks at; a note must be of an instant before the
+/// thing was read or listed.
+#[derive(Debug)]
+pub struct Trail {
+    notes: Mutex<Notes>,
+    /// Nothing that changed this shortly before, or later, may be relied on.
+    since: i64,
+    /// The workspace's own file system, if its folders change their stamps with every entry that
+    /// comes or goes.
+    trusted: Option<u64>,
+}
+
+#[derive(Debug, Default)]
+struct Notes {
+    bytes: Vec<u8>,
+    /// Where each note begins.
+    starts: Vec<u32>,
+    /// Something can't be told from a stat.
+    lost: bool,
+}
+
+impl Trail {
+    /// Of looks in the workspace at `root`, the first of them not before `since`.
+    pub fn new(root: &Path, since: i64) -> Self {
+        Self { notes: Mutex::default(), since, trusted: trusted_device(root) }
+    }
+
+    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whatever this was about can't be told again by looking.
+    pub fn lose(&self) {
+        self.notes().lost = true;
+    }
+
+    /// Something looked at for itself or its content.
+    pub fn note(&self, path: &[u8], behind: bool, stat: Option<&Stat>) {
+        let mut notes = self.notes();
+        let start = u32::try_from(notes.bytes.len());
+        let length = u16::try_from(path.len());
+        let (Ok(start), Ok(length)) = (start, length) else {
+            notes.lost = true;
+            return;
+        };
+        if notes.lost || stat.is_some_and(|stat| !stat.settled(self.since)) || path.contains(&0) {
+            notes.lost = true;
+            return;
+        }
+        notes.starts.push(start);
+        let flags = u8::from(behind) * BEHIND | u8::from(stat.is_none()) * ABSENT;
+        notes.bytes.push(flags);
+        notes.bytes.extend_from_slice(&length.to_le_bytes());
+        notes.bytes.extend_from_slice(path);
+        if let Some(stat) = stat {
+            notes.bytes.extend_from_slice(&packed(stat));
+        }
+    }
+
+    /// Something looked at; of a folder, that it is about to be listed too.
+    pub fn note_look(&self, look: &Look) {
+        match &look.stat {
+            Some(stat) if stat.is_folder() && Some(look.device) != self.trusted => self.lose(),
+            stat => self.note(look.path.as_os_str().as_bytes(), look.behind, stat.as_ref()),
+        }
+    }
+
+    /// The trail; none where looking again could not tell whether anything changed.
+    pub fn finish(&self) -> Option<Vec<u8>> {
+        let notes = self.notes();
+        if notes.lost {
+            return None;
+        }
+        let mut all: Vec<Note<'_>> = notes.starts.iter().filter_map(|start| Note::at(&notes.bytes, *start)).collect();
+        all.sort_unstable();
+        all.dedup();
+        // Looked at twice, and different: it is changing right now.
+        if all.windows(2).any(|pair| pair[0].what() == pair[1].what()) {
+            return None;
+        }
+        lay(&all)
+    }
+}
+
+/// One note, in the order of the trail: by folder.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Note<'n> {
+    folder: &'n [u8],
+    name: &'n [u8],
+    flags: u8,
+    stat: &'n [u8],
+}
+
+impl<'n> Note<'n> {
+    fn at(bytes: &'n [u8], start: u32) -> Option<Self> {
+        let mut rest = bytes.get(start as usize..)?;
+        let flags = take(&mut rest, 1)?[0];
+        let path = sized(&mut rest)?;
+        let stat = if flags & ABSENT == 0 { take(&mut rest, STAT)? } else { &[] };
+        let (folder, name) = match path.iter().rposition(|byte| *byte == b'/') {
+            Some(0) => (&path[..1], &path[1..]),
+            Some(cut) => (&path[..cut], &path[cut + 1..]),
+            None => (&path[..0], path),
+        };
+        Some(Self { folder, name: if name.is_empty() { b"." } else { name }, flags, stat })
+    }
+
+    /// What was looked at, and how.
+    const fn what(&self) -> (&'n [u8], &'n [u8], u8) {
+        (self.folder, self.name, self.flags & BEHIND)
+    }
+}
+
+fn lay(all: &[Note<'_>]) -> Option<Vec<u8>> {
+    let mut chunks = Vec::new();
+    let mut ends: Vec<u32> = Vec::new();
+    let mut waiting = 0;
+    for group in all.chunk_by(|a, b| a.folder == b.folder) {
+        let opened = group.len() >= WORTH_OPENING;
+        put(&mut chunks, if opened { group[0].folder } else { b"" })?;
+        chunks.extend_from_slice(&u32::try_from(group.len()).ok()?.to_le_bytes());
+        for note in group {
+            chunks.push(note.flags);
+            let mut name = Vec::with_capacity(note.folder.len() + note.name.len() + 2);
+            if !opened && !note.folder.is_empty() {
+                name.extend_from_slice(note.folder);
+                if note.folder != b"/" {
+                    name.push(b'/');
+                }
+            }
+            name.extend_from_slice(note.name);
+            name.push(0);
+            put(&mut chunks, &name)?;
+            chunks.extend_from_slice(note.stat);
+        }
+        waiting += group.len();
+        if waiting >= CHUNK {
+            ends.push(u32::try_from(chunks.len()).ok()?);
+            waiting = 0;
+        }
+    }
+    if waiting > 0 {
+        ends.push(u32::try_from(chunks.len()).ok()?);
+    }
+    let mut trail = Vec::with_capacity(4 + 4 * ends.len() + chunks.len());
+    trail.extend_from_slice(&u32::try_from(ends.len()).ok()?.to_le_bytes());
+    ends.iter().for_each(|end| trail.extend_from_slice(&end.to_le_bytes()));
+    trail.extend_from_slice(&chunks);
+    Some(trail)
+}
+
+fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
+    out.extend_from_slice(&u16::try_from(text.len()).ok()?.to_le_bytes());
+    out.extend_from_slice(text);
+    Some(())
+}
+
+fn packed(stat: &Stat) -> [u8; STAT] {
+    let mut bytes = [0; STAT];
+    bytes[..8].copy_from_slice(&stat.ino.to_le_bytes());
+    bytes[8..16].copy_from_slice(&stat.size.to_le_bytes());
+    bytes[16..24].copy_from_slice(&stat.mtime.to_le_bytes());
+    bytes[24..32].copy_from_slice(&stat.ctime.to_le_bytes());
+    bytes[32..].copy_from_slice(&stat.mode.to_le_bytes());
+    bytes
+}
+
+fn take<'b>(rest: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
+    let (taken, left) = rest.split_at_checked(count)?;
+    *rest = left;
+    Some(taken)
+}
+
+fn number(rest: &mut &[u8]) -> Option<usize> {
+    Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?) as usize)
+}
+
+fn sized<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+    let length = u16::from_le_bytes(take(rest, 2)?.try_into().ok()?);
+    take(rest, usize::from(length))
+}
+
+/// Whether everything on the trail still looks as it did, seen from `root`. False for a trail that is
+/// none.
+pub fn unchanged(root: &Path, trail: &[u8]) -> bool {
+    let Ok(base) = std::fs::File::open(root).map(OwnedFd::from) else { return false };
+    let Some(chunks) = chunks_of(trail) else { return false };
+    let cores = if chunks.len() < WORTH_A_THREAD { 1 } else { cores() };
+    let next = AtomicUsize::new(0);
+    let changed = AtomicBool::new(false);
+    let work = || {
+        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
+            if changed.load(Ordering::Relaxed) {
+                return;
+            }
+            if same(base.as_fd(), chunk) != Some(true) {
+                changed.store(true, Ordering::Relaxed);
+            }
+        }
+    };
+    std::thread::scope(|scope| {
+        for _ in 1..cores.min(chunks.len()) {
+            // Where no thread can be had, this one does it all.
+            let _ = std::thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, work);
+        }
+        work();
+    });
+    !changed.into_inner()
+}
+
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8)
+}
+
+fn chunks_of(trail: &[u8]) -> Option<Vec<&[u8]>> {
+    let mut rest = trail;
+    let count = number(&mut rest)?;
+    let mut ends = take(&mut rest, count.checked_mul(4)?)?;
+    let mut chunks = Vec::with_capacity(count);
+    let mut from = 0;
+    for _ in 0..count {
+        let to = number(&mut ends)?;
+        chunks.push(rest.get(from..to)?);
+        from = to;
+    }
+    (from == rest.len()).then_some(chunks)
+}
+
+/// Whether all of a chunk looks as it did; none where the chunk makes no sense.
+fn same(base: BorrowedFd<'_>, chunk: &[u8]) -> Option<bool> {
+    let mut rest = chunk;
+    while !rest.is_empty() {
+        let folder = sized(&mut rest)?;
+        let count = number(&mut rest)?;
+        let opened = if folder.is_empty() { None } else { Some(openat(base, folder, FOLDER, Mode::empty()).ok()?) };
+        let here = opened.as_ref().map_or(base, AsFd::as_fd);
+        for _ in 0..count {
+            let flags = take(&mut rest, 1)?[0];
+            let name = CStr::from_bytes_with_nul(sized(&mut rest)?).ok()?;
+            let follow = if flags & BEHIND == 0 { AtFlags::AT_SYMLINK_NOFOLLOW } else { AtFlags::empty() };
+            let as_it_was = match fstatat(here, name, follow) {
+                Ok(found) => flags & ABSENT == 0 && take(&mut rest, STAT)? == packed(&of_system(&found)),
+                Err(Errno::ENOENT | Errno::ENOTDIR) => flags & ABSENT != 0,
+                Err(_) => false,
+            };
+            if !as_it_was {
+                return Some(false);
+            }
+        }
+    }
+    Some(true)
+}
+
+#[cfg(target_os = "linux")]
+const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
+#[cfg(not(target_os = "linux"))]
+const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
+
+/// The file system of `root`, if it is one of those whose folders are known to change their stamps
+/// with every entry that comes or goes.
+#[cfg(target_os = "linux")]
+fn trusted_device(root: &Path) -> Option<u64> {
+    /// ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, overlayfs, ZFS, bcachefs: `linux/magic.h`, and for the
+    /// last two their own headers.
+    const KNOWN: [i64; 8] = [
+        0xef53,
+        0x5846_5342,
+        0x9123_683e,
+        0x0102_1994,
+        0xf2f5_2010,
+        0x794c_7630,
+        0x2fc1_2fc1,
+        0xca45_1a4e,
+    ];
+    let kind = nix::sys::statfs::statfs(root).ok()?.filesystem_type();
+    KNOWN.contains(&i64::from(kind.0)).then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
+}
+
+#[cfg(not(target_os = "linux"))]
+fn trusted_device(root: &Path) -> Option<u64> {
+    let kind = nix::sys::statfs::statfs(root).ok()?.filesystem_type_name().to_owned();
+    matches!(kind.as_str(), "apfs" | "hfs").then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
+}
