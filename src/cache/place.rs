@@ -83,7 +83,11 @@ impl Place {
         Self { weir: Self::of(root) }
     }
 
-    fn probe(&self) -> Result<(), PlaceError> {
+    /// Whether results can be recorded.
+    ///
+    /// # Errors
+    /// [`PlaceError`] where they can't.
+    pub fn probe(&self) -> Result<(), PlaceError> {
         let state = self.state();
         nix::unistd::access(&state, nix::unistd::AccessFlags::W_OK)
             .map_err(|errno| PlaceError { path: state, error: errno.into() })

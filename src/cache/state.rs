@@ -7,7 +7,7 @@ use crate::journal::{Log, Opened, Trouble};
 use crate::model::{Digest, Hasher, Stat};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Version of the records.
@@ -93,9 +93,24 @@ pub struct Mark {
 impl Mark {
     /// Whether the state in `.weir/state` is still this one.
     pub fn holds(&self, folder: &Path) -> bool {
-        let path = folder.join(JOURNAL);
-        std::fs::metadata(&path).is_ok_and(|now| Stat::of(&now) == self.stat)
-            && self.sum.is_none_or(|sum| std::fs::read(&path).is_ok_and(|log| crc32fast::hash(&log) == sum))
+        self.looks_the_same(folder) && self.sum.is_none_or(|sum| sum_of(&folder.join(JOURNAL)).ok() == Some(sum))
+    }
+
+    /// The same, a moment after it was known to hold.
+    pub fn looks_the_same(&self, folder: &Path) -> bool {
+        std::fs::metadata(folder.join(JOURNAL)).is_ok_and(|now| Stat::of(&now) == self.stat)
+    }
+}
+
+fn sum_of(path: &Path) -> io::Result<u32> {
+    let mut file = std::fs::File::open(path)?;
+    let mut sum = crc32fast::Hasher::new();
+    let mut chunk = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(sum.finalize()),
+            length => sum.update(&chunk[..length]),
+        }
     }
 }
 
@@ -362,7 +377,7 @@ impl State {
         let mark = log.lock().ok().and_then(|(writer, news)| {
             self.take_in(writer.lost(), news);
             let stat = Stat::of(&writer.metadata().ok()?);
-            let sum = if stat.settled(now) { None } else { Some(crc32fast::hash(&writer.content().ok()?)) };
+            let sum = if stat.settled(now) { None } else { Some(sum_of(writer.path()).ok()?) };
             (stat.size == writer.len()).then_some(Mark { stat, sum })
         });
         self.birth = log.birth();

@@ -53,7 +53,9 @@ fn give(place: &Place, args: &RunArgs, weir: &WeirFolder, seal: &Seal<'_>, start
         && still_there(&seal.surroundings)
         && unchanged(&seal.root, seal.trail)
         // Again: nobody has begun to change anything while it was looked at.
-        && seal.mark.holds(&weir.state());
+        && seal.mark.looks_the_same(&weir.state())
+        // What can't be written to is for the long way to speak of.
+        && weir.probe().is_ok();
     if !holds {
         tracing::debug!("a seal is broken");
         return None;

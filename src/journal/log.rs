@@ -303,12 +303,9 @@ impl Writer<'_> {
         self.log.seen
     }
 
-    /// All that is in the file.
-    ///
-    /// # Errors
-    /// It can't be read.
-    pub fn content(&self) -> io::Result<Vec<u8>> {
-        read_all(&self.log.file)
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.log.path
     }
 
     /// How the file looks while nobody else can write to it.
