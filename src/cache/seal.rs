@@ -3,8 +3,9 @@
 //! corrupt, foreign or another weir's is no seal. Knows nothing of what the verdict was.
 
 use super::state::Mark;
+use crate::fingerprint::Stat;
 use crate::journal;
-use crate::model::{Digest, Hasher, Stat};
+use crate::model::{Digest, Hasher};
 use crate::node::{Outside, Surroundings};
 use serde::{Deserialize, Serialize};
 use std::ffi::OsStr;

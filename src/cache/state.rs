@@ -2,9 +2,9 @@
 //! incarnations written by resets. One log, shared by all processes of the workspace.
 
 use super::outputs::Manifest;
-use crate::fingerprint::Memo;
+use crate::fingerprint::{Memo, Stat};
 use crate::journal::{Log, Opened, Trouble};
-use crate::model::{Digest, Hasher, Stat};
+use crate::model::{Digest, Hasher};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};

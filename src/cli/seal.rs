@@ -8,10 +8,10 @@ use crate::cache::{Place as WeirFolder, Question, Seal, Store, digest_of_outside
 use crate::command::still_there;
 use crate::config::Looked;
 use crate::engine::{self, Services, Standing};
-use crate::fingerprint::{Trail, now, unchanged};
+use crate::fingerprint::{Look, Stat, Trail, now, unchanged};
 use crate::graph::Plan;
 use crate::journal::{Lock, LockKind};
-use crate::model::{Digest, Stat};
+use crate::model::Digest;
 use crate::node::{Seen, Surroundings};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -112,7 +112,9 @@ impl Sealing {
 
     /// Puts the seal on a verdict. Without one the next run is slower, and that is all.
     pub fn close(self, place: &Place, services: &Services, looked: Looked, rest: Rest, verdict: &[u8]) {
-        looked.into_looks().iter().for_each(|look| self.trail.note_look(look));
+        for (path, behind, metadata) in looked.into_all() {
+            self.trail.note_look(&Look::of(path, behind, metadata.as_ref()));
+        }
         let Some(weir) = services.place.as_ref().filter(|_| services.store.is_some()) else { return };
         let Some(mark) = services.lock_state().mark(now()) else { return };
         let Some(trail) = self.trail.finish() else { return };

@@ -2,9 +2,9 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, KeyInputs, Left, Selection, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of};
 use crate::graph::PlanNode;
-use crate::model::{Digest, FailReason, KeyPart, Look, Notice, Observation, Reason, TaskName};
+use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};
 use std::time::Instant;
 use tokio::sync::watch;
@@ -301,7 +301,7 @@ impl Judge<'_> {
         let inside = path.strip_prefix(&self.services.root).ok().and_then(|path| path.to_str());
         let there = std::fs::symlink_metadata(&path);
         if let Some(trail) = self.services.surveyor.trail() {
-            trail.note_look(&Look::of(&path, false, &there));
+            trail.note_look(&Look::of(&path, false, there.as_ref().ok()));
         }
         let holds = match (inside, there) {
             (Some(inside), Ok(metadata)) => {

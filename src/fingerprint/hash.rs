@@ -1,7 +1,7 @@
 //! The digest of a file's content.
 
-use super::stat::now;
-use crate::model::{Digest, Hasher, Stat};
+use super::stat::{Stat, now};
+use crate::model::{Digest, Hasher};
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;

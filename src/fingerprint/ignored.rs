@@ -1,8 +1,9 @@
 //! The workspace's ignore files: `.gitignore` and `.ignore`, from the workspace root down, and
 //! none of the user's own.
 
+use super::stat::Look;
 use super::trail::Trail;
-use crate::model::{Look, WsPath};
+use crate::model::WsPath;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
 use rustc_hash::FxHashMap;
@@ -99,7 +100,7 @@ impl IgnoreRules {
             let path = folder.join(name);
             let absolute = path.under(&self.root);
             if let Some(trail) = &self.trail {
-                trail.note_look(&Look::of(path.as_str(), true, &std::fs::metadata(&absolute)));
+                trail.note_look(&Look::of(path.as_str(), true, std::fs::metadata(&absolute).ok().as_ref()));
             }
             let Ok(text) = std::fs::read(absolute) else { continue };
             let builder = builder.get_or_insert_with(|| GitignoreBuilder::new(""));

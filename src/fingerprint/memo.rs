@@ -1,6 +1,7 @@
 //! The stat memo: which content a file had when it looked as it looks now.
 
-use crate::model::{Digest, Stat, WsPath};
+use super::stat::Stat;
+use crate::model::{Digest, WsPath};
 use rustc_hash::FxHashMap;
 use serde::de::{SeqAccess, Visitor};
 use serde::{Deserialize, Serialize};

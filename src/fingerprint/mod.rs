@@ -17,7 +17,6 @@ pub use ignored::IgnoreRules;
 pub use key::{Define, Explainer, KeyInputs, Left, compare, explain, key_of};
 pub use memo::Memo;
 pub use select::{Selection, Taken};
-pub use crate::model::Stat;
-pub use stat::now;
+pub use stat::{Look, Stat, now};
 pub use trail::{Trail, unchanged};
 pub use walk::{Behind, Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};

@@ -9,8 +9,7 @@
 //! ```
 //! Paths and names have their length, u16, in front; all numbers are little-endian.
 
-use super::stat::of_system;
-use crate::model::{Look, Stat};
+use super::stat::{Look, Stat, of_system};
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat};
 use nix::sys::stat::{Mode, fstatat};

@@ -4,10 +4,10 @@ use super::hash::digest_file;
 use super::ignored::{IgnoreRules, NAMES};
 use super::memo::Memo;
 use super::select::{Selection, Taken};
-use super::stat::stat_at;
+use super::stat::{Look, Stat, stat_at};
 use super::trail::Trail;
 use crate::config::{Pattern, did_you_mean};
-use crate::model::{Digest, Look, Stat, WsPath, lossless};
+use crate::model::{Digest, WsPath, lossless};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -203,7 +203,7 @@ impl Surveyor {
         let Some(trail) = &self.trail else { return };
         let absolute = path.under(&self.root);
         let answer = if behind { std::fs::metadata(absolute) } else { std::fs::symlink_metadata(absolute) };
-        let look = Look::of(path.as_str(), behind, &answer);
+        let look = Look::of(path.as_str(), behind, answer.as_ref().ok());
         let link = look.stat.is_some_and(|stat| stat.is_link());
         trail.note_look(&look);
         if link {

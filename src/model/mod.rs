@@ -6,7 +6,6 @@ mod duration;
 mod key;
 mod outcome;
 mod path;
-mod stat;
 mod task;
 
 pub use digest::{Digest, Hasher, ParseDigestError};
@@ -14,5 +13,4 @@ pub use duration::{format_duration, parse_duration};
 pub use key::{KeyPart, KeySink, KeyValue, Observation, PartKind};
 pub use outcome::{FailReason, Notice, Outcome, Reason, SkipReason};
 pub use path::{PathError, WsPath, lossless};
-pub use stat::{Look, Stat};
 pub use task::{NodeId, TaskName};

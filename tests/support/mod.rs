@@ -7,7 +7,7 @@ mod workspace;
 
 pub use puppet::Puppet;
 pub use ran::Ran;
-pub use workspace::{Running, Workspace};
+pub use workspace::{Running, Weir, Workspace};
 
 use std::time::{Duration, Instant};
 
