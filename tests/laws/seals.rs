@@ -3,6 +3,7 @@
 
 use crate::support::{Ran, Workspace, wait_until};
 use std::fs;
+use std::io::Read;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
@@ -204,10 +205,12 @@ fn included_files_count_and_those_a_glob_will_match() {
     ws.write("services/new/tasks.toml", service("true"));
     long_way(told(&ws, "*t", &[])).success().tasks("services/new:t ran");
     sealed(&ws, "*t");
-    fs::create_dir(ws.outside("far")).unwrap();
+    // Of a link that leads nowhere, neither the folder nor the link shows that something comes to be there.
     symlink(ws.outside("far"), ws.path("services/link")).unwrap();
     sealed(&ws, "*t");
-    fs::write(ws.outside("far/tasks.toml"), service("true")).unwrap();
+    fs::create_dir(ws.outside("new")).unwrap();
+    fs::write(ws.outside("new/tasks.toml"), service("true")).unwrap();
+    fs::rename(ws.outside("new"), ws.outside("far")).unwrap();
     long_way(told(&ws, "*t", &[])).success().tasks("services/link:t ran");
     sealed(&ws, "*t");
     fs::remove_dir_all(ws.path("services/new")).unwrap();
@@ -377,7 +380,12 @@ fn a_task_that_failed_by_force_is_not_fresh() {
 fn another_build_of_weir_asks_anew() {
     let ws = prepared(ONE);
     let other = ws.outside("weir");
-    fs::copy(env!("CARGO_BIN_EXE_weir"), &other).unwrap();
+    // By another program: one that this process had open for writing could not be started.
+    let copied = std::process::Command::new("cp").args([env!("CARGO_BIN_EXE_weir").as_ref(), other.as_os_str()]).status();
+    assert!(copied.unwrap().success());
+    wait_until("the other build is old enough to be told by its stamp", || {
+        fs::metadata(&other).unwrap().modified().unwrap().elapsed().is_ok_and(|age| age.as_millis() > 50)
+    });
     let run = || {
         let ran = std::process::Command::new(&other)
             .args(["run", "t"])
@@ -393,7 +401,7 @@ fn another_build_of_weir_asks_anew() {
     };
     assert!(!run().contains(ANSWERED));
     wait_until("a seal answers the other build", || run().contains(ANSWERED));
-    told(&ws, "t", &[]).success().says(ANSWERED);
+    sealed(&ws, "t");
 }
 
 #[test]
@@ -483,4 +491,48 @@ fn seals_are_as_few_as_questions_that_are_asked() {
         sealed(&ws, &format!("t -- {number}"));
     }
     assert!(seals(&ws).len() <= 16, "{} seals are kept", seals(&ws).len());
+}
+
+#[test]
+fn a_log_that_is_damaged_or_gone_counts() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'echo said'\nsources = ['in']\noutputs = []\n");
+    ws.write("in", "1");
+    let blob = |ws: &Workspace| ws.files(".weir/cas").pop().unwrap();
+    sealed(&ws, "t").says("said");
+    as_old_as(ws.path(&blob(&ws)), || ws.write(&blob(&ws), "lied\n"));
+    let ran = long_way(told(&ws, "t", &[])).success().tasks("t ran");
+    assert_eq!(ran.told().len(), 1, "{}", ran.shown());
+    sealed(&ws, "t").says("said");
+    ws.remove(&blob(&ws));
+    long_way(told(&ws, "t", &[])).success().tasks("t ran");
+}
+
+#[test]
+fn what_another_weir_records_while_the_verdict_is_given_counts() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'test ! -e ../fail; yes said | head -n 100000'\nsources = ['in']\noutputs = []\n",
+    );
+    ws.write("in", "1");
+    ws.run("t").tasks("t ran");
+    wait_until("all is old enough to be sealed", || {
+        fs::metadata(ws.path("in")).unwrap().modified().unwrap().elapsed().is_ok_and(|age| age.as_millis() > 50)
+    });
+    // It has judged, and is held up by nobody reading what it says.
+    let mut held = std::process::Command::new(env!("CARGO_BIN_EXE_weir"))
+        .args(["run", "t"])
+        .current_dir(ws.root())
+        .env_clear()
+        .env("PATH", std::env::var_os("PATH").unwrap())
+        .env("HOME", ws.outside("home"))
+        .stdout(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = held.stdout.take().unwrap();
+    let mut first = [0; 16];
+    out.read_exact(&mut first).unwrap();
+    fs::write(ws.outside("fail"), "").unwrap();
+    ws.try_run("-f t").exit(1);
+    std::io::copy(&mut out, &mut std::io::sink()).unwrap();
+    assert!(held.wait().unwrap().success());
+    ws.try_run("t").exit(1).tasks("t failed");
 }
