@@ -510,7 +510,7 @@ fn a_log_that_is_damaged_or_gone_counts() {
 #[test]
 fn what_another_weir_records_while_the_verdict_is_given_counts() {
     let ws = Workspace::new(
-        "[tasks.t]\nrun = 'test ! -e ../fail; yes said | head -n 100000'\nsources = ['in']\noutputs = []\n",
+        "[tasks.t]\nrun = 'test ! -e ../fail; seq 100000'\nsources = ['in']\noutputs = []\n",
     );
     ws.write("in", "1");
     ws.run("t").tasks("t ran");
