@@ -150,6 +150,7 @@ pub fn instructions(folder: &Path, command: &[&str]) -> Result<u64, String> {
         .output()
         .map_err(|error| format!("valgrind can't be started ({error}): nothing was measured"))?;
     let text = String::from_utf8_lossy(&done.stderr).into_owned();
-    let count = text.lines().find_map(|line| line.split("Collected :").nth(1)).and_then(|count| count.trim().parse().ok());
+    let count =
+        text.lines().find_map(|line| line.split("Collected :").nth(1)).and_then(|count| count.trim().parse().ok());
     count.filter(|_| done.status.success()).ok_or_else(|| format!("valgrind counted nothing: {text}"))
 }

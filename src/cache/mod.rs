@@ -10,6 +10,6 @@ mod tests;
 
 pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, Survey, capture, restore, survey};
 pub use place::{Place, PlaceError, RunFolder, file_name};
-pub use seal::{Question, Seal, digest_of_outside, read_seal};
+pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
 pub use state::{Last, Mark, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

@@ -5,6 +5,7 @@ mod audit;
 mod cache;
 mod error;
 mod explain;
+mod frozen;
 mod ground;
 mod init;
 mod print;

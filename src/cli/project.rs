@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::render;
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Looked, Severity};
+use crate::config::{self, Action, Config, Diagnostic, Found, Looked, Severity, SourceFile};
 use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
@@ -117,7 +117,7 @@ impl Project {
     pub fn sound(self) -> Result<Self, CliError> {
         let project = self;
         if project.has_errors() {
-            return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
+            return Err(CliError::Config { files: project.files(), diagnostics: project.remarks });
         }
         Ok(project)
     }
@@ -191,14 +191,23 @@ impl Project {
         })
     }
 
+    /// Its files; the text of those that were not read this time is read now.
+    pub fn files(&self) -> Vec<SourceFile> {
+        let mut files = self.config.files.clone();
+        for file in files.iter_mut().filter(|file| file.text.is_empty()) {
+            file.text = std::fs::read_to_string(file.path.under(&self.config.root)).unwrap_or_default().into();
+        }
+        files
+    }
+
     /// Diagnostics, with this project's files.
     pub fn wrong(&self, diagnostics: Vec<Diagnostic>) -> CliError {
-        CliError::Config { diagnostics, files: self.config.files.clone() }
+        CliError::Config { diagnostics, files: self.files() }
     }
 
     /// `tasks.toml:12:3`.
     pub fn at(&self, at: config::At) -> String {
-        render::place(at, &self.config.files)
+        render::place(at, &self.files())
     }
 }
 

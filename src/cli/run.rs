@@ -2,11 +2,12 @@
 
 use super::args::{OutputMode, RunArgs};
 use super::error::{CliError, FAILED};
+use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
 use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
-use crate::config::{Diagnostic, Found, Looked, Severity};
+use crate::config::{Diagnostic, Severity};
 use crate::engine::{self, Options, Prepared, Services, inspect};
 use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
 use crate::fingerprint::{InputError, now};
@@ -25,11 +26,11 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
-    let looked = Looked::default();
     let since = now();
-    let found = place.find_noting(&looked)?;
-    let sealing = Sealing::begin(place, args, &found.root, since);
-    let (project, opened) = open_both(place, args, found, &looked, sealing.as_ref())?;
+    let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
+    let sealing = Sealing::begin(place, args, reading.root(), since);
+    let (configured, opened) = open_both(place, args, reading)?;
+    let project = &configured.project;
     refuse_nested(place, &project.config.root)?;
     let graph = project.graph();
     let selection = Selection {
@@ -84,12 +85,15 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let plan = Arc::clone(prepared.plan());
     let services = Arc::new(services);
     let finish = engine::run(prepared, Arc::clone(&services), &folder, &options, &mut *sink);
-    if let (Some(verdict), Some((sealing, rest))) = (&finish.standing, sealing) {
-        sealing.close(place, &services, looked, rest, verdict);
+    if let Some(weir) = &services.place {
+        configured.keep(weir);
+    }
+    if let (Some(verdict), Some((sealing, rest)), Some(trail)) = (&finish.standing, sealing, &configured.trail) {
+        sealing.close(place, &services, trail, rest, verdict);
     }
     // The process is about to end: giving back thousands of small pieces of memory would only take time.
     std::mem::forget((plan, graph, services));
-    std::mem::forget(project);
+    std::mem::forget(configured);
     match finish.broken {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
@@ -112,21 +116,14 @@ type Opened = (Services, Vec<Notice>);
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
 /// anything: where nothing may run in the end, no `.weir` comes about.
-fn open_both(
-    place: &Place,
-    args: &RunArgs,
-    found: Found,
-    looked: &Looked,
-    sealing: Option<&Sealing>,
-) -> Result<(Project, Option<Opened>), CliError> {
-    let root = &found.root.clone();
+fn open_both(place: &Place, args: &RunArgs, reading: Reading) -> Result<(Configured, Option<Opened>), CliError> {
+    let root = &reading.root().to_path_buf();
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
         let opening = early.then(|| scope.spawn(|| open_services(place, root)));
-        let trail = sealing.map(|sealing| &sealing.trail);
-        let project = Project::load(found, &place.profiles(&args.profile), looked, trail).sound();
+        let configured = reading.finish();
         let opened = opening.and_then(|thread| thread.join().ok());
-        Ok((project?, opened))
+        Ok((configured?, opened))
     })
 }
 

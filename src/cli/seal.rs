@@ -4,16 +4,18 @@
 use super::args::RunArgs;
 use super::project::{Place, Project};
 use super::run::{run_jobs, sinks};
-use crate::cache::{Place as WeirFolder, Question, Seal, Store, digest_of_outside, read_seal};
+use crate::cache::{
+    Place as WeirFolder, Question, Seal, Store, digest_of_outside, parse_sealed, read_sealed, write_sealed,
+};
 use crate::command::still_there;
-use crate::config::Looked;
 use crate::engine::{self, Services, Standing};
-use crate::fingerprint::{Look, Stat, Trail, now, unchanged};
+use crate::fingerprint::{Stat, Trail, now, unchanged};
 use crate::graph::Plan;
 use crate::journal::{Lock, LockKind};
 use crate::model::Digest;
 use crate::node::{Seen, Surroundings};
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -22,16 +24,21 @@ use std::time::Instant;
 fn question(place: &Place, args: &RunArgs) -> Option<Digest> {
     // A nested run is judged, and refused, the long way.
     let plain = !(args.dry_run || args.force || args.force_all || place.outside.vars.contains_key("WEIR_WORKSPACE"));
-    let program = std::env::current_exe().and_then(std::fs::metadata).ok().filter(|_| plain)?;
-    let program = Stat::of(&program);
     let shared = place.shared_cache();
-    let question = Question {
+    plain.then_some(())?;
+    asked(&Question {
+        kind: "run",
         folder: &place.folder,
         targets: &args.tasks,
         arguments: &args.arguments,
         profiles: &place.profiles(&args.profile),
         shared: shared.as_deref(),
-    };
+    })
+}
+
+/// The digest of a question to this weir; none where nobody can tell which weir this is.
+pub fn asked(question: &Question<'_>) -> Option<Digest> {
+    let program = Stat::of(&std::env::current_exe().and_then(std::fs::metadata).ok()?);
     program.settled(now()).then(|| question.digest(&program))
 }
 
@@ -41,8 +48,8 @@ pub fn answer(place: &Place, args: &RunArgs) -> Option<u8> {
     let question = question(place, args)?;
     place.folder.ancestors().find_map(|root| {
         let weir = WeirFolder::at(root);
-        let data = read_seal(&weir.seals(), &question)?;
-        let seal = Seal::parse(&data, &question).filter(|seal| seal.root == root)?;
+        let data = read_sealed(&weir.seals(), &question)?;
+        let seal = parse_sealed::<Seal<'_>>(&data, &question).filter(|seal| seal.root == root)?;
         give(place, args, &weir, &seal, started)
     })
 }
@@ -51,7 +58,7 @@ fn give(place: &Place, args: &RunArgs, weir: &WeirFolder, seal: &Seal<'_>, start
     let holds = digest_of_outside(&place.outside, &seal.names) == seal.outside
         && seal.mark.holds(&weir.state())
         && still_there(&seal.surroundings)
-        && unchanged(&seal.root, seal.trail)
+        && seal.trails.iter().all(|trail| unchanged(&seal.root, trail))
         // Again: nobody has begun to change anything while it was looked at.
         && seal.mark.looks_the_same(&weir.state())
         // What can't be written to is for the long way to speak of.
@@ -92,7 +99,7 @@ pub struct Sealing {
 
 impl Sealing {
     /// Begins one for a call that took its first look at `since`; none where it can't have one.
-    pub fn begin(place: &Place, args: &RunArgs, root: &std::path::Path, since: i64) -> Option<Self> {
+    pub fn begin(place: &Place, args: &RunArgs, root: &Path, since: i64) -> Option<Self> {
         let question = question(place, args)?;
         Some(Self { question, trail: Arc::new(Trail::new(root, since)) })
     }
@@ -110,11 +117,8 @@ impl Sealing {
         Some(Rest { names, surroundings: seen.surroundings(), jobs: project.config.settings.jobs })
     }
 
-    /// Puts the seal on a verdict. Without one the next run is slower, and that is all.
-    pub fn close(self, place: &Place, services: &Services, looked: Looked, rest: Rest, verdict: &[u8]) {
-        for (path, behind, metadata) in looked.into_all() {
-            self.trail.note_look(&Look::of(path, behind, metadata.as_ref()));
-        }
+    /// Puts the seal on a verdict; `configured` is the trail of the configuration. Without one the next run is slower, and that is all.
+    pub fn close(self, place: &Place, services: &Services, configured: &[u8], rest: Rest, verdict: &[u8]) {
         let Some(weir) = services.place.as_ref().filter(|_| services.store.is_some()) else { return };
         let Some(mark) = services.lock_state().mark(now()) else { return };
         let Some(trail) = self.trail.finish() else { return };
@@ -126,10 +130,10 @@ impl Sealing {
             surroundings: rest.surroundings,
             jobs: rest.jobs,
             mark,
-            trail: &trail,
+            trails: vec![configured, &trail],
             verdict,
         };
-        let written = seal.write(&weir.seals(), &self.question);
+        let written = write_sealed(&weir.seals(), &self.question, &seal);
         tracing::debug!(?written, "sealed");
     }
 }

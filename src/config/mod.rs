@@ -36,13 +36,14 @@ pub use schema::tasks_schema;
 pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
 
 use crate::model::WsPath;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration: every file, read and validated on its own. Whether the names in it refer to
 /// anything is judged by the graph.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The workspace root, absolute.
     pub root: PathBuf,
@@ -55,20 +56,22 @@ pub struct Config {
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// All tasks, by file and then in the order they stand in it.
+    #[serde(with = "shared")]
     pub tasks: Vec<Arc<Task>>,
 }
 
 /// A file of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Relative to the workspace root.
     pub path: WsPath,
-    /// Its text.
+    /// Its text; not kept with a configuration that is written down.
+    #[serde(skip)]
     pub text: Arc<str>,
 }
 
 /// `[settings]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks may run at once; none: as many as there are cores.
     pub jobs: Option<u32>,
@@ -77,7 +80,7 @@ pub struct Settings {
 }
 
 /// `[policy]`: what `weir tasks deps check` holds the graph to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// Entry tasks.
     pub entry: Vec<Located<String>>,
@@ -85,4 +88,19 @@ pub struct Policy {
     pub require_sources: bool,
     /// A task slower than this wants outputs.
     pub outputs_after: Option<Duration>,
+}
+
+/// Tasks are written down as they are, without the sharing.
+mod shared {
+    use super::Task;
+    use serde::{Deserialize, Deserializer, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<S: Serializer>(tasks: &[Arc<Task>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(tasks.iter().map(|task| &**task))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Arc<Task>>, D::Error> {
+        Ok(Vec::<Task>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
 }

@@ -3,11 +3,12 @@
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
 use crate::model::{TaskName, WsPath};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One `[tasks.NAME]`. All paths are relative to the workspace root; profiles are applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// Full name, with the folder of its file in front (`services/api:test`).
     pub name: TaskName,
@@ -92,7 +93,7 @@ pub struct Task {
 }
 
 /// What a task does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Each string is given to the shell, stopping at the first failure.
     Shell(Vec<String>),
@@ -106,7 +107,7 @@ pub enum Action {
 }
 
 /// An edge to another task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dep {
     /// A name, or a glob of names.
     pub task: String,
@@ -121,7 +122,7 @@ pub struct Dep {
 }
 
 /// A cleanup edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostDep {
     /// The edge.
     pub dep: Dep,
@@ -130,7 +131,7 @@ pub struct PostDep {
 }
 
 /// When a cleanup runs, given that its task was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// However it ended.
     Always,
@@ -141,7 +142,7 @@ pub enum When {
 }
 
 /// A declared argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgSpec {
     /// Its name; `$WEIR_ARG_NAME` holds its value.
     pub name: String,
@@ -154,7 +155,7 @@ pub struct ArgSpec {
 }
 
 /// Whether results are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheMode {
     /// Recorded, and shared where sharing is on.
     On,
@@ -165,7 +166,7 @@ pub enum CacheMode {
 }
 
 /// Attempts at a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// At least 1.
     pub attempts: u32,
@@ -174,7 +175,7 @@ pub struct Retry {
 }
 
 /// Tried until it succeeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poll {
     /// Between tries.
     pub every: Duration,
@@ -183,7 +184,7 @@ pub struct Poll {
 }
 
 /// What a failure means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFail {
     /// The run fails.
     Fail,

@@ -2,7 +2,9 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{
+    InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
+};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};

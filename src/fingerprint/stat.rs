@@ -55,12 +55,7 @@ const LINK: u32 = 0o120_000;
 impl Look {
     /// Of `path`, from what the system answered.
     pub fn of(path: impl Into<PathBuf>, behind: bool, metadata: Option<&Metadata>) -> Self {
-        Self {
-            path: path.into(),
-            behind,
-            stat: metadata.map(Stat::of),
-            device: metadata.map_or(0, MetadataExt::dev),
-        }
+        Self { path: path.into(), behind, stat: metadata.map(Stat::of), device: metadata.map_or(0, MetadataExt::dev) }
     }
 }
 

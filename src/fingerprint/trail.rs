@@ -298,16 +298,8 @@ const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
 fn trusted_device(root: &Path) -> Option<u64> {
     /// ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, overlayfs, ZFS, bcachefs: `linux/magic.h`, and for the
     /// last two their own headers.
-    const KNOWN: [i64; 8] = [
-        0xef53,
-        0x5846_5342,
-        0x9123_683e,
-        0x0102_1994,
-        0xf2f5_2010,
-        0x794c_7630,
-        0x2fc1_2fc1,
-        0xca45_1a4e,
-    ];
+    const KNOWN: [i64; 8] =
+        [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x794c_7630, 0x2fc1_2fc1, 0xca45_1a4e];
     let kind = nix::sys::statfs::statfs(root).ok()?.filesystem_type();
     KNOWN.contains(&i64::from(kind.0)).then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
 }
@@ -316,4 +308,104 @@ fn trusted_device(root: &Path) -> Option<u64> {
 fn trusted_device(root: &Path) -> Option<u64> {
     let kind = nix::sys::statfs::statfs(root).ok()?.filesystem_type_name().to_owned();
     matches!(kind.as_str(), "apfs" | "hfs").then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A folder with files, long ago as far as the trail goes.
+    fn laid(look: impl Fn(&Trail, &Path)) -> (tempfile::TempDir, Option<Vec<u8>>) {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["a", "b", "deep/c", "deep/d", "deep/e", "deep/f", "deep/g", "deep/h"] {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+            std::fs::write(path, name).unwrap();
+        }
+        let trail = Trail::new(folder.path(), i64::MAX);
+        look(&trail, folder.path());
+        let laid = trail.finish();
+        (folder, laid)
+    }
+
+    fn note(trail: &Trail, root: &Path, path: &str, behind: bool) {
+        let answer = std::fs::symlink_metadata(root.join(path)).ok();
+        trail.note_look(&Look::of(path, behind, answer.as_ref()));
+    }
+
+    const ALL: [&str; 11] =
+        ["a", "b", "deep", "deep/c", "deep/d", "deep/e", "deep/f", "deep/g", "deep/h", "none", "deep/none"];
+
+    #[test]
+    fn any_one_change_is_seen() {
+        let changes: [(&str, fn(&Path)); 7] = [
+            ("content", |root| std::fs::write(root.join("a"), "other").unwrap()),
+            ("deep content", |root| std::fs::write(root.join("deep/f"), "x").unwrap()),
+            ("gone", |root| std::fs::remove_file(root.join("b")).unwrap()),
+            ("come", |root| std::fs::write(root.join("none"), "").unwrap()),
+            ("come below", |root| std::fs::write(root.join("deep/none"), "").unwrap()),
+            ("listed", |root| std::fs::write(root.join("deep/other"), "").unwrap()),
+            ("the folder is gone", |root| std::fs::rename(root.join("deep"), root.join("deeper")).unwrap()),
+        ];
+        for (what, change) in changes {
+            let (folder, laid) = laid(|trail, root| {
+                ALL.iter().chain(&ALL).for_each(|path| note(trail, root, path, false));
+                note(trail, root, "a", true);
+            });
+            let laid = laid.unwrap();
+            assert!(unchanged(folder.path(), &laid), "{what}");
+            change(folder.path());
+            assert!(!unchanged(folder.path(), &laid), "{what}");
+        }
+    }
+
+    #[test]
+    fn a_thousand_looks_are_all_taken() {
+        let folder = tempfile::tempdir().unwrap();
+        let trail = Trail::new(folder.path(), i64::MAX);
+        let path = |number: usize| format!("d{}/f{number}", number / 10);
+        for number in 0..1000 {
+            std::fs::create_dir_all(folder.path().join(format!("d{}", number / 10))).unwrap();
+            note(&trail, folder.path(), &path(number), false);
+        }
+        let laid = trail.finish().unwrap();
+        for number in 0..1000 {
+            let file = folder.path().join(path(number));
+            std::fs::write(&file, "").unwrap();
+            assert!(!unchanged(folder.path(), &laid), "{number}");
+            std::fs::remove_file(&file).unwrap();
+        }
+        assert!(unchanged(folder.path(), &laid));
+    }
+
+    #[test]
+    fn what_is_young_or_changing_has_no_trail() {
+        let (_folder, young) = laid(|trail, root| {
+            let young = Trail { since: super::super::now(), trusted: trail.trusted, notes: Mutex::default() };
+            note(&young, root, "a", false);
+            assert_eq!(young.finish(), None);
+            note(trail, root, "a", false);
+            std::fs::write(root.join("a"), "changed").unwrap();
+            note(trail, root, "a", false);
+        });
+        assert_eq!(young, None);
+        let (_folder, lost) = laid(|trail, _| trail.lose());
+        assert_eq!(lost, None);
+    }
+
+    #[test]
+    fn a_trail_that_is_none_is_no_trail() {
+        let (folder, laid) = laid(|trail, root| ALL.iter().for_each(|path| note(trail, root, path, false)));
+        let laid = laid.unwrap();
+        for length in 0..laid.len() {
+            assert!(!unchanged(folder.path(), &laid[..length]), "cut at {length}");
+        }
+        for at in 0..laid.len() {
+            let mut data = laid.clone();
+            data[at] ^= 0x15;
+            // The checksum is another's business; here it must only not panic.
+            let _ = unchanged(folder.path(), &data);
+        }
+        assert!(!unchanged(&folder.path().join("elsewhere"), &laid));
+    }
 }

@@ -5,9 +5,10 @@ use crate::support::{Ran, Workspace, wait_until};
 use std::fs;
 use std::io::Read;
 use std::os::unix::fs::symlink;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const ANSWERED: &str = "a seal is unbroken";
+const THAWED: &str = "configured from under a seal";
 
 /// A verdict on `in`, and `include`d tasks where a test adds them.
 const ONE: &str = "[tasks.t]\nrun = 'echo x >> ../t.ran; test \"$(cat in)\" != bad'\nsources = ['in']\noutputs = []\n";
@@ -15,7 +16,9 @@ const ONE: &str = "[tasks.t]\nrun = 'echo x >> ../t.ran; test \"$(cat in)\" != b
 /// `weir run …`, telling whether a seal answered it.
 fn told(ws: &Workspace, words: &str, env: &[(&str, &str)]) -> Ran {
     let words: Vec<&str> = ["run"].into_iter().chain(words.split_whitespace()).collect();
-    env.iter().fold(ws.weir(&words).env("WEIR_LOG", "weir::cli::seal=debug"), |weir, (name, value)| weir.env(name, value)).go()
+    env.iter()
+        .fold(ws.weir(&words).env("WEIR_LOG", "weir::cli::seal=debug"), |weir, (name, value)| weir.env(name, value))
+        .go()
 }
 
 /// Runs until a seal answers.
@@ -220,7 +223,8 @@ fn included_files_count_and_those_a_glob_will_match() {
 
 #[test]
 fn the_profile_counts_named_or_chosen_by_ci() {
-    let ws = prepared(&format!("{ONE}[profile.ci.tasks.t]\nrun = 'echo ci'\n[profile.other.tasks.t]\nrun = 'echo other'\n"));
+    let ws =
+        prepared(&format!("{ONE}[profile.ci.tasks.t]\nrun = 'echo ci'\n[profile.other.tasks.t]\nrun = 'echo other'\n"));
     for env in ["true", "1"] {
         let ran = long_way(told(&ws, "t", &[("CI", env)])).success();
         assert_ne!(ran.outcome("t"), "failed");
@@ -352,10 +356,13 @@ fn outputs_count() {
 
 #[test]
 fn what_others_recorded_since_counts() {
-    let ws = prepared(&format!(
-        "{ONE}env_inputs = ['FAIL']\n[tasks.reset]\nrun = 'true'\nreset = true\n\
+    let ws = prepared(
+        &format!(
+            "{ONE}env_inputs = ['FAIL']\n[tasks.reset]\nrun = 'true'\nreset = true\n\
          [tasks.after]\nrun = 'true'\nsources = []\noutputs = []\ndepends = ['reset']\n"
-    ).replace("test \"", "test -z \"${FAIL-}\" && test \""));
+        )
+        .replace("test \"", "test -z \"${FAIL-}\" && test \""),
+    );
     // The same task fails, by the same definition and on the same files.
     told(&ws, "-f t", &[("FAIL", "1")]).exit(1);
     long_way(told(&ws, "t", &[])).success();
@@ -381,7 +388,8 @@ fn another_build_of_weir_asks_anew() {
     let ws = prepared(ONE);
     let other = ws.outside("weir");
     // By another program: one that this process had open for writing could not be started.
-    let copied = std::process::Command::new("cp").args([env!("CARGO_BIN_EXE_weir").as_ref(), other.as_os_str()]).status();
+    let copied =
+        std::process::Command::new("cp").args([env!("CARGO_BIN_EXE_weir").as_ref(), other.as_os_str()]).status();
     assert!(copied.unwrap().success());
     wait_until("the other build is old enough to be told by its stamp", || {
         fs::metadata(&other).unwrap().modified().unwrap().elapsed().is_ok_and(|age| age.as_millis() > 50)
@@ -407,20 +415,29 @@ fn another_build_of_weir_asks_anew() {
 #[test]
 fn a_damaged_seal_is_none_wherever_it_is_cut_or_flipped() {
     let ws = prepared(ONE);
-    let [seal] = &seals(&ws)[..] else { panic!("one seal was expected") };
+    let all = seals(&ws);
+    assert_eq!(all.len(), 2, "one on the verdict and one on the configuration");
+    for seal in &all {
+        damage(&ws, seal);
+    }
+}
+
+fn damage(ws: &Workspace, seal: &Path) {
     let whole = fs::read(seal).unwrap();
     let check = |data: &[u8], what: &str| {
+        // Nothing but this one is there.
+        fs::remove_dir_all(ws.path(".weir/seals")).unwrap();
+        fs::create_dir(ws.path(".weir/seals")).unwrap();
         fs::write(seal, data).unwrap();
-        let ran = told(&ws, "t", &[]).success();
-        assert!(!ran.err.contains(ANSWERED), "{what}");
+        let ran = ws.weir(&["run", "t"]).env("WEIR_LOG", "weir=debug").ok();
+        assert!(!ran.err.contains(ANSWERED) && !ran.err.contains(THAWED), "{what}");
         assert_eq!((ran.outcome("t"), ran.told()), ("fresh", vec![]), "{what}");
     };
-    // Every border near the start and the end, and enough of those between.
-    let lengths = (0..whole.len()).filter(|length| *length < 80 || whole.len() - length < 20 || length % 37 == 0);
-    for length in lengths {
+    // Every length and every bit is a unit test's.
+    for length in [0, 1, 23, 24, 55, 56, 57, whole.len() / 2, whole.len() - 1] {
         check(&whole[..length], &format!("cut at {length}"));
     }
-    for at in (0..whole.len()).filter(|at| *at < 60 || at % 29 == 0) {
+    for at in [0, 9, 13, 20, 24, 40, 56, 60, whole.len() / 2, whole.len() - 1] {
         let mut data = whole.clone();
         data[at] ^= 1 << (at % 8);
         check(&data, &format!("flipped at {at}"));
@@ -429,8 +446,9 @@ fn a_damaged_seal_is_none_wherever_it_is_cut_or_flipped() {
     check(b"#!/bin/sh\n", "foreign");
     // One of another workspace, whole as it is.
     let other = prepared(ONE);
-    let foreign = fs::read(&seals(&other)[0]).unwrap();
-    check(&foreign, "of another workspace");
+    for foreign in seals(&other) {
+        check(&fs::read(foreign).unwrap(), "of another workspace");
+    }
 }
 
 #[test]
@@ -447,7 +465,10 @@ fn what_can_not_be_told_by_looking_is_never_sealed() {
     ws.write("version", "1");
     ws.write(".env", "A=1\n");
     // A task that can be sealed shows that enough time has passed for the others to have been.
-    ws.tasks(&format!("{}[tasks.plain]\nrun = 'true'\nsources = ['version']\noutputs = []\n", &ws.read("tasks.toml")[12..]));
+    ws.tasks(&format!(
+        "{}[tasks.plain]\nrun = 'true'\nsources = ['version']\noutputs = []\n",
+        &ws.read("tasks.toml")[12..]
+    ));
     for task in ["requires", "probes", "state", "file", "secret", "asks --confirm asks", "always"] {
         told(&ws, task, &[("TOKEN", "secret")]).success();
         sealed(&ws, "plain");
@@ -487,10 +508,10 @@ fn runs_that_are_answered_are_kept_like_others_and_pruned() {
 #[test]
 fn seals_are_as_few_as_questions_that_are_asked() {
     let ws = prepared("[tasks.t]\nrun = 'echo \"$@\"'\nsources = ['in']\noutputs = []\n");
-    for number in 0..20 {
+    for number in 0..36 {
         sealed(&ws, &format!("t -- {number}"));
     }
-    assert!(seals(&ws).len() <= 16, "{} seals are kept", seals(&ws).len());
+    assert!(seals(&ws).len() <= 32, "{} seals are kept", seals(&ws).len());
 }
 
 #[test]
@@ -509,9 +530,7 @@ fn a_log_that_is_damaged_or_gone_counts() {
 
 #[test]
 fn what_another_weir_records_while_the_verdict_is_given_counts() {
-    let ws = Workspace::new(
-        "[tasks.t]\nrun = 'test ! -e ../fail; seq 100000'\nsources = ['in']\noutputs = []\n",
-    );
+    let ws = Workspace::new("[tasks.t]\nrun = 'test ! -e ../fail; seq 100000'\nsources = ['in']\noutputs = []\n");
     ws.write("in", "1");
     ws.run("t").tasks("t ran");
     wait_until("all is old enough to be sealed", || {
@@ -535,4 +554,14 @@ fn what_another_weir_records_while_the_verdict_is_given_counts() {
     std::io::copy(&mut out, &mut std::io::sink()).unwrap();
     assert!(held.wait().unwrap().success());
     ws.try_run("t").exit(1).tasks("t failed");
+}
+
+#[test]
+fn what_is_wrong_is_shown_as_it_stands_though_the_configuration_was_not_read() {
+    let ws = prepared(ONE);
+    ws.remove("in");
+    let ran = ws.weir(&["run", "t"]).env("WEIR_LOG", "weir=debug").go().exit(2);
+    ran.says(THAWED).says("task::sources").says("tasks.toml:4:12").says("sources = ['in']");
+    let ran = ws.weir(&["run", "u"]).env("WEIR_LOG", "weir=debug").go().exit(2);
+    ran.says(THAWED).says("there is no task `u`");
 }
