@@ -51,10 +51,10 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return Err(project.wrong(dedup(obstacles)));
     }
     if args.dry_run {
-        return dry_run(place, &project, &graph, &plan, args);
+        return dry_run(place, project, &graph, &plan, args);
     }
     confirm(&plan, args)?;
-    let rest = Sealing::rests_on(&project, &plan, seen);
+    let rest = Sealing::rests_on(project, &plan, seen);
     let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
     let (mut services, warnings) = match opened.filter(|_| !asked) {
         Some(opened) => opened,
@@ -66,7 +66,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         services.surveyor.lay(Arc::clone(&sealing.trail));
     }
     let prepared = Prepared::new(plan, &services);
-    missing_sources(&project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
+    missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
     std::fs::create_dir_all(folder.path.join("logs"))
         .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
@@ -80,7 +80,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
         profiles: project.config.profiles.clone(),
         targets: args.tasks.clone(),
-        warnings: warnings.into_iter().chain(remarks(&project)).collect(),
+        warnings: warnings.into_iter().chain(remarks(project)).collect(),
     };
     let plan = Arc::clone(prepared.plan());
     let services = Arc::new(services);

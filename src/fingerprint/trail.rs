@@ -25,8 +25,9 @@ use std::sync::{Mutex, PoisonError};
 const BEHIND: u8 = 1;
 /// Nothing was there.
 const ABSENT: u8 = 2;
-/// Bytes of a stat.
+/// Bytes of a stat, and where among them the change time is.
 const STAT: usize = 36;
+const CHANGED: std::ops::Range<usize> = 24..32;
 /// A chunk ends with the group in which it reaches this many looks.
 const CHUNK: usize = 256;
 /// A folder with this many looks is opened, so that their paths are short.
@@ -84,7 +85,7 @@ impl Trail {
             return;
         }
         notes.starts.push(start);
-        let flags = u8::from(behind) * BEHIND | u8::from(stat.is_none()) * ABSENT;
+        let flags = if behind { BEHIND } else { 0 } | if stat.is_none() { ABSENT } else { 0 };
         notes.bytes.push(flags);
         notes.bytes.extend_from_slice(&length.to_le_bytes());
         notes.bytes.extend_from_slice(path);
@@ -141,48 +142,67 @@ impl<'n> Note<'n> {
         Some(Self { folder, name: if name.is_empty() { b"." } else { name }, flags, stat })
     }
 
+    /// When it was changed.
+    fn changed(&self) -> i64 {
+        self.stat.get(CHANGED).and_then(|bytes| bytes.try_into().ok()).map_or(i64::MIN, i64::from_le_bytes)
+    }
+
     /// What was looked at, and how.
     const fn what(&self) -> (&'n [u8], &'n [u8], u8) {
         (self.folder, self.name, self.flags & BEHIND)
     }
 }
 
+/// Puts the chunks together, the one with the youngest file first: what was changed last is what is
+/// most likely to have been changed again.
 fn lay(all: &[Note<'_>]) -> Option<Vec<u8>> {
-    let mut chunks = Vec::new();
-    let mut ends: Vec<u32> = Vec::new();
-    let mut waiting = 0;
+    let mut chunks: Vec<(i64, Vec<u8>)> = Vec::new();
+    let (mut looks, mut youngest, mut chunk) = (0, i64::MIN, Vec::new());
     for group in all.chunk_by(|a, b| a.folder == b.folder) {
-        let opened = group.len() >= WORTH_OPENING;
-        put(&mut chunks, if opened { group[0].folder } else { b"" })?;
-        chunks.extend_from_slice(&u32::try_from(group.len()).ok()?.to_le_bytes());
-        for note in group {
-            chunks.push(note.flags);
-            let mut name = Vec::with_capacity(note.folder.len() + note.name.len() + 2);
-            if !opened && !note.folder.is_empty() {
-                name.extend_from_slice(note.folder);
-                if note.folder != b"/" {
-                    name.push(b'/');
-                }
-            }
-            name.extend_from_slice(note.name);
-            name.push(0);
-            put(&mut chunks, &name)?;
-            chunks.extend_from_slice(note.stat);
-        }
-        waiting += group.len();
-        if waiting >= CHUNK {
-            ends.push(u32::try_from(chunks.len()).ok()?);
-            waiting = 0;
+        put_group(&mut chunk, group)?;
+        looks += group.len();
+        youngest = group.iter().map(Note::changed).fold(youngest, i64::max);
+        if looks >= CHUNK {
+            chunks.push((youngest, std::mem::take(&mut chunk)));
+            (looks, youngest) = (0, i64::MIN);
         }
     }
-    if waiting > 0 {
-        ends.push(u32::try_from(chunks.len()).ok()?);
+    if looks > 0 {
+        chunks.push((youngest, chunk));
     }
-    let mut trail = Vec::with_capacity(4 + 4 * ends.len() + chunks.len());
-    trail.extend_from_slice(&u32::try_from(ends.len()).ok()?.to_le_bytes());
-    ends.iter().for_each(|end| trail.extend_from_slice(&end.to_le_bytes()));
-    trail.extend_from_slice(&chunks);
+    chunks.sort_by_key(|(youngest, _)| std::cmp::Reverse(*youngest));
+    let length: usize = chunks.iter().map(|(_, chunk)| chunk.len()).sum();
+    let mut trail = Vec::with_capacity(4 + 4 * chunks.len() + length);
+    trail.extend_from_slice(&u32::try_from(chunks.len()).ok()?.to_le_bytes());
+    let mut end = 0;
+    for (_, chunk) in &chunks {
+        end += chunk.len();
+        trail.extend_from_slice(&u32::try_from(end).ok()?.to_le_bytes());
+    }
+    chunks.iter().for_each(|(_, chunk)| trail.extend_from_slice(chunk));
     Some(trail)
+}
+
+/// Looks into one folder.
+fn put_group(chunk: &mut Vec<u8>, group: &[Note<'_>]) -> Option<()> {
+    let opened = group.len() >= WORTH_OPENING;
+    put(chunk, if opened { group[0].folder } else { b"" })?;
+    chunk.extend_from_slice(&u32::try_from(group.len()).ok()?.to_le_bytes());
+    for note in group {
+        chunk.push(note.flags);
+        let mut name = Vec::with_capacity(note.folder.len() + note.name.len() + 2);
+        if !opened && !note.folder.is_empty() {
+            name.extend_from_slice(note.folder);
+            if note.folder != b"/" {
+                name.push(b'/');
+            }
+        }
+        name.extend_from_slice(note.name);
+        name.push(0);
+        put(chunk, &name)?;
+        chunk.extend_from_slice(note.stat);
+    }
+    Some(())
 }
 
 fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
@@ -196,7 +216,7 @@ fn packed(stat: &Stat) -> [u8; STAT] {
     bytes[..8].copy_from_slice(&stat.ino.to_le_bytes());
     bytes[8..16].copy_from_slice(&stat.size.to_le_bytes());
     bytes[16..24].copy_from_slice(&stat.mtime.to_le_bytes());
-    bytes[24..32].copy_from_slice(&stat.ctime.to_le_bytes());
+    bytes[CHANGED].copy_from_slice(&stat.ctime.to_le_bytes());
     bytes[32..].copy_from_slice(&stat.mode.to_le_bytes());
     bytes
 }
@@ -295,13 +315,14 @@ const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
 /// The file system of `root`, if it is one of those whose folders are known to change their stamps
 /// with every entry that comes or goes.
 #[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_cast, clippy::cast_lossless, reason = "the type differs between systems")]
 fn trusted_device(root: &Path) -> Option<u64> {
     /// ext2 to ext4, XFS, Btrfs, tmpfs, F2FS, overlayfs, ZFS, bcachefs: `linux/magic.h`, and for the
     /// last two their own headers.
     const KNOWN: [i64; 8] =
         [0xef53, 0x5846_5342, 0x9123_683e, 0x0102_1994, 0xf2f5_2010, 0x794c_7630, 0x2fc1_2fc1, 0xca45_1a4e];
     let kind = nix::sys::statfs::statfs(root).ok()?.filesystem_type();
-    KNOWN.contains(&i64::from(kind.0)).then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
+    KNOWN.contains(&(kind.0 as i64)).then(|| std::fs::metadata(root).ok().map(|root| root.dev()))?
 }
 
 #[cfg(not(target_os = "linux"))]
@@ -338,7 +359,8 @@ mod tests {
 
     #[test]
     fn any_one_change_is_seen() {
-        let changes: [(&str, fn(&Path)); 7] = [
+        type Change = (&'static str, fn(&Path));
+        let changes: [Change; 7] = [
             ("content", |root| std::fs::write(root.join("a"), "other").unwrap()),
             ("deep content", |root| std::fs::write(root.join("deep/f"), "x").unwrap()),
             ("gone", |root| std::fs::remove_file(root.join("b")).unwrap()),
@@ -381,7 +403,8 @@ mod tests {
     #[test]
     fn what_is_young_or_changing_has_no_trail() {
         let (_folder, young) = laid(|trail, root| {
-            let young = Trail { since: super::super::now(), trusted: trail.trusted, notes: Mutex::default() };
+            let since = Stat::of(&std::fs::metadata(root.join("a")).unwrap()).ctime + 1_000_000;
+            let young = Trail { since, trusted: trail.trusted, notes: Mutex::default() };
             note(&young, root, "a", false);
             assert_eq!(young.finish(), None);
             note(trail, root, "a", false);
