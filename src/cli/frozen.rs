@@ -96,7 +96,7 @@ impl Reading {
         let frozen: Frozen<'_> = parse_sealed(self.frozen.as_deref()?, &self.question?)?;
         let config: Config = postcard::from_bytes(frozen.config).ok()?;
         tracing::debug!(tasks = config.tasks.len(), "configured from under a seal");
-        let project = Project { found: self.found.clone(), config, remarks: vec![] };
+        let project = Project { found: self.found.clone(), config, remarks: vec![], thawed: true };
         Some(Configured { project, trail: Some(frozen.trail.to_vec()), unsealed: None })
     }
 }

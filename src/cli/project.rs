@@ -99,6 +99,8 @@ pub struct Project {
     pub config: Config,
     /// Notes and warnings about it.
     pub remarks: Vec<Diagnostic>,
+    /// It comes from under a seal, without the texts of its files.
+    pub thawed: bool,
 }
 
 impl Project {
@@ -160,7 +162,7 @@ impl Project {
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Self { found, config, remarks: diagnostics }
+        Self { found, config, remarks: diagnostics, thawed: false }
     }
 
     /// Its graph, which was found valid.
@@ -191,11 +193,12 @@ impl Project {
         })
     }
 
-    /// Its files; the text of those that were not read this time is read now.
+    /// Its files; if their texts were not read this time, they are read now.
     pub fn files(&self) -> Vec<SourceFile> {
         let mut files = self.config.files.clone();
-        for file in files.iter_mut().filter(|file| file.text.is_empty()) {
-            file.text = std::fs::read_to_string(file.path.under(&self.config.root)).unwrap_or_default().into();
+        for file in files.iter_mut().filter(|_| self.thawed) {
+            let path = file.path.under(&self.config.root);
+            file.text = std::fs::read_to_string(path).unwrap_or_default().into();
         }
         files
     }
