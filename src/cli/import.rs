@@ -110,7 +110,7 @@ fn problems(place: &Place, root: &Path, text: &str) -> Option<Vec<(Vec<String>, 
     let file = root.join("tasks.toml");
     let loaded = load_text(&file, text, &place.profiles(&[]));
     let found = Found { root_file: file, root: root.to_path_buf(), folder: WsPath::root() };
-    let project = Project::judge(found, loaded, &place.outside);
+    let project = Project::judge(found, loaded, &place.outside, None);
     let mut diagnostics: Vec<Diagnostic> = project.remarks.clone();
     if !project.has_errors() {
         let graph = project.graph();

@@ -11,6 +11,7 @@ mod draw;
 mod error;
 mod evidence;
 mod explain;
+mod frozen;
 mod ground;
 mod import;
 mod init;
@@ -20,6 +21,7 @@ mod project;
 mod render;
 mod run;
 mod runs;
+mod seal;
 mod tasks;
 
 pub use error::CliError;
@@ -44,7 +46,45 @@ pub fn main() -> i32 {
         print::error_line(&format!("this is a defect in weir{place}: {}", text.unwrap_or("unknown")));
         print::help_line("please report it, with the command and the tasks.toml");
     }));
-    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(dispatch);
+    match std::panic::catch_unwind(begin) {
+        Ok(Ok(code)) => i32::from(code),
+        Ok(Err(call)) => on_a_long_stack(call),
+        Err(_) => i32::from(error::DEFECT),
+    }
+}
+
+/// Every `-C`, and what is to be done there.
+type Call = (Vec<PathBuf>, Cli);
+
+/// What needs no more than a little memory: wrong calls, and runs of which nothing has changed.
+/// Otherwise, what is to be done.
+fn begin() -> Result<u8, Call> {
+    if cfg!(windows) {
+        print::error_line("weir runs on Linux and macOS, and not on Windows");
+        return Ok(error::USAGE);
+    }
+    watch_log();
+    let matches = args::command().try_get_matches();
+    let parsed = matches.and_then(|matches| Ok((args::directories(&matches), Cli::from_arg_matches(&matches)?)));
+    let (directories, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => error::USAGE,
+            });
+        }
+    };
+    let sealed = match &cli.command {
+        Some(Command::Run(args)) => run::quickly(&directories, args),
+        _ => None,
+    };
+    sealed.ok_or((directories, cli))
+}
+
+fn on_a_long_stack(call: Call) -> i32 {
+    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(|| dispatch(call));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => i32::from(code),
         Ok(Err(_)) => i32::from(error::DEFECT),
@@ -65,25 +105,8 @@ fn make_room() {
     drop((room(7), room(7)));
 }
 
-fn dispatch() -> u8 {
+fn dispatch((directories, cli): Call) -> u8 {
     make_room();
-    if cfg!(windows) {
-        print::error_line("weir runs on Linux and macOS, and not on Windows");
-        return error::USAGE;
-    }
-    watch_log();
-    let matches = args::command().try_get_matches();
-    let parsed = matches.and_then(|matches| Ok((args::directories(&matches), Cli::from_arg_matches(&matches)?)));
-    let (directories, cli) = match parsed {
-        Ok(parsed) => parsed,
-        Err(error) => {
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => error::USAGE,
-            };
-        }
-    };
     match execute(&directories, cli) {
         Ok(code) => code,
         Err(error) => {

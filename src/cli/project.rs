@@ -4,9 +4,9 @@ use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Severity, Task};
+use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
 use crate::db::Databases;
-use crate::fingerprint::IgnoreRules;
+use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
@@ -58,7 +58,15 @@ impl Place {
     /// # Errors
     /// There is no tasks.toml.
     pub fn find(&self) -> Result<Found, CliError> {
-        config::find(&self.folder).map_err(|error| CliError::usage(error.message, error.help))
+        self.find_noting(&Looked::default())
+    }
+
+    /// The same, noting what that rests on.
+    ///
+    /// # Errors
+    /// There is no tasks.toml.
+    pub fn find_noting(&self, looked: &Looked) -> Result<Found, CliError> {
+        config::find(&self.folder, looked).map_err(|error| CliError::usage(error.message, error.help))
     }
 
     /// The profiles in force: those named, or `ci` where `CI` says so, or `local`.
@@ -97,6 +105,8 @@ pub struct Project {
     pub remarks: Vec<Diagnostic>,
     /// The environment it is seen in.
     pub outside: Arc<Outside>,
+    /// It comes from under a seal, without the texts of its files.
+    pub thawed: bool,
 }
 
 impl Project {
@@ -105,9 +115,17 @@ impl Project {
     /// # Errors
     /// There is none, or it is wrong: every problem at once, those of the graph among them.
     pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let project = Self::read(place, profiles)?;
+        Self::read(place, profiles)?.sound()
+    }
+
+    /// Itself, if nothing forbids to run.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    pub fn sound(self) -> Result<Self, CliError> {
+        let project = self;
         if project.has_errors() {
-            return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
+            return Err(CliError::Config { files: project.files(), diagnostics: project.remarks });
         }
         Ok(project)
     }
@@ -122,13 +140,17 @@ impl Project {
     /// # Errors
     /// There is none.
     pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let found = place.find()?;
-        let loaded = config::load(&found.root_file, &place.profiles(profiles));
-        Ok(Self::judge(found, loaded, &place.outside))
+        Ok(Self::load(place, place.find()?, &place.profiles(profiles), &Looked::default(), None))
+    }
+
+    /// Reads what was found, noting on a trail what that rests on beside what was `looked` at.
+    pub fn load(place: &Place, found: Found, profiles: &[String], looked: &Looked, trail: Option<&Arc<Trail>>) -> Self {
+        let loaded = config::load(&found.root_file, profiles, looked);
+        Self::judge(found, loaded, &place.outside, trail)
     }
 
     /// What is wrong with a configuration that was read.
-    pub fn judge(found: Found, loaded: Loaded, outside: &Arc<Outside>) -> Self {
+    pub fn judge(found: Found, loaded: Loaded, outside: &Arc<Outside>, trail: Option<&Arc<Trail>>) -> Self {
         let config = loaded.config;
         let mut diagnostics = loaded.diagnostics;
         // Where the text itself is broken, what seems missing may just not have been read.
@@ -142,12 +164,16 @@ impl Project {
             let (graph, more) = Graph::new(&config);
             diagnostics.extend(more);
             let rules = IgnoreRules::new(&config.root);
+            let rules = match trail {
+                Some(trail) => rules.noting(Arc::clone(trail)),
+                None => rules,
+            };
             let whole = !diagnostics.iter().any(|diagnostic| LOSES_EDGES.contains(&diagnostic.code));
             diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Self { found, config, remarks: diagnostics, outside: Arc::clone(outside) }
+        Self { found, config, remarks: diagnostics, outside: Arc::clone(outside), thawed: false }
     }
 
     /// Its graph, which was found valid.
@@ -187,14 +213,24 @@ impl Project {
         self.factory(&[]).node(&Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
     }
 
+    /// Its files; if their texts were not read this time, they are read now.
+    pub fn files(&self) -> Vec<SourceFile> {
+        let mut files = self.config.files.clone();
+        for file in files.iter_mut().filter(|_| self.thawed) {
+            let path = file.path.under(&self.config.root);
+            file.text = std::fs::read_to_string(path).unwrap_or_default().into();
+        }
+        files
+    }
+
     /// Diagnostics, with this project's files.
     pub fn wrong(&self, diagnostics: Vec<Diagnostic>) -> CliError {
-        CliError::Config { diagnostics, files: self.config.files.clone() }
+        CliError::Config { diagnostics, files: self.files() }
     }
 
     /// `tasks.toml:12:3`.
     pub fn at(&self, at: config::At) -> String {
-        render::place(at, &self.config.files)
+        render::place(at, &self.files())
     }
 }
 

@@ -61,6 +61,10 @@ impl Node for GroupNode {
         vec![]
     }
 
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        Some(vec![])
+    }
+
     fn observe<'a>(&'a self, _: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {
         Box::pin(async { Ok(vec![]) })
     }

@@ -8,4 +8,4 @@ mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
-pub use task::CommandNode;
+pub use task::{CommandNode, still_there};

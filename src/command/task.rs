@@ -11,6 +11,7 @@ use crate::model::{
 };
 use crate::node::{
     Cancel, Context, Effects, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
+    Surroundings,
 };
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
@@ -329,6 +330,12 @@ fn fingerprint_of(program: &Path, dir: &Path, env: &[(OsString, OsString)]) -> D
     hasher.finish()
 }
 
+/// Whether everything that nodes need on this machine is still there.
+pub fn still_there(needed: &Surroundings) -> bool {
+    needed.folders.iter().all(|folder| folder.is_dir())
+        && needed.programs.iter().all(|(dir, path, name)| find_program(name, path.as_deref(), dir).is_some())
+}
+
 fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
     which::which_in(name, path, dir).ok()
 }
@@ -455,6 +462,11 @@ impl Node for CommandNode {
             Action::Uses(_) | Action::Group { .. } => {}
         }
         found
+    }
+
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        let asks = self.facts.observes || self.facts.reports_state;
+        self.environment.rests_on().filter(|_| !asks)
     }
 
     fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {

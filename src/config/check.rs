@@ -3,9 +3,10 @@
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
 use crate::model::WsPath;
+use serde::{Deserialize, Serialize};
 
 /// The parameters of the `check.*` nodes; each takes some of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CheckWith {
     /// `check.graph`: warnings fail too.
     pub strict: bool,
@@ -44,7 +45,7 @@ pub struct CheckWith {
 }
 
 /// Where something forbidden is allowed, why, and until when.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Allowance {
     /// Where it is declared.
     pub at: At,
@@ -57,7 +58,7 @@ pub struct Allowance {
 }
 
 /// How lines end.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Eol {
     /// `\n`.
     Lf,
@@ -66,7 +67,7 @@ pub enum Eol {
 }
 
 /// A file and where in it a value stands.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ValuePlace {
     /// The file.
     pub file: WsPath,
@@ -77,7 +78,7 @@ pub struct ValuePlace {
 }
 
 /// Where a value stands in a file.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Selector {
     /// Keys of a TOML, JSON or YAML document, from the outside in.
     Keys(Vec<String>),

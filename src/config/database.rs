@@ -2,10 +2,11 @@
 
 use super::diagnostic::{At, Located};
 use crate::model::WsPath;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// One `[db.NAME]`. All paths are relative to the workspace root; profiles are applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Database {
     /// What tasks call it: NAME.
     pub key: String,
@@ -78,7 +79,7 @@ impl Database {
 }
 
 /// Where a server comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Provider {
     /// The first of the others that will do, in the order they stand here.
     Auto,
@@ -93,7 +94,7 @@ pub enum Provider {
 }
 
 /// What a reset drops.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ResetScope {
     /// Every schema that neither the system nor an extension owns.
     Schema,
@@ -102,7 +103,7 @@ pub enum ResetScope {
 }
 
 /// `docker = { file, service }`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Docker {
     /// The compose file.
     pub file: WsPath,
@@ -111,7 +112,7 @@ pub struct Docker {
 }
 
 /// A relation with its schema, unquoted.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Relation {
     /// The schema; `public` where none is written.
     pub schema: String,
@@ -120,7 +121,7 @@ pub struct Relation {
 }
 
 /// `[db.NAME.gate]`: ready-made checks. Names of relations are `name` or `schema.name` with `*`.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct GateRules {
     /// These exist.
     pub required_relations: Vec<Located<String>>,
@@ -131,9 +132,9 @@ pub struct GateRules {
     /// These roles exist with exactly these attributes.
     pub roles: BTreeMap<String, RoleRule>,
     /// Chosen among [`READY_CHECKS`].
-    pub checks: Vec<&'static str>,
+    pub checks: Vec<String>,
     /// By id of a chosen check: objects it leaves out, as names with `*`.
-    pub except: BTreeMap<&'static str, Vec<String>>,
+    pub except: BTreeMap<String, Vec<String>>,
 }
 
 /// The ready-made checks that need no list, by id.
@@ -153,7 +154,7 @@ pub const READY_CHECKS: [&str; 6] = [
 ];
 
 /// What a role must be.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RoleRule {
     /// LOGIN.
     pub login: bool,
@@ -172,7 +173,7 @@ pub struct RoleRule {
 }
 
 /// A role that is given a login.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Login {
     /// Where it is declared.
     pub at: At,
@@ -183,7 +184,7 @@ pub struct Login {
 }
 
 /// `[[db.NAME.seed]]`: a row from a document.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct RowSeed {
     /// Where it is declared.
     pub at: At,
@@ -198,7 +199,7 @@ pub struct RowSeed {
 }
 
 /// A JSON document.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Document {
     /// In a file.
     Json(WsPath),
@@ -207,7 +208,7 @@ pub enum Document {
 }
 
 /// `database`: a task's use of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DatabaseUse {
     /// Its key in `[db]`.
     pub name: Located<String>,

@@ -269,7 +269,7 @@ pub(super) static GATE: Scope<Set<GateRules>> = Scope {
             |gate, reader, entry| {
                 let words = READY_CHECKS.map(|id| (id, id));
                 let chosen = reader.list(entry.value, "a list of ids", |reader, value| reader.choice(value, &words));
-                gate.checks = chosen.unwrap_or_default();
+                gate.checks = chosen.unwrap_or_default().into_iter().map(str::to_owned).collect();
             },
         ),
         Key::<Set<GateRules>>::new(
@@ -284,7 +284,7 @@ pub(super) static GATE: Scope<Set<GateRules>> = Scope {
                     let objects = reader.strings(objects, Reader::text).unwrap_or_default();
                     match READY_CHECKS.iter().find(|known| **known == id.get_ref().as_ref()) {
                         Some(known) => {
-                            gate.except.insert(known, objects);
+                            gate.except.insert((*known).to_owned(), objects);
                         }
                         None => reader.bad_value(
                             at,

@@ -2,8 +2,9 @@
 
 use super::diagnostic::{At, Diagnostic, FileId, Located, Severity, did_you_mean};
 use super::include::{Included, resolve};
+use super::looked::Looked;
 use super::parts::{Inherited, RootParts, read_parts};
-use super::text::{Unreadable, drop_followers, parse, read_text};
+use super::text::{drop_followers, parse, read_text};
 use super::values::Reader;
 use super::{Config, Settings, SourceFile};
 use crate::model::{TaskName, WsPath};
@@ -32,24 +33,21 @@ impl Loaded {
 
 /// Reads `root_file` (an absolute path) and all it includes, with these profiles in force, weakest
 /// first. Never fails: what is wrong is in the list, and what could be read is in the configuration.
-pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
-    load_with(root_file, profiles, read_text)
+pub fn load(root_file: &Path, profiles: &[String], looked: &Looked) -> Loaded {
+    load_with(root_file, profiles, looked, None)
 }
 
 /// The same of a text that is not in `root_file` yet.
 pub fn load_text(root_file: &Path, text: &str, profiles: &[String]) -> Loaded {
-    load_with(root_file, profiles, |_, _| Ok(text.to_owned()))
+    load_with(root_file, profiles, &Looked::default(), Some(text))
 }
 
-fn load_with(
-    root_file: &Path,
-    profiles: &[String],
-    read: impl FnOnce(&Path, &str) -> Result<String, Unreadable>,
-) -> Loaded {
+fn load_with(root_file: &Path, profiles: &[String], looked: &Looked, given: Option<&str>) -> Loaded {
     let root = root_file.parent().unwrap_or(Path::new("/"));
     let name = root_file.file_name().and_then(|name| name.to_str()).unwrap_or(super::text::FILE_NAME);
     let mut loader = Loader {
         root,
+        looked,
         profiles,
         files: vec![],
         tasks: vec![],
@@ -60,7 +58,8 @@ fn load_with(
         diagnostics: vec![],
     };
     let path = WsPath::from_clean(name);
-    match read(root_file, name) {
+    let read = given.map_or_else(|| read_text(root_file, name, looked), |text| Ok(text.to_owned()));
+    match read {
         Ok(text) => loader.file(text, path, &mut vec![], &Inherited::default()),
         Err(why) => {
             loader.files.push(SourceFile { path, text: Arc::from("") });
@@ -80,6 +79,7 @@ fn without_place(code: &'static str, message: String) -> Diagnostic {
 
 struct Loader<'a> {
     root: &'a Path,
+    looked: &'a Looked,
     profiles: &'a [String],
     files: Vec<SourceFile>,
     tasks: Vec<Arc<super::Task>>,
@@ -151,7 +151,7 @@ impl Loader<'_> {
     }
 
     fn include(&mut self, include: &Located<String>, folder: &WsPath, stack: &mut Vec<WsPath>, outer: &Inherited) {
-        let (files, is_glob) = match resolve(self.root, folder, &include.value) {
+        let (files, is_glob) = match resolve(self.root, folder, &include.value, self.looked) {
             Ok(Included::File(file)) => (vec![file], false),
             Ok(Included::Glob(files)) => (files, true),
             Err(bad) => {
@@ -206,7 +206,7 @@ impl Loader<'_> {
                 .push(Diagnostic::error("config::bad-include", at, "more than 65536 files").help("include fewer"));
             return;
         }
-        match read_text(&path.under(self.root), path.as_str()) {
+        match read_text(&path.under(self.root), path.as_str(), self.looked) {
             Ok(text) => self.file(text, path, stack, outer),
             Err(why) => {
                 self.diagnostics.push(Diagnostic::error(why.code, at, why.message).help(why.help));

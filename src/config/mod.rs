@@ -14,6 +14,7 @@ mod find;
 mod include;
 mod keys;
 mod load;
+mod looked;
 mod parts;
 mod pattern;
 mod profile;
@@ -40,6 +41,7 @@ pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load, load_text};
+pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
@@ -47,13 +49,14 @@ pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, R
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration: every file, read and validated on its own. Whether the names in it refer to
 /// anything is judged by the graph.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The workspace root, absolute.
     pub root: PathBuf,
@@ -66,8 +69,10 @@ pub struct Config {
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// `[db]`, profiles applied, in the order they stand in the file.
+    #[serde(with = "shared")]
     pub databases: Vec<Arc<Database>>,
     /// All tasks, by file and then in the order they stand in it.
+    #[serde(with = "shared")]
     pub tasks: Vec<Arc<Task>>,
 }
 
@@ -83,16 +88,17 @@ impl Config {
 }
 
 /// A file of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Relative to the workspace root.
     pub path: WsPath,
-    /// Its text.
+    /// Its text; not kept with a configuration that is written down.
+    #[serde(skip)]
     pub text: Arc<str>,
 }
 
 /// `[settings]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks may run at once; none: as many as there are cores.
     pub jobs: Option<u32>,
@@ -101,7 +107,7 @@ pub struct Settings {
 }
 
 /// `[policy]`: what `weir tasks deps check` holds the graph to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// Entry tasks.
     pub entry: Vec<Located<String>>,
@@ -109,4 +115,20 @@ pub struct Policy {
     pub require_sources: bool,
     /// A task slower than this wants outputs.
     pub outputs_after: Option<Duration>,
+}
+
+/// Tasks are written down as they are, without the sharing.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(all: &[Arc<T>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|one| &**one))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<T>>, D::Error> {
+        Ok(Vec::<T>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
 }

@@ -5,11 +5,12 @@ use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
 use super::uses::Uses;
 use crate::model::{Gate, TaskName, WsPath};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One `[tasks.NAME]`. All paths are relative to the workspace root; profiles are applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// Full name, with the folder of its file in front (`services/api:test`).
     pub name: TaskName,
@@ -102,7 +103,7 @@ pub struct Task {
 }
 
 /// `junit` and `expect`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TestReport {
     /// The files, JUnit XML.
     pub files: Vec<Located<Pattern>>,
@@ -111,7 +112,7 @@ pub struct TestReport {
 }
 
 /// What a test report must hold.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Expect {
     /// At least so many tests.
     pub min_tests: u32,
@@ -128,7 +129,7 @@ impl Default for Expect {
 }
 
 /// What a task does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Each string is given to the shell, stopping at the first failure.
     Shell(Vec<String>),
@@ -144,7 +145,7 @@ pub enum Action {
 }
 
 /// An edge to another task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dep {
     /// A name, or a glob of names.
     pub task: String,
@@ -159,7 +160,7 @@ pub struct Dep {
 }
 
 /// A cleanup edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostDep {
     /// The edge.
     pub dep: Dep,
@@ -168,7 +169,7 @@ pub struct PostDep {
 }
 
 /// When a cleanup runs, given that its task was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// However it ended.
     Always,
@@ -179,7 +180,7 @@ pub enum When {
 }
 
 /// A declared argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgSpec {
     /// Its name; `$WEIR_ARG_NAME` holds its value.
     pub name: String,
@@ -192,7 +193,7 @@ pub struct ArgSpec {
 }
 
 /// Whether results are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheMode {
     /// Recorded, and shared where sharing is on.
     On,
@@ -203,7 +204,7 @@ pub enum CacheMode {
 }
 
 /// Attempts at a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// At least 1.
     pub attempts: u32,
@@ -212,7 +213,7 @@ pub struct Retry {
 }
 
 /// Tried until it succeeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poll {
     /// Between tries.
     pub every: Duration,
@@ -221,7 +222,7 @@ pub struct Poll {
 }
 
 /// What a failure means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFail {
     /// The run fails.
     Fail,

@@ -7,9 +7,10 @@ use super::edges::TEXT;
 use super::keys::{Key, Scope, Set, Shape};
 use super::pattern::Pattern;
 use super::values::{Reader, Value};
+use serde::{Deserialize, Serialize};
 
 /// A built-in node, as `uses` names it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum NodeKind {
     /// `db.up`.
     DbUp,
@@ -74,7 +75,7 @@ impl NodeKind {
 }
 
 /// A task's built-in node and its parameters.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Uses {
     /// Which.
     pub kind: NodeKind,
@@ -85,7 +86,7 @@ pub struct Uses {
 }
 
 /// The parameters of built-in nodes; each node takes some of them.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct With {
     /// The database; the only one, where none is named.
     pub db: Option<Located<String>>,
@@ -100,7 +101,7 @@ pub struct With {
 }
 
 /// `atomic`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Atomic {
     /// A transaction for each migration.
     #[default]
@@ -110,7 +111,7 @@ pub enum Atomic {
 }
 
 /// `mode`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Mode {
     /// It is compared.
     #[default]

@@ -8,6 +8,7 @@ use super::prepare::Prepared;
 use super::priority::node_plans;
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
+use super::standing::Standing;
 use super::work::Work;
 use crate::cache::{Found, Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
@@ -46,6 +47,8 @@ pub struct Finish {
     pub exit_code: u8,
     /// What broke, if weir did.
     pub broken: Option<String>,
+    /// Where there was nothing to do, and nothing to tell: the verdict, as [`super::Standing`].
+    pub standing: Option<Vec<u8>>,
 }
 
 /// What reaches the loop.
@@ -86,6 +89,10 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
+    /// The nodes found fresh, in this order.
+    fresh: Vec<NodeId>,
+    /// Something was told beside that.
+    told: bool,
     judged: Vec<Option<Box<Judgement>>>,
     names: Vec<TaskName>,
     pool: Option<Pool>,
@@ -120,6 +127,8 @@ pub fn run(
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
         untouched: true,
+        fresh: vec![],
+        told: false,
         pool: None,
         sender,
         cancel: cancels.0,
@@ -181,6 +190,11 @@ fn rules(options: &Options) -> Rules {
 
 impl Driver<'_> {
     fn emit(&mut self, event: Event) {
+        self.told |= match &event {
+            Event::TaskFinished(task) => task.outcome != Outcome::Fresh,
+            Event::RunStarted { .. } | Event::RunFinished(_) => false,
+            _ => true,
+        };
         let record = Record {
             v: VERSION,
             seq: self.seq,
@@ -496,6 +510,9 @@ impl Driver<'_> {
             let page = self.ledger.page(id);
             (page.left, page.outputs) = (None, None);
         }
+        if outcome == Outcome::Fresh {
+            self.fresh.push(id);
+        }
         let (log, log_bytes) = self.log_of(id, &outcome);
         self.ledger.count(id, &name, &outcome);
         let page = self.ledger.page(id);
@@ -622,7 +639,16 @@ impl Driver<'_> {
             warnings: std::mem::take(&mut self.ledger.warnings),
         };
         self.emit(Event::RunFinished(Box::new(finished)));
-        Finish { exit_code, broken: self.broken }
+        Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
+    }
+
+    /// The verdict, where all that there was to do was to give it.
+    fn standing(&self, exit_code: u8) -> Option<Vec<u8>> {
+        let acting = self.plan.nodes.iter().filter(|node| node.node.facts().acts).count();
+        let idle = exit_code == 0 && self.untouched && !self.told && self.fresh.len() == acting;
+        let plain = self.services.redactor().is_empty();
+        let standing = || Standing::of(&self.plan, &self.fresh, &self.ledger.pages);
+        if idle && plain { standing()?.to_bytes() } else { None }
     }
 }
 
@@ -630,7 +656,6 @@ impl Driver<'_> {
 pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> PlannedTask + '_ {
     |node| {
         let facts = node.node.facts();
-        let triggers = node.triggers.iter().map(|(id, _)| id);
         PlannedTask {
             task: facts.name.clone(),
             group: !facts.acts,
@@ -638,14 +663,7 @@ pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> Planne
             interactive: facts.interactive,
             cleanup: node.is_cleanup(),
             gate: facts.gate.clone(),
-            after: node
-                .data
-                .iter()
-                .chain(&node.order)
-                .chain(&node.soft)
-                .chain(triggers)
-                .map(|id| names[id.index()].clone())
-                .collect(),
+            after: node.before().map(|id| names[id.index()].clone()).collect(),
         }
     }
 }
@@ -669,6 +687,6 @@ fn backoff(base: Duration, attempt: u32) -> Duration {
     base.saturating_mul(1 << attempt.saturating_sub(2).min(16))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

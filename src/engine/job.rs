@@ -6,7 +6,8 @@ use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
-use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
+use super::standing::log_of;
+use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
@@ -81,7 +82,7 @@ impl JobReport {
 
 /// The log of a node, relative to the run's folder.
 pub fn log_name(node: &PlanNode) -> String {
-    format!("logs/{}.log", file_name(node.name().as_str()))
+    log_of(node.name())
 }
 
 impl Job<'_> {

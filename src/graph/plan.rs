@@ -68,6 +68,12 @@ impl PlanNode {
         &self.node.facts().name
     }
 
+    /// All that it waits for.
+    pub fn before(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let triggers = self.triggers.iter().map(|(id, _)| id);
+        self.data.iter().chain(&self.order).chain(&self.soft).chain(triggers).copied()
+    }
+
     /// Whether it only runs as cleanup.
     pub fn is_cleanup(&self) -> bool {
         !self.triggers.is_empty()
@@ -346,9 +352,7 @@ impl Builder<'_, '_> {
     }
 
     fn predecessors(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
-        let node = &self.nodes[node];
-        let triggers = node.triggers.iter().map(|(id, _)| id);
-        node.data.iter().chain(&node.order).chain(&node.soft).chain(triggers).map(|id| id.index())
+        self.nodes[node].before().map(NodeId::index)
     }
 
     /// All that `node` waits for, itself included.

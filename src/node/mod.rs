@@ -5,6 +5,7 @@ use crate::config::{Diagnostic, Pattern, Retry, Task};
 use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
@@ -243,6 +244,27 @@ impl Seen {
         let key = (folder.to_path_buf(), path.map(OsStr::to_os_string), name.to_owned());
         *self.programs.entry(key).or_insert_with(find)
     }
+
+    /// All that was found to be there.
+    pub fn surroundings(self) -> Surroundings {
+        let mut all = Surroundings {
+            folders: self.folders.into_iter().filter_map(|(folder, found)| found.then_some(folder)).collect(),
+            programs: self.programs.into_iter().filter_map(|(program, found)| found.then_some(program)).collect(),
+        };
+        all.folders.sort_unstable();
+        all.programs.sort_unstable();
+        all
+    }
+}
+
+/// What must be on the machine for nodes to have no obstacles: to be looked for again by whoever
+/// relies on that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// Folders.
+    pub folders: Vec<PathBuf>,
+    /// Programs: the folder it is looked for from, the PATH, and its name.
+    pub programs: Vec<(PathBuf, Option<OsString>, String)>,
 }
 
 /// What programs were found to be, once a run: (program, what its answer depends on) → identity.
@@ -293,6 +315,13 @@ pub trait Node: Send + Sync {
     /// Safety rules that forbid to run it, judged before anything has run.
     fn refusals(&self, _root: &Path, _outside: &Outside) -> Vec<Refusal> {
         vec![]
+    }
+
+    /// The variables outside that its definition, its secrets and its obstacles depend on, a `*` at the
+    /// end for any rest. None: they depend on more than on these, the machine's folders and programs,
+    /// and what the engine looks at itself.
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        None
     }
 
     /// Looks at what it needs beside files: programs, probes. Only called where

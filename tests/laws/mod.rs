@@ -24,3 +24,4 @@ mod law_20_refusals;
 mod law_21_the_guard;
 mod law_22_interrupts;
 mod law_23_after_a_failure;
+mod seals;

@@ -10,7 +10,7 @@ mod workspace;
 pub use puppet::Puppet;
 pub use ran::Ran;
 pub use terminal::Terminal;
-pub use workspace::{Running, Workspace};
+pub use workspace::{Running, Weir, Workspace};
 
 use std::time::{Duration, Instant};
 

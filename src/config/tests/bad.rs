@@ -285,7 +285,7 @@ fn files_that_are_no_text() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tasks.toml");
     let only = |path: &std::path::Path| {
-        let loaded = load(path, &[]);
+        let loaded = load(path, &[], &crate::config::Looked::default());
         assert_eq!((loaded.diagnostics.len(), loaded.config.files.len()), (1, 1));
         assert!(loaded.has_errors());
         said(&loaded).remove(0)
