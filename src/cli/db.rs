@@ -1,6 +1,7 @@
 //! `weir db`: what its commands share, which database and a connection to it.
 
 use super::args::{DbCommand, WhichDb};
+use super::db_diff;
 use super::db_migrate;
 use super::db_server;
 use super::error::CliError;
@@ -26,6 +27,9 @@ pub fn db(place: &Place, command: DbCommand) -> Result<u8, CliError> {
         }
         DbCommand::Psql { name, profile, arguments } => {
             db_server::psql(place, &WhichDb { db: name, profile }, &arguments)
+        }
+        DbCommand::Diff { a, b, json, which } => {
+            db_diff::diff(&Site::open(place, &which)?, a.as_deref(), b.as_deref(), json)
         }
         DbCommand::New { description, which } => db_migrate::new(&Site::open(place, &which)?, &description.join(" ")),
         DbCommand::Adopt { up_to, which } => db_migrate::adopt(&Site::open(place, &which)?, up_to),

@@ -57,7 +57,7 @@ impl Content {
 
     /// In one line.
     pub fn describe(&self) -> String {
-        format!("{} migrations, {} seeds, {}", self.migrations.len(), self.seeds, self.digest.short())
+        format!("{} migrations, {} seeds, {}", self.migrations.len(), self.seeds, self.digest.to_hex())
     }
 
     fn template(&self, keeper: &Session) -> String {

@@ -1,17 +1,19 @@
 //! The databases of a workspace: what their nodes and the tasks that use them share.
 
+use super::baseline::Baseline;
 use super::down::Down;
+use super::drift::Drift;
 use super::error::DbError;
 use super::frame::{Act, DatabaseNode};
 use super::gate::Gate;
 use super::lent::Lent;
 use super::lint::Lint;
 use super::migrate::Migrate;
-use super::provider;
+use super::provider::{self, Source};
 use super::reset::Reset;
 use super::roles;
 use super::seed::Seed;
-use super::server::{Endpoint, outside_url};
+use super::server::{Endpoint, outside_url, unreachable};
 use super::session::Session;
 use super::up::Up;
 use crate::config::{Config, Database, DatabaseUse, NodeKind, Uses};
@@ -19,6 +21,9 @@ use crate::node::{Context, Instance, Node, Output, Outside, Resource};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+/// What to do about a server of weir's own that is not up.
+const BRING_UP: &str = "bring it up first: let the task depend on one with `uses = \"db.up\"`, or run that one";
 
 /// The databases of a workspace.
 pub struct Databases {
@@ -65,6 +70,8 @@ impl Databases {
             NodeKind::DbMigrate => Box::new(Migrate::new(&self.root, database, uses.with.atomic)),
             NodeKind::DbSeed => Box::new(Seed::new(&self.root)),
             NodeKind::DbGate => Box::new(Gate::new(&uses.with.files)),
+            NodeKind::DbBaseline => Box::new(Baseline { mode: uses.with.mode }),
+            NodeKind::DbDrift => Box::new(Drift),
             _ => return None,
         };
         Some(Arc::new(DatabaseNode::new(instance, uses, self, database, act)))
@@ -86,8 +93,7 @@ impl Databases {
     /// It is not known, or what is known of it is no good.
     pub fn known(&self, database: &Database) -> Result<Endpoint, DbError> {
         provider::known(self, database)?.ok_or_else(|| {
-            DbError::failed(format!("the server of database `{}` is not up", database.key))
-                .help("bring it up first: let the task depend on one with `uses = \"db.up\"`, or run that one")
+            DbError::failed(format!("the server of database `{}` is not up", database.key)).help(BRING_UP)
         })
     }
 
@@ -131,7 +137,13 @@ impl Databases {
     /// # Errors
     /// It is not up, or does not let in.
     pub async fn connect(&self, database: &Database, context: &Context) -> Result<Session, DbError> {
-        Session::open(&self.endpoint(database, context).await?).await
+        let endpoint = self.endpoint(database, context).await?;
+        Session::attempt(&endpoint).await.map_err(|why| {
+            let error = unreachable(&endpoint, &why);
+            // Nobody but weir starts it.
+            let own = !matches!(provider::settled(self, database), Ok(Some(Source::Url(_))));
+            if own && why.state().is_none_or(|state| state == "3D000") { error.help(BRING_UP) } else { error }
+        })
     }
 
     /// What no byte leaving weir may hold.
@@ -142,7 +154,7 @@ impl Databases {
             Some(Err(_)) => self.outside.get(&database.url_env.value).into_iter().collect(),
             None => vec![],
         };
-        let logins = roles::variables(database).filter_map(|variable| self.outside.get(variable));
-        outside.into_iter().chain(provider::secrets(self, database)).chain(logins).collect()
+        let roles = roles::secrets(self, database);
+        outside.into_iter().chain(provider::secrets(self, database)).chain(roles).collect()
     }
 }

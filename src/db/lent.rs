@@ -5,6 +5,7 @@ use super::databases::Databases;
 use super::error::DbError;
 use super::ledger;
 use super::mark;
+use super::roles;
 use super::scratch::Scratch;
 use super::seed;
 use super::server::Endpoint;
@@ -50,11 +51,7 @@ impl Lent {
                 self.database.key
             )));
         };
-        let password = self.databases.outside.get(variable).filter(|password| !password.is_empty());
-        let password = password.ok_or_else(|| {
-            DbError::failed(format!("the variable `{variable}`, which holds the password of role `{role}`, is not set"))
-                .help(format!("set `{variable}`"))
-        })?;
+        let password = roles::password(&self.databases, &self.database, role, variable)?;
         Ok(Endpoint { user: role.clone(), password: Some(password), ..endpoint })
     }
 
@@ -78,7 +75,7 @@ impl Lent {
         let session = self.databases.connect(database, context).await?;
         let identity = mark::identity(&session, database).await?;
         let applied = ledger::read(&session, database).await?;
-        let ledger = format!("{} migrations, {}", applied.len(), ledger::digest(&applied).short());
+        let ledger = format!("{} migrations, {}", applied.len(), ledger::digest(&applied).to_hex());
         let seeds = seeds(&session, database).await?;
         Ok(vec![self.seen("identity", identity), self.seen("ledger", ledger), self.seen("seeds", seeds)])
     }
@@ -95,6 +92,8 @@ impl Lent {
     }
 
     async fn lend_clone(&self, context: &Context, output: &mut dyn Output) -> Result<Loan, DbError> {
+        // Before there is anything to give back.
+        self.as_role(nowhere())?;
         let template = clones::template(&self.databases, &self.database, context, output).await?;
         let clone = Scratch::copy(&self.databases, &self.database, context, "clone", &template).await?;
         let name = clone.name().to_owned();
@@ -119,7 +118,7 @@ async fn seeds(session: &Session, database: &Database) -> Result<String, DbError
         hasher.field(name.as_bytes());
         hasher.field(checksum.as_bytes());
     }
-    Ok(format!("{} seeds, {}", seeds.len(), hasher.finish().short()))
+    Ok(format!("{} seeds, {}", seeds.len(), hasher.finish().to_hex()))
 }
 
 impl Resource for Lent {

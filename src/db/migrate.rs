@@ -110,7 +110,7 @@ impl Act for Migrate {
                 let said = format!("{} applied, {} in the ledger\n", pending.len(), all.len());
                 output.bytes(said.as_bytes());
             }
-            roles::apply(&session, database, &site.databases.outside, output).await
+            roles::apply(&session, site.databases, database, output).await
         })
     }
 

@@ -1,10 +1,14 @@
 //! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
 //! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
 
+mod baseline;
+mod catalogue;
 mod clones;
 mod cluster;
 mod databases;
 mod down;
+mod drift;
+mod dump;
 mod error;
 mod flight;
 mod frame;
@@ -29,6 +33,7 @@ mod starting;
 mod status;
 mod up;
 
+pub use catalogue::{Change, Difference};
 pub use databases::Databases;
 pub use error::DbError;
 pub use server::Endpoint;

@@ -3,7 +3,8 @@
 use crate::support::postgres::{Database, Servers};
 use crate::support::{Workspace, alive};
 
-const TASKS: &str = "[db.app]\n[tasks.up]\nuses = \"db.up\"\n[tasks.down]\nuses = \"db.down\"\n";
+const TASKS: &str = "[db.app]\n[tasks.up]\nuses = \"db.up\"\n[tasks.down]\nuses = \"db.down\"\n\
+    [tasks.user]\nrun = \"true\"\nsources = []\noutputs = []\ndatabase = \"app\"\n";
 
 #[test]
 fn the_server_that_was_started_is_stopped_and_starts_again() {
@@ -15,6 +16,8 @@ fn the_server_that_was_started_is_stopped_and_starts_again() {
     ws.weir(&["run", "down"]).ok().says("stopped the server");
     assert!(!alive(pid));
     ws.weir(&["run", "down"]).ok().says("nothing to stop");
+    // Who needs it now fails, and is told what to do.
+    ws.weir(&["run", "user"]).go().exit(1).tasks("user failed").says("failed to connect").says("bring it up first");
     ws.weir(&["run", "up"]).ok().says("started").says_nothing_of("created");
     let ran = ws.weir(&["run", "up", "down"]).go();
     assert!(ran.code == 0, "{}", ran.shown());

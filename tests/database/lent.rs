@@ -141,6 +141,30 @@ fn clones_are_the_tasks_own_side_by_side_and_leave_nothing_behind() {
 }
 
 #[test]
+fn a_clone_is_seeded_and_its_seeds_are_in_the_key() {
+    let app = Database::new();
+    let psql = server().bin.join("psql");
+    let ws = workspace(&format!(
+        "[tasks.one]\nrun = \"{} -XAtqc 'select count(*) from accounts' $DATABASE_URL > count\"\n\
+         sources = []\noutputs = []\ndatabase = {{ name = \"app\", clone = true }}\n",
+        psql.display()
+    ));
+    let run = || ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).ok();
+    ws.write("schema/seeds/accounts.csv", "id\n1\n2\n");
+    run().tasks("one ran");
+    assert_eq!(ws.read("count"), "2\n");
+    run().tasks("one fresh");
+    ws.write("schema/seeds/accounts.csv", "id\n1\n2\n3\n");
+    run().tasks("one ran");
+    assert_eq!(ws.read("count"), "3\n");
+    // A migration that fails makes no template, and leaves nothing half made.
+    ws.write("schema/migrations/0002_broken.sql", "create table broken (;\n");
+    let broken = ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).go().exit(1);
+    broken.tasks("one failed").says("0002_broken.sql");
+    assert_eq!(beside(&app), Vec::<String>::new());
+}
+
+#[test]
 fn what_a_killed_run_left_behind_goes_with_the_next() {
     let app = Database::new();
     let ws = workspace(

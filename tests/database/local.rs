@@ -62,6 +62,37 @@ fn the_password_is_for_its_owner_alone() {
 }
 
 #[test]
+fn the_run_that_makes_the_password_masks_it_already() {
+    let tasks = "[db.app]\nprovider = \"local\"\n[tasks.up]\nuses = \"db.up\"\n\
+        [tasks.show]\nrun = \"echo it is $PGPASSWORD; env | grep DATABASE_URL\"\ndatabase = \"app\"\ndepends = [\"up\"]\n";
+    let ws = Workspace::new(tasks);
+    let servers = Servers::of(&ws);
+    let ran = ws.weir(&["run", "show"]).ok().says("it is ***").says("postgres://postgres:***@127.0.0.1:");
+    let password = servers.remembered("local")["password"].as_str().unwrap().to_owned();
+    ran.says_nothing_of(&password);
+    let logs = ws.files(".weir/runs");
+    assert!(!logs.is_empty() && logs.iter().all(|file| !ws.read(file).contains(&password)));
+}
+
+#[test]
+fn the_server_survives_a_weir_that_is_killed() {
+    let ws = Workspace::new(
+        "[db.app]\nprovider = \"local\"\n[tasks.up]\nuses = \"db.up\"\n\
+         [tasks.held]\nrun = \"../pause held\"\ndepends = [\"up\"]\n",
+    );
+    let servers = Servers::of(&ws);
+    let puppet = ws.puppet("held");
+    let running = ws.weir(&["run", "held"]).spawn();
+    let held = puppet.arrives();
+    let pid = servers.pid("local").unwrap();
+    running.kill();
+    wait_until("the task ends with weir", || !alive(held));
+    assert!(alive(pid));
+    ws.weir(&["run", "up"]).ok().says_nothing_of("started");
+    assert_eq!(servers.pid("local"), Some(pid));
+}
+
+#[test]
 fn a_server_that_was_killed_is_started_again_with_its_data() {
     let (ws, servers) = workspace();
     ws.weir(&["run", "up"]).ok();

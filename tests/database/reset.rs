@@ -63,6 +63,8 @@ fn what_weir_did_not_make_is_refused_before_any_write() {
         let ran = ws.weir(&["run", "after"]).env("DATABASE_URL", database.url()).go().exit(3);
         ran.says("does not carry weir's mark").says("the relation `precious`").says("--destroy app");
     }
+    let other = ws.weir(&["run", "reset", "--destroy", "ap"]).env("DATABASE_URL", database.url()).go().exit(2);
+    other.says("`--destroy ap` names no database").says("there is `app`");
     assert_eq!(database.sql("select id from precious"), "7");
     assert_eq!(database.sql("select to_regclass('weir_database') is null"), "t");
     ws.weir(&["run", "reset", "--destroy", "app"]).env("DATABASE_URL", database.url()).ok().tasks("reset ran");

@@ -3,8 +3,6 @@
 //! It is started when the first test asks for it. A shell holds it, and reads from a pipe of the
 //! test process: when that ends, however it ends, the shell stops the server and removes its folder.
 
-#![allow(dead_code)]
-
 use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
@@ -246,11 +244,6 @@ impl Database {
     /// Runs SQL in it; rows as `a|b`, a line each.
     pub fn sql(&self, text: &str) -> String {
         server().sql(&self.name, text)
-    }
-
-    /// The same; what the server says against it.
-    pub fn try_sql(&self, text: &str) -> Result<String, String> {
-        server().try_sql(&self.name, text)
     }
 }
 

@@ -46,8 +46,8 @@ pub async fn find(context: &Context, min: u32, exact: Option<u32>) -> Result<Fou
     Ok(found)
 }
 
-/// PATH, then the distributions' folders, newest first.
-pub fn candidates(outside: &Outside) -> Vec<PathBuf> {
+/// Where Postgres's programs may be: PATH, then the distributions' folders, newest first.
+pub fn folders(outside: &Outside) -> Vec<PathBuf> {
     let path = outside.vars.get("PATH").cloned().unwrap_or_default();
     let mut all: Vec<PathBuf> = std::env::split_paths(&path).filter(|folder| folder.is_absolute()).collect();
     let mut versioned: Vec<(u32, PathBuf)> = Vec::new();
@@ -60,6 +60,12 @@ pub fn candidates(outside: &Outside) -> Vec<PathBuf> {
     versioned.sort_by(|a, b| b.cmp(a));
     all.extend(versioned.into_iter().map(|(_, folder)| folder));
     all.push("/usr/local/pgsql/bin".into());
+    all
+}
+
+/// Those of them that hold a server that its account can run.
+pub fn candidates(outside: &Outside) -> Vec<PathBuf> {
+    let mut all = folders(outside);
     // What the server's account can't enter is none for it.
     let account = Account::needed().ok().flatten();
     all.retain(|folder| {
