@@ -61,7 +61,7 @@ pub enum Command {
     Evidence(EvidenceArgs),
     /// Look after the cache
     Cache(CacheArgs),
-    /// Look after a database: its migrations
+    /// Look after a database: where it is, what it holds, its migrations
     Db(DbArgs),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
@@ -436,7 +436,7 @@ pub enum DbCommand {
     },
     /// Say what became of a migration outside a transaction that did not end
     #[command(
-        after_help = "Such a migration runs statement by statement. When it is cut short, weir does not guess how far it came:\nit says what is known, and asks. Bring the database to one side first.\n\nExamples:\n  weir db resolve 0007 --applied  all of it is done\n  weir db resolve 0007 --undone   nothing of it is; it runs again"
+        after_help = "Such a migration runs statement by statement. When it is cut short, weir says what is\nknown of how far it came, and asks instead of guessing. Bring the database to\none side first.\n\nExamples:\n  weir db resolve 0007 --applied  all of it is done\n  weir db resolve 0007 --undone   nothing of it is; it runs again"
     )]
     Resolve {
         /// Its version
