@@ -160,10 +160,14 @@ pub async fn from_migrations(
         return Ok(differences);
     }
     let Some(text) = make(site, From::Migrations(files), true, output).await?.dump else { return Ok(differences) };
-    let again = make(site, From::Text { path: "what pg_dump made of the migrations", text: &text }, false, output).await?;
+    let again =
+        make(site, From::Text { path: "what pg_dump made of the migrations", text: &text }, false, output).await?;
     // Both wordings are right: what differs from both is a difference.
     let reworded = diff(&again.catalogue, other);
-    Ok(differences.into_iter().filter(|one| reworded.iter().any(|two| (&one.kind, &one.name) == (&two.kind, &two.name))).collect())
+    Ok(differences
+        .into_iter()
+        .filter(|one| reworded.iter().any(|two| (&one.kind, &one.name) == (&two.kind, &two.name)))
+        .collect())
 }
 
 async fn check(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> {
@@ -186,17 +190,21 @@ async fn check(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
     }
     let total = differences.len() + baseline.ledger.len();
     if total == 0 {
-        let said = format!("`{path}` makes what {} migrations make: {} objects\n", files.len(), baseline.catalogue.len());
+        let said =
+            format!("`{path}` makes what {} migrations make: {} objects\n", files.len(), baseline.catalogue.len());
         output.bytes(said.as_bytes());
         return Ok(());
     }
     let first = differences.first().map(|one| format!("{} {}", one.kind, one.name)).unwrap_or("its ledger".into());
     let many = if total == 1 { "" } else { "s" };
-    Err(DbError::failed(format!("the baseline `{path}` is not what the migrations make: {total} difference{many}, the first in {first}"))
-        .help(WRITE))
+    Err(DbError::failed(format!(
+        "the baseline `{path}` is not what the migrations make: {total} difference{many}, the first in {first}"
+    ))
+    .help(WRITE))
 }
 
-const WRITE: &str = "the migrations are the truth: write it from them, with a task that says `with = { mode = \"write\" }`";
+const WRITE: &str =
+    "the migrations are the truth: write it from them, with a task that says `with = { mode = \"write\" }`";
 
 async fn write(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> {
     let path = &site.database.baseline.value;
@@ -210,8 +218,10 @@ async fn write(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
     if !is_wording(&differences) || !again.ledger.is_empty() {
         differences.iter().for_each(|one| output.bytes(one.lines().as_bytes()));
         again.ledger.iter().for_each(|line| output.bytes(format!("~ ledger\n    {line}\n").as_bytes()));
-        return Err(DbError::failed(format!("`pg_dump` does not give what the migrations make, and `{path}` was not written"))
-            .help("the lines above say what it leaves out"));
+        return Err(DbError::failed(format!(
+            "`pg_dump` does not give what the migrations make, and `{path}` was not written"
+        ))
+        .help("the lines above say what it leaves out"));
     }
     if std::fs::read_to_string(&full).is_ok_and(|old| old == text) {
         output.bytes(format!("`{path}` is as it was\n").as_bytes());

@@ -38,8 +38,9 @@ impl Act for Drift {
                 "the database is not what the migrations make: {total} difference{many}, the first in {} {}",
                 first.kind, first.name
             );
-            Err(DbError::failed(message)
-                .help("someone changed it by hand, or migrations are missing: put the change into a migration, or undo it"))
+            Err(DbError::failed(message).help(
+                "someone changed it by hand, or migrations are missing: put the change into a migration, or undo it",
+            ))
         })
     }
 }

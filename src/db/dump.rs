@@ -56,7 +56,8 @@ pub async fn schema(site: &Site<'_>, session: &Session, files: &[Migration]) -> 
     if !done.exit.success() || done.timed_out || done.truncated {
         return Err(DbError::failed(format!("{what} (version {major}) failed: {said}")));
     }
-    let text = String::from_utf8(done.output).map_err(|_| DbError::failed(format!("{what} wrote what is not UTF-8")))?;
+    let text =
+        String::from_utf8(done.output).map_err(|_| DbError::failed(format!("{what} wrote what is not UTF-8")))?;
     // It says so when it has written all.
     if !text.contains("\n-- PostgreSQL database dump complete\n") {
         return Err(DbError::failed(format!("{what} (version {major}) ended before its dump was complete")));
@@ -94,8 +95,9 @@ async fn find(site: &Site<'_>, server: u32) -> Result<(PathBuf, u32), DbError> {
         seen.push(format!("`{}` is version {major}", program.display()));
     }
     let found = if seen.is_empty() { "there is none".to_owned() } else { seen.join(", ") };
-    Err(DbError::failed(format!("a `pg_dump` of version {server} or newer is needed, and {found}"))
-        .help(format!("install the client programs of Postgres {server}, such as `apt-get install postgresql-client-{server}`")))
+    Err(DbError::failed(format!("a `pg_dump` of version {server} or newer is needed, and {found}")).help(format!(
+        "install the client programs of Postgres {server}, such as `apt-get install postgresql-client-{server}`"
+    )))
 }
 
 /// What differs from machine to machine, taken out.
@@ -146,7 +148,8 @@ fn as_current(line: &str, owner: &str) -> String {
 
 /// Roles are the server's, and no part of a schema: those that must be there are named at once.
 async fn roles(session: &Session) -> Result<String, DbError> {
-    const SQL: &str = "select quote_literal(r.rolname) from pg_roles r where r.rolname !~ '^pg_' and r.rolname <> current_user
+    const SQL: &str =
+        "select quote_literal(r.rolname) from pg_roles r where r.rolname !~ '^pg_' and r.rolname <> current_user
          and exists (select from pg_shdepend d where d.refclassid = 'pg_authid'::regclass and d.refobjid = r.oid
                      and d.dbid = (select oid from pg_database where datname = current_database()))
          order by r.rolname collate \"C\"";

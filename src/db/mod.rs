@@ -1,9 +1,9 @@
 //! Rank 3: database nodes: where servers come from, up, down, reset, migrations, seeds, gate, baseline.
 //! Only exports nodes and what tasks are lent; knows nothing of the scheduler.
 
-mod clones;
 mod baseline;
 mod catalogue;
+mod clones;
 mod cluster;
 mod databases;
 mod down;

@@ -1,6 +1,8 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
+mod baseline;
 mod down;
+mod gate;
 mod lent;
 mod lint;
 mod local;
@@ -10,4 +12,5 @@ mod migrate_cut;
 mod migrate_refused;
 mod migrating;
 mod reset;
+mod seed;
 mod up;

@@ -57,9 +57,9 @@ fn is_part(object: &Object, with: &Catalogue, without: &Catalogue) -> bool {
         _ => None,
     };
     let is = |catalogue: &Catalogue, name: &str| {
-        ["table", "view", "materialized view", "foreign table", "type"].iter().any(|kind| {
-            catalogue.contains_key(&Object { kind: (*kind).to_owned(), name: name.to_owned() })
-        })
+        ["table", "view", "materialized view", "foreign table", "type"]
+            .iter()
+            .any(|kind| catalogue.contains_key(&Object { kind: (*kind).to_owned(), name: name.to_owned() }))
     };
     whole.is_some_and(|whole| is(with, whole) && !is(without, whole))
 }

@@ -64,27 +64,44 @@ fn relations(own: &str) -> Vec<String> {
                 ("owner", "pg_get_userbyid(c.relowner)"),
                 ("grants", &tables),
                 ("comment", "obj_description(c.oid, 'pg_class')"),
-                ("columns", "select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
-                     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped"),
+                (
+                    "columns",
+                    "select string_agg(quote_ident(a.attname), ', ' order by a.attnum) from pg_attribute a
+                     where a.attrelid = c.oid and a.attnum > 0 and not a.attisdropped",
+                ),
                 ("persistence", "nullif(c.relpersistence, 'p')"),
                 ("row security", "case when c.relrowsecurity then 'enabled' end"),
                 ("forced row security", "case when c.relforcerowsecurity then 'forced' end"),
-                ("replica identity", "nullif(c.relreplident, case when c.relkind in ('r', 'p') then 'd' else 'n' end::\"char\")"),
-                ("options", "nullif(array_to_string(array(select unnest(c.reloptions) collate \"C\" order by 1), ', '), '')"),
+                (
+                    "replica identity",
+                    "nullif(c.relreplident, case when c.relkind in ('r', 'p') then 'd' else 'n' end::\"char\")",
+                ),
+                (
+                    "options",
+                    "nullif(array_to_string(array(select unnest(c.reloptions) collate \"C\" order by 1), ', '), '')",
+                ),
                 ("partition key", "pg_get_partkeydef(c.oid)"),
                 ("partition bound", "pg_get_expr(c.relpartbound, c.oid)"),
                 ("access method", "select am.amname from pg_am am where am.oid = c.relam and am.amname <> 'heap'"),
                 ("tablespace", "select t.spcname from pg_tablespace t where t.oid = c.reltablespace"),
-                ("inherits", "select string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno)
-                     from pg_inherits i where i.inhrelid = c.oid"),
+                (
+                    "inherits",
+                    "select string_agg(i.inhparent::regclass::text, ', ' order by i.inhseqno)
+                     from pg_inherits i where i.inhrelid = c.oid",
+                ),
                 ("of type", "select t.oid::regtype from pg_type t where t.oid = c.reloftype"),
-                ("server", "select fs.srvname from pg_foreign_table ft join pg_foreign_server fs on fs.oid = ft.ftserver
-                     where ft.ftrelid = c.oid"),
+                (
+                    "server",
+                    "select fs.srvname from pg_foreign_table ft join pg_foreign_server fs on fs.oid = ft.ftserver
+                     where ft.ftrelid = c.oid",
+                ),
                 ("definition", "case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end"),
                 ("populated", "case when c.relkind = 'm' then c.relispopulated end"),
             ],
-            &format!("pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f')
-                 and {PEOPLE} and not ({own}) and {extension}"),
+            &format!(
+                "pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f')
+                 and {PEOPLE} and not ({own}) and {extension}"
+            ),
         ),
         query(
             RELATION,
@@ -93,15 +110,23 @@ fn relations(own: &str) -> Vec<String> {
                 ("owner", "pg_get_userbyid(c.relowner)"),
                 ("grants", &sequences),
                 ("comment", "obj_description(c.oid, 'pg_class')"),
-                ("definition", "format('%s start %s increment %s min %s max %s cache %s%s', s.seqtypid::regtype, s.seqstart,
-                     s.seqincrement, s.seqmin, s.seqmax, s.seqcache, case when s.seqcycle then ' cycle' else '' end)"),
+                (
+                    "definition",
+                    "format('%s start %s increment %s min %s max %s cache %s%s', s.seqtypid::regtype, s.seqstart,
+                     s.seqincrement, s.seqmin, s.seqmax, s.seqcache, case when s.seqcycle then ' cycle' else '' end)",
+                ),
                 ("persistence", "nullif(c.relpersistence, 'p')"),
-                ("owned by", "select format('%s.%I', d.refobjid::regclass, a.attname) from pg_depend d join pg_attribute a
+                (
+                    "owned by",
+                    "select format('%s.%I', d.refobjid::regclass, a.attname) from pg_depend d join pg_attribute a
                      on a.attrelid = d.refobjid and a.attnum = d.refobjsubid
-                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i')"),
+                     where d.classid = 'pg_class'::regclass and d.objid = c.oid and d.deptype in ('a', 'i')",
+                ),
             ],
-            &format!("pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
-                 where {PEOPLE} and not ({own}) and {extension} and {of_own}"),
+            &format!(
+                "pg_sequence s join pg_class c on c.oid = s.seqrelid join pg_namespace n on n.oid = c.relnamespace
+                 where {PEOPLE} and not ({own}) and {extension} and {of_own}"
+            ),
         ),
     ]
 }
@@ -216,10 +241,16 @@ fn programs(_own: &str) -> Vec<String> {
             ("grants", &granted),
             ("comment", "obj_description(f.oid, 'pg_proc')"),
             ("definition", "case when f.prokind <> 'a' then pg_get_functiondef(f.oid) end"),
-            ("aggregate", "select format('%s %s %s %s', g.aggtransfn, g.aggfinalfn, g.aggtranstype::regtype, g.agginitval)
-                 from pg_aggregate g where g.aggfnoid = f.oid"),
+            (
+                "aggregate",
+                "select format('%s %s %s %s', g.aggtransfn, g.aggfinalfn, g.aggtranstype::regtype, g.agginitval)
+                 from pg_aggregate g where g.aggfnoid = f.oid",
+            ),
         ],
-        &format!("pg_proc f join pg_namespace n on n.oid = f.pronamespace where {PEOPLE} and {}", no_extension("pg_proc", "f.oid")),
+        &format!(
+            "pg_proc f join pg_namespace n on n.oid = f.pronamespace where {PEOPLE} and {}",
+            no_extension("pg_proc", "f.oid")
+        ),
     )]
 }
 
@@ -263,8 +294,14 @@ fn others() -> Vec<String> {
         query(
             &format!("'{kind}'"),
             &format!("format('%I.%I', n.nspname, o.{prefix}name)"),
-            &[("owner", &format!("pg_get_userbyid(o.{prefix}owner)")), ("comment", &format!("obj_description(o.oid, '{class}')"))],
-            &format!("{class} o join pg_namespace n on n.oid = o.{prefix}namespace where {PEOPLE} and {}", no_extension(class, "o.oid")),
+            &[
+                ("owner", &format!("pg_get_userbyid(o.{prefix}owner)")),
+                ("comment", &format!("obj_description(o.oid, '{class}')")),
+            ],
+            &format!(
+                "{class} o join pg_namespace n on n.oid = o.{prefix}namespace where {PEOPLE} and {}",
+                no_extension(class, "o.oid")
+            ),
         )
     };
     vec![
