@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// A declarative build-and-check task graph runner that never skips wrongly.
@@ -14,11 +14,37 @@ use std::path::PathBuf;
     after_help = "Examples:\n  weir                     list the tasks of this workspace\n  weir run quick           run `quick` and what it depends on, skipping what is fresh\n  weir run -n check        say what would run, and why\n  weir explain lint        say whether `lint` is fresh, and what changed if not\n  weir init                write a first tasks.toml"
 )]
 pub struct Cli {
-    /// Work as if started in DIR
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
-    pub directory: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+const DIRECTORY: &str = "directory";
+
+/// The whole command line: [`Cli`], and `-C` before and after each command.
+pub fn command() -> clap::Command {
+    // Of a global argument that is given before and after a command, clap drops the one before.
+    fn with_directory(command: clap::Command) -> clap::Command {
+        let directory = Arg::new(DIRECTORY)
+            .short('C')
+            .long(DIRECTORY)
+            .value_name("DIR")
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append)
+            .help("Work as if started in DIR; given again, relative to the DIR before it");
+        command.arg(directory).mut_subcommands(with_directory)
+    }
+    with_directory(Cli::command())
+}
+
+/// Every `-C`, in order.
+pub fn directories(matches: &ArgMatches) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        all.extend(matches.get_many::<PathBuf>(DIRECTORY).into_iter().flatten().cloned());
+        level = matches.subcommand().map(|(_, inner)| inner);
+    }
+    all
 }
 
 #[derive(Debug, Subcommand)]
@@ -39,6 +65,8 @@ pub enum Command {
     Db(DbArgs),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
+    /// Write a tasks.toml that does what another tool's file does
+    Import(ImportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -151,7 +179,7 @@ pub struct InfoArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
+    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps --format html -o tasks.html\n                                      a page to look around in\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
 )]
 pub struct DepsArgs {
     #[command(subcommand)]
@@ -161,9 +189,15 @@ pub struct DepsArgs {
     /// What waits for the task, instead of what it waits for
     #[arg(long, requires = "task")]
     pub up: bool,
+    /// What the task waits for: the default
+    #[arg(long, requires = "task", conflicts_with = "up")]
+    pub down: bool,
     /// How it is drawn
     #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
     pub format: GraphFormat,
+    /// Into FILE, in one piece, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// As JSON: every task with its edges
     #[arg(long)]
     pub json: bool,
@@ -196,6 +230,10 @@ pub enum GraphFormat {
     Dot,
     /// For Markdown that draws it
     Mermaid,
+    /// A picture, with a legend
+    Svg,
+    /// A page to look around in: definitions, last runs, findings; needs no network
+    Html,
     /// Every task with its edges
     Json,
 }
@@ -310,7 +348,7 @@ pub enum CacheCommand {
         /// Results older than this go
         #[arg(long, value_name = "DURATION", default_value = "30d")]
         max_age: String,
-        /// Then the oldest go until the rest holds at most this, such as `2GB`
+        /// Then the oldest go until the rest holds at most this, such as `2GB`; nothing stays that is older than one that goes
         #[arg(long, value_name = "SIZE")]
         max_size: Option<String>,
         /// As JSON
@@ -430,6 +468,22 @@ pub struct InitArgs {
     /// Print it instead of writing tasks.toml
     #[arg(long)]
     pub print: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads mise.toml and mise's file tasks, Taskfile.yml, package.json, turbo.json, justfile, Makefile.\nWhat can't be carried over as it is has a comment `# weir import: …` at its place, and is\nlisted. An existing file is never overwritten.\n\nExamples:\n  weir import mise.toml                write tasks.toml beside it\n  weir import Makefile --output -      show what would be written\n  weir import --json package.json      write it, and list what is different as JSON"
+)]
+pub struct ImportArgs {
+    /// The other tool's file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Write to this file; `-` is standard output [default: tasks.toml in the project's folder]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// List what was carried over and what is different, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -27,6 +27,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
     let (project, opened) = open_both(place, args)?;
     refuse_nested(place, &project.config.root)?;
+    check_destroy(&project, args)?;
     let graph = project.graph();
     let selection = Selection {
         targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
@@ -142,6 +143,20 @@ fn check_report(args: &RunArgs) -> Result<(), CliError> {
     }
 }
 
+/// What `--destroy` names must be there: nobody should believe to have allowed something else.
+fn check_destroy(project: &Project, args: &RunArgs) -> Result<(), CliError> {
+    let names: Vec<&str> = project.config.databases.iter().map(|database| database.key.as_str()).collect();
+    let Some(unknown) = args.destroy.iter().find(|named| !names.contains(&named.as_str())) else { return Ok(()) };
+    let message = format!("`--destroy {unknown}` names no database of tasks.toml");
+    Err(CliError::usage(
+        message,
+        match &names[..] {
+            [] => "it declares none".to_owned(),
+            names => format!("there is `{}`", names.join("`, `")),
+        },
+    ))
+}
+
 /// A run inside a task of a run of the same workspace would wait for itself.
 fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
     let outer = place.outside.vars.get("WEIR_WORKSPACE").map(PathBuf::from);
@@ -184,6 +199,9 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         let _ = write!(err, "{name}: {question} [y/N] ").and_then(|()| err.flush());
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
+        if !answer.ends_with('\n') {
+            let _ = writeln!(err);
+        }
         if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Err(refused(format!("`{name}` was not confirmed; nothing was run")));
         }

@@ -134,7 +134,9 @@ impl Draft {
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),
-            (None, None, Some(uses), _) => Action::Uses(Uses { kind: uses.value, at: uses.at, with: self.with }),
+            (None, None, Some(uses), _) => {
+                Action::Uses(Box::new(Uses { kind: uses.value, at: uses.at, with: self.with }))
+            }
             (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
         };
         self.task

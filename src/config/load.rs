@@ -3,7 +3,7 @@
 use super::diagnostic::{At, Diagnostic, FileId, Located, Severity, did_you_mean};
 use super::include::{Included, resolve};
 use super::parts::{Inherited, RootParts, read_parts};
-use super::text::{drop_followers, parse, read_text};
+use super::text::{Unreadable, drop_followers, parse, read_text};
 use super::values::Reader;
 use super::{Config, Settings, SourceFile};
 use crate::model::{TaskName, WsPath};
@@ -33,6 +33,19 @@ impl Loaded {
 /// Reads `root_file` (an absolute path) and all it includes, with these profiles in force, weakest
 /// first. Never fails: what is wrong is in the list, and what could be read is in the configuration.
 pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
+    load_with(root_file, profiles, read_text)
+}
+
+/// The same of a text that is not in `root_file` yet.
+pub fn load_text(root_file: &Path, text: &str, profiles: &[String]) -> Loaded {
+    load_with(root_file, profiles, |_, _| Ok(text.to_owned()))
+}
+
+fn load_with(
+    root_file: &Path,
+    profiles: &[String],
+    read: impl FnOnce(&Path, &str) -> Result<String, Unreadable>,
+) -> Loaded {
     let root = root_file.parent().unwrap_or(Path::new("/"));
     let name = root_file.file_name().and_then(|name| name.to_str()).unwrap_or(super::text::FILE_NAME);
     let mut loader = Loader {
@@ -47,7 +60,7 @@ pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
         diagnostics: vec![],
     };
     let path = WsPath::from_clean(name);
-    match read_text(root_file, name) {
+    match read(root_file, name) {
         Ok(text) => loader.file(text, path, &mut vec![], &Inherited::default()),
         Err(why) => {
             loader.files.push(SourceFile { path, text: Arc::from("") });

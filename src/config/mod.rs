@@ -6,6 +6,7 @@ mod check;
 mod check_keys;
 mod database;
 mod database_keys;
+mod definition;
 mod diagnostic;
 mod edges;
 mod entries;
@@ -35,9 +36,10 @@ pub use database::{
     Database, DatabaseUse, Docker, Document, GateRules, Login, Provider, READY_CHECKS, Relation, ResetScope, RoleRule,
     RowSeed,
 };
+pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_text};
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;

@@ -135,7 +135,7 @@ pub enum Action {
     /// An argument vector.
     Exec(Vec<String>),
     /// A built-in node.
-    Uses(Uses),
+    Uses(Box<Uses>),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.

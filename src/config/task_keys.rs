@@ -238,7 +238,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "outputs",
             PATTERNS,
             "[\"target/release/weir\"]",
-            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts.",
+            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts. Without it nobody knows what it does, and only its last result counts: two calls of one task with other arguments or variables then take turns, and each runs again.",
             |d, r, e| {
                 d.task.outputs = patterns(r, e, "outputs");
             },

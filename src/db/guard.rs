@@ -82,7 +82,7 @@ pub async fn may_destroy(session: &Session, database: &Database, databases: &Dat
     let held = if marked { None } else { first_object(session).await? };
     session.execute(WHAT, "commit").await?;
     let Some(held) = held else { return Ok(()) };
-    if databases.destroy.iter().any(|named| *named == database.key) {
+    if databases.destroy.contains(&database.key) {
         return Ok(());
     }
     Err(DbError::Refused {

@@ -36,7 +36,6 @@ mod up;
 pub use catalogue::{Change, Difference};
 pub use databases::Databases;
 pub use error::DbError;
-pub use migrate::apply_all;
 pub use server::Endpoint;
 pub use starting::Resolution;
 pub use status::Status;

@@ -2,7 +2,7 @@
 
 use super::overlap::{PrefixIndex, may_overlap, wholly_negated};
 use super::resolve::{Graph, TaskIndex};
-use crate::config::{Action, At, Diagnostic, Located, NodeKind, Pattern, Task};
+use crate::config::{Action, At, Dep, Diagnostic, Located, NodeKind, Pattern, Task};
 use crate::model::WsPath;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -27,12 +27,11 @@ pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: boo
 /// Every edge that orders: (task that waits, task it waits for, where that is declared).
 fn ordering_edges<'g>(graph: &'g Graph<'_>) -> impl Iterator<Item = (TaskIndex, TaskIndex, At)> + 'g {
     graph.edges.iter().enumerate().flat_map(move |(from, edges)| {
-        let at = graph.task(from).at;
         let members = edges.members().map(move |edge| (from, edge.to, edge.at));
         let steps = edges.sequence.windows(2).flat_map(|pair| {
             pair[1].iter().flat_map(move |later| pair[0].iter().map(move |earlier| (later.to, earlier.to, later.at)))
         });
-        let waits = edges.wait_for.iter().map(move |to| (from, *to, at));
+        let waits = edges.wait_for.iter().map(move |wait| (from, wait.to, wait.at));
         let post = edges.post.iter().map(move |(edge, _)| (edge.to, from, edge.at));
         members.chain(steps).chain(waits).chain(post)
     })
@@ -288,7 +287,22 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
     )
     .label(format!("source of `{}`", task.name))
     .also(output.at, format!("output of `{}`", producer.name))
-    .help(format!("add `depends = [\"{}\"]` to `{}`", producer.name, task.name))
+    .help(line_to_add(task, producer))
+}
+
+/// The line that adds an edge: the whole of it where what stands there is plain.
+fn line_to_add(task: &Task, producer: &Task) -> String {
+    let name = &producer.name;
+    let plain = |dep: &Dep| dep.args.is_empty() && dep.env.is_empty() && !dep.order_only && !dep.optional;
+    if task.depends.is_empty() {
+        return format!("add `depends = [\"{name}\"]` to `{}`", task.name);
+    }
+    if !task.depends.iter().all(|dep| plain(&dep.value)) {
+        return format!("add `\"{name}\"` to the `depends` of `{}`", task.name);
+    }
+    let names = task.depends.iter().map(|dep| dep.value.task.as_str()).chain([name.as_str()]);
+    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    format!("write `depends = [{}]` in `{}`", names.join(", "), task.name)
 }
 
 /// What a task acts on: what its locks name, and its databases. A clone is the task's own.

@@ -231,7 +231,7 @@ pub(super) fn every_event() -> Vec<Record> {
             key: Some(Digest::of(b"key")),
             log: Some("logs/a.log".into()),
             log_bytes: 5,
-            parts: vec![KeyPart { kind: PartKind::Source, name: "a".into(), shown: "0123".into() }],
+            parts: vec![KeyPart { kind: PartKind::Source, name: "a".into(), shown: "0123".into(), unset: false }],
             ..ended("a", outcome, 5)
         }))
     }));

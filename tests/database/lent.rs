@@ -4,8 +4,7 @@ use crate::support::Workspace;
 use crate::support::postgres::{Database, PASSWORD, server};
 
 const HEAD: &str = "[db.app]\nprovider = \"url\"\n[db.sys]\nprovider = \"url\"\nurl_env = \"SYS_URL\"\n\
-    [tasks.migrate]\nuses = \"db.migrate\"\nwith = { db = \"app\" }\n\
-    [tasks.reset]\nuses = \"db.reset\"\nwith = { db = \"app\" }\nwait_for = []\n";
+    [tasks.migrate]\nuses = \"db.migrate\"\nwith = { db = \"app\" }\n";
 
 fn workspace(tasks: &str) -> Workspace {
     let ws = Workspace::new(&format!("{HEAD}{tasks}"));
@@ -55,7 +54,7 @@ fn a_task_that_needs_a_database_and_has_none_fails() {
 fn the_state_of_the_database_is_in_the_key() {
     let app = Database::new();
     let ws = workspace(
-        "[tasks.test]\nrun = \"true\"\nsources = []\noutputs = []\ndatabase = \"app\"\nwait_for = [\"reset\", \"migrate\"]\n",
+        "[tasks.test]\nrun = \"true\"\nsources = []\noutputs = []\ndatabase = \"app\"\nwait_for = [\"migrate\"]\n",
     );
     let run = |tasks: &[&str]| ws.weir(&[&["run"], tasks].concat()).env("DATABASE_URL", app.url()).ok();
     run(&["migrate"]);
@@ -71,9 +70,12 @@ fn the_state_of_the_database_is_in_the_key() {
     run(&["test"]).tasks("test fresh");
     app.sql("insert into weir_seeds values ('a', 'b', now())");
     run(&["test"]).tasks("test ran");
-    // Another database with the same content is another one.
-    run(&["reset"]);
-    run(&["migrate", "test"]).tasks("test ran");
+    // Emptied behind weir's back and migrated again it holds the same, and is another one.
+    app.sql("delete from weir_seeds");
+    run(&["test"]);
+    app.sql("drop schema public cascade; create schema public");
+    let again = run(&["migrate", "test"]).tasks("migrate ran, test ran");
+    assert_eq!(again.reasons("test"), ["changed"], "{}", again.shown());
 }
 
 #[test]
@@ -136,6 +138,30 @@ fn clones_are_the_tasks_own_side_by_side_and_leave_nothing_behind() {
     ws.write("schema/migrations/0002_more.sql", "create table more (id int primary key);\n");
     puppets.into_iter().for_each(crate::support::Puppet::retire);
     ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).ok().tasks("one ran");
+}
+
+#[test]
+fn a_clone_is_seeded_and_its_seeds_are_in_the_key() {
+    let app = Database::new();
+    let psql = server().bin.join("psql");
+    let ws = workspace(&format!(
+        "[tasks.one]\nrun = \"{} -XAtqc 'select count(*) from accounts' $DATABASE_URL > count\"\n\
+         sources = []\noutputs = []\ndatabase = {{ name = \"app\", clone = true }}\n",
+        psql.display()
+    ));
+    let run = || ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).ok();
+    ws.write("schema/seeds/accounts.csv", "id\n1\n2\n");
+    run().tasks("one ran");
+    assert_eq!(ws.read("count"), "2\n");
+    run().tasks("one fresh");
+    ws.write("schema/seeds/accounts.csv", "id\n1\n2\n3\n");
+    run().tasks("one ran");
+    assert_eq!(ws.read("count"), "3\n");
+    // A migration that fails makes no template, and leaves nothing half made.
+    ws.write("schema/migrations/0002_broken.sql", "create table broken (;\n");
+    let broken = ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).go().exit(1);
+    broken.tasks("one failed").says("0002_broken.sql");
+    assert_eq!(beside(&app), Vec::<String>::new());
 }
 
 #[test]

@@ -62,6 +62,37 @@ fn the_password_is_for_its_owner_alone() {
 }
 
 #[test]
+fn the_run_that_makes_the_password_masks_it_already() {
+    let tasks = "[db.app]\nprovider = \"local\"\n[tasks.up]\nuses = \"db.up\"\n\
+        [tasks.show]\nrun = \"echo it is $PGPASSWORD; env | grep DATABASE_URL\"\ndatabase = \"app\"\ndepends = [\"up\"]\n";
+    let ws = Workspace::new(tasks);
+    let servers = Servers::of(&ws);
+    let ran = ws.weir(&["run", "show"]).ok().says("it is ***").says("postgres://postgres:***@127.0.0.1:");
+    let password = servers.remembered("local")["password"].as_str().unwrap().to_owned();
+    ran.says_nothing_of(&password);
+    let logs = ws.files(".weir/runs");
+    assert!(!logs.is_empty() && logs.iter().all(|file| !ws.read(file).contains(&password)));
+}
+
+#[test]
+fn the_server_survives_a_weir_that_is_killed() {
+    let ws = Workspace::new(
+        "[db.app]\nprovider = \"local\"\n[tasks.up]\nuses = \"db.up\"\n\
+         [tasks.held]\nrun = \"../pause held\"\ndepends = [\"up\"]\n",
+    );
+    let servers = Servers::of(&ws);
+    let puppet = ws.puppet("held");
+    let running = ws.weir(&["run", "held"]).spawn();
+    let held = puppet.arrives();
+    let pid = servers.pid("local").unwrap();
+    running.kill();
+    wait_until("the task ends with weir", || !alive(held));
+    assert!(alive(pid));
+    ws.weir(&["run", "up"]).ok().says_nothing_of("started");
+    assert_eq!(servers.pid("local"), Some(pid));
+}
+
+#[test]
 fn a_server_that_was_killed_is_started_again_with_its_data() {
     let (ws, servers) = workspace();
     ws.weir(&["run", "up"]).ok();
@@ -153,4 +184,31 @@ fn where_the_servers_account_can_not_go_the_data_lies_elsewhere() {
     assert_eq!(fs::metadata(base.join("data")).unwrap().permissions().mode() & 0o777, 0o700);
     servers.end("local", Signal::SIGINT);
     ws.weir(&["run", "up"]).ok().says("started").says_nothing_of("created");
+}
+
+#[test]
+fn a_full_disk_is_said_and_the_next_run_is_right() {
+    if !nix::unistd::geteuid().is_root() {
+        // Nobody else may mount a small disk, and Postgres does not run as the root of a namespace.
+        return;
+    }
+    let (ws, _servers) = workspace();
+    fs::create_dir_all(ws.path(".weir/db")).unwrap();
+    let script = "mount -t tmpfs -o size=8m,mode=755 tmpfs .weir/db && exec \"$WEIR\" run up:app";
+    let done = std::process::Command::new("unshare")
+        .args(["-m", "sh", "-c", script])
+        .current_dir(ws.root())
+        .env_clear()
+        .envs([("PATH", std::env::var_os("PATH").unwrap()), ("HOME", ws.outside("home").into())])
+        .env("WEIR", env!("CARGO_BIN_EXE_weir"))
+        .output();
+    let done = match done {
+        Ok(done) if !String::from_utf8_lossy(&done.stderr).contains("ermission") => done,
+        // A container whose root may not mount.
+        _ => return,
+    };
+    let said = String::from_utf8_lossy(&done.stdout);
+    assert_eq!(done.status.code(), Some(1), "{said}");
+    assert!(said.contains("No space left on device") && said.contains("help: make room on the disk"), "{said}");
+    ws.weir(&["run", "up:app"]).ok().says("started");
 }

@@ -126,3 +126,35 @@ fn a_lock_that_somebody_holds() {
     assert!(holder.join().unwrap().is_err());
     site.run().success().says("1 applied");
 }
+
+/// Law 10: whenever it was killed, what is in the ledger is in the database, and nothing else, and the next run does the
+/// rest.
+#[test]
+fn killed_again_and_again_between_and_within_files() {
+    let files: Vec<(String, String)> = (1..=30)
+        .map(|n| {
+            (
+                format!("{n:04}_t{n}"),
+                format!("create table t{n} (id int); select pg_sleep(0.004); comment on table t{n} is 'x';"),
+            )
+        })
+        .collect();
+    let borrowed: Vec<(&str, &str)> = files.iter().map(|(name, text)| (name.as_str(), text.as_str())).collect();
+    let site = Site::new(&borrowed);
+    let count = || -> usize {
+        match site.has("schema_migrations") {
+            true => site.database.sql("select count(*) from schema_migrations").parse().unwrap(),
+            false => 0,
+        }
+    };
+    for enough in [1, 4, 9, 17] {
+        let running = site.start();
+        wait_until("some are applied", || count() >= enough);
+        running.kill();
+        wait_until("its backend is gone", || site.running("create table") == 0);
+        let made = site.database.sql("select count(*) from pg_class where relname ~ '^t[0-9]+$'");
+        assert_eq!(made, count().to_string(), "after {enough}");
+    }
+    site.run().success().says(", 30 in the ledger");
+    assert_eq!(count(), 30);
+}

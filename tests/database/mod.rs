@@ -1,7 +1,10 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
 mod baseline;
+mod commands;
+mod docker;
 mod down;
+mod embedded;
 mod gate;
 mod lent;
 mod lint;

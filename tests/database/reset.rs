@@ -63,6 +63,8 @@ fn what_weir_did_not_make_is_refused_before_any_write() {
         let ran = ws.weir(&["run", "after"]).env("DATABASE_URL", database.url()).go().exit(3);
         ran.says("does not carry weir's mark").says("the relation `precious`").says("--destroy app");
     }
+    let other = ws.weir(&["run", "reset", "--destroy", "ap"]).env("DATABASE_URL", database.url()).go().exit(2);
+    other.says("`--destroy ap` names no database").says("there is `app`");
     assert_eq!(database.sql("select id from precious"), "7");
     assert_eq!(database.sql("select to_regclass('weir_database') is null"), "t");
     ws.weir(&["run", "reset", "--destroy", "app"]).env("DATABASE_URL", database.url()).ok().tasks("reset ran");
@@ -164,4 +166,24 @@ fn a_whole_database_is_dropped_whoever_is_connected() {
     ws.weir(&["run", "reset"]).env("DATABASE_URL", &url).ok();
     assert_ne!(server().sql(name, "select incarnation from weir_database"), mark);
     drop(database);
+}
+
+#[test]
+fn a_reset_that_is_not_ordered_against_who_uses_its_database_is_refused() {
+    let ordered = "[db.app]\n[tasks.reset]\nuses = \"db.reset\"\n";
+    for (user, uses_it) in [
+        ("uses = \"db.migrate\"", true),
+        ("run = \"true\"\ndatabase = \"app\"", true),
+        ("run = \"true\"\ndatabase = { name = \"app\", shared = true }", true),
+        ("run = \"true\"\ndatabase = { name = \"app\", clone = true }", false),
+        ("uses = \"db.lint\"", false),
+        ("run = \"true\"", false),
+    ] {
+        let ws = Workspace::new(&format!("{ordered}[tasks.other]\n{user}\n"));
+        let ran = ws.weir(&["run", "--dry-run", "reset"]).go();
+        assert_eq!(ran.err.contains("graph::unordered-reset"), uses_it, "{user}: {}", ran.shown());
+        assert_eq!(ran.err.contains("(database `app`)"), uses_it, "{user}: {}", ran.shown());
+        ws.tasks(&format!("{ordered}[tasks.other]\n{user}\nwait_for = [\"reset\"]\n"));
+        ws.weir(&["run", "--dry-run", "reset"]).go().says_nothing_of("unordered-reset");
+    }
 }

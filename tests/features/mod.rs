@@ -12,3 +12,4 @@ mod output;
 mod reports;
 mod running;
 mod secrets;
+mod terminal;

@@ -4,10 +4,12 @@ pub mod postgres;
 mod puppet;
 mod ran;
 pub mod stored;
+mod terminal;
 mod workspace;
 
 pub use puppet::Puppet;
 pub use ran::Ran;
+pub use terminal::Terminal;
 pub use workspace::{Running, Workspace};
 
 use std::time::{Duration, Instant};

@@ -3,8 +3,6 @@
 //! It is started when the first test asks for it. A shell holds it, and reads from a pipe of the
 //! test process: when that ends, however it ends, the shell stops the server and removes its folder.
 
-#![allow(dead_code)]
-
 use std::ffi::OsString;
 use std::fs;
 use std::net::TcpListener;
@@ -179,7 +177,7 @@ impl Server {
 /// Starts the server under a shell that ends it; none if it does not come up.
 fn hold(bin: &Path, folder: &Path, port: u16, account: Option<&nix::unistd::User>) -> Option<Child> {
     const SCRIPT: &str = r#"
-        "$1/postgres" -D "$2/data" -p "$3" -k '' -c listen_addresses=127.0.0.1 -c fsync=off -c max_connections=200 \
+        "$1/postgres" -D "$2/data" -p "$3" -k '' -c listen_addresses='127.0.0.1,::1' -c fsync=off -c max_connections=200 \
             </dev/null >>"$2/log" 2>&1 &
         server=$!
         until "$1/pg_isready" -q -h 127.0.0.1 -p "$3"; do
@@ -246,11 +244,6 @@ impl Database {
     /// Runs SQL in it; rows as `a|b`, a line each.
     pub fn sql(&self, text: &str) -> String {
         server().sql(&self.name, text)
-    }
-
-    /// The same; what the server says against it.
-    pub fn try_sql(&self, text: &str) -> Result<String, String> {
-        server().try_sql(&self.name, text)
     }
 }
 

@@ -276,8 +276,9 @@ impl Site<'_> {
             }
         }
         output.bytes(said.as_bytes());
-        let last = said.lines().find(|line| line.contains("error:") || line.contains("FATAL:"));
-        let why = last.or(said.lines().last()).unwrap_or("it says nothing").trim();
+        let why =
+            ["FATAL:", "initdb: error:"].iter().find_map(|sign| Some(said.split_once(sign)?.1.lines().next()?.trim()));
+        let why = why.or(said.lines().last()).unwrap_or("it says nothing");
         Err(hint(DbError::failed(format!("failed to make a database cluster in `{}`: {why}", making.display())), &said))
     }
 

@@ -121,7 +121,7 @@ pub fn secrets(databases: &Databases, database: &Database) -> Vec<String> {
 /// Where `psql` is: on PATH, beside the programs of a server of the workspace's own, or of installed ones.
 pub fn psql(databases: &Databases) -> Option<std::path::PathBuf> {
     let path = databases.outside.vars.get("PATH");
-    if let Some(found) = which::which_in("psql", path, &databases.root).ok() {
+    if let Ok(found) = which::which_in("psql", path, &databases.root) {
         return Some(found);
     }
     let own = Kind::ALL.iter().filter_map(|kind| kind.home(databases).remembered()).map(|server| server.bin);
