@@ -136,27 +136,26 @@ async fn apply_text(scratch: &Scratch, path: &str, text: &str, output: &mut dyn 
 /// Attributes that Postgres words otherwise once it has read its own words: `x in (…)` over `varchar`, say.
 const WORDED: [&str; 6] = ["check", "default", "definition", "generated", "partition bound", "using"];
 
-fn is_wording(differences: &[Difference]) -> bool {
-    differences.iter().all(|difference| match &difference.change {
+fn is_wording(difference: &Difference) -> bool {
+    match &difference.change {
         Change::Changed { attributes } => attributes.keys().all(|name| WORDED.contains(&name.as_str())),
         Change::Added | Change::Removed => false,
-    })
+    }
 }
 
-/// From what `files` make to `other`. Where only words differ, the migrations' objects are taken through SQL once, as
+/// From what `files` `made` to `other`. Where words differ, the migrations' objects are taken through SQL once, as
 /// those of a baseline were.
 ///
 /// # Errors
 /// The scratch databases can't be made.
 pub async fn from_migrations(
     site: &Site<'_>,
-    files: &[Migration],
+    (files, made): (&[Migration], &Catalogue),
     other: &Catalogue,
     output: &mut dyn Output,
 ) -> Result<Vec<Difference>, DbError> {
-    let made = make(site, From::Migrations(files), false, output).await?;
-    let differences = diff(&made.catalogue, other);
-    if differences.is_empty() || !is_wording(&differences) {
+    let differences = diff(made, other);
+    if !differences.iter().any(is_wording) {
         return Ok(differences);
     }
     let Some(text) = make(site, From::Migrations(files), true, output).await?.dump else { return Ok(differences) };
@@ -179,9 +178,9 @@ async fn check(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
     }
     let files = migrations::load(&site.databases.root, site.database)?;
     // The migrations first: roles are the server's, and they make those that the baseline names.
-    make(site, From::Migrations(&files), false, output).await?;
+    let made = make(site, From::Migrations(&files), false, output).await?;
     let baseline = make(site, From::Text { path: path.as_str(), text: &text }, false, output).await?;
-    let differences = from_migrations(site, &files, &baseline.catalogue, output).await?;
+    let differences = from_migrations(site, (&files, &made.catalogue), &baseline.catalogue, output).await?;
     for difference in &differences {
         output.bytes(difference.lines().as_bytes());
     }
@@ -215,7 +214,7 @@ async fn write(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
     // What is not right is never written, and what was there stays.
     let again = make(site, From::Text { path: path.as_str(), text: &text }, false, output).await?;
     let differences = diff(&made.catalogue, &again.catalogue);
-    if !is_wording(&differences) || !again.ledger.is_empty() {
+    if !differences.iter().all(is_wording) || !again.ledger.is_empty() {
         differences.iter().for_each(|one| output.bytes(one.lines().as_bytes()));
         again.ledger.iter().for_each(|line| output.bytes(format!("~ ledger\n    {line}\n").as_bytes()));
         return Err(DbError::failed(format!(

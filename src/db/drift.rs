@@ -24,7 +24,8 @@ impl Act for Drift {
             let files = migrations::load(&site.databases.root, site.database)?;
             let session = site.databases.connect(site.database, site.context).await?;
             let live = describe(&session, site.database).await?;
-            let differences = from_migrations(&site, &files, &live, output).await?;
+            let made = make(&site, From::Migrations(&files), false, output).await?;
+            let differences = from_migrations(&site, (&files, &made.catalogue), &live, output).await?;
             for difference in &differences {
                 output.bytes(difference.lines().as_bytes());
             }

@@ -1,9 +1,11 @@
 //! Databases: each piece through the real binary against a real Postgres.
 
+mod baseline;
 mod commands;
 mod docker;
 mod down;
 mod embedded;
+mod gate;
 mod lent;
 mod lint;
 mod local;
@@ -13,4 +15,5 @@ mod migrate_cut;
 mod migrate_refused;
 mod migrating;
 mod reset;
+mod seed;
 mod up;

@@ -96,7 +96,6 @@ fn relations(own: &str) -> Vec<String> {
                      where ft.ftrelid = c.oid",
                 ),
                 ("definition", "case when c.relkind in ('v', 'm') then pg_get_viewdef(c.oid) end"),
-                ("populated", "case when c.relkind = 'm' then c.relispopulated end"),
             ],
             &format!(
                 "pg_class c join pg_namespace n on n.oid = c.relnamespace where c.relkind in ('r', 'p', 'v', 'm', 'f')

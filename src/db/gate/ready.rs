@@ -156,7 +156,7 @@ fn append_only(names: &[Located<String>]) -> Check {
              union select i.inhrelid from pg_inherits i join listed l on l.oid = i.inhparent),
          tables as (
              select c.oid, c.relkind, c.relacl, c.relowner, format('%s.%s', n.nspname, c.relname) as name
-             from {RELATIONS} join listed using (oid))
+             from {RELATIONS} join listed l on l.oid = c.oid)
          select format('no table matches `%s`', written) as violation from p where not exists (
              select from {RELATIONS} where c.relkind in ('r', 'p') and n.nspname like p.s and c.relname like p.n and {SCHEMA})
          union all
