@@ -19,4 +19,5 @@ pub mod journal;
 pub mod model;
 pub mod node;
 pub mod process;
+pub mod sql;
 pub mod ui;
