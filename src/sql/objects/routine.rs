@@ -31,9 +31,11 @@ impl Reader {
         let (name, open) = name_at(all, at);
         let from = if all.get(open).is_some_and(|token| token.is("(")) { behind_close(all, open) } else { open };
         let sub = canonical(&all[open..from]);
-        let language = all.windows(2).skip(from).find(|pair| pair[0].is("language")).map(|pair| {
-            pair[1].string.clone().unwrap_or_else(|| pair[1].text.clone()).to_ascii_lowercase()
-        });
+        let language = all
+            .windows(2)
+            .skip(from)
+            .find(|pair| pair[0].is("language"))
+            .map(|pair| pair[1].string.clone().unwrap_or_else(|| pair[1].text.clone()).to_ascii_lowercase());
         let first = self.facts.len();
         let mut signature = all[..from].to_vec();
         let mut index = from;
@@ -41,7 +43,9 @@ impl Reader {
             let end = match all[index].text.as_str() {
                 "security" => (index + 2).min(all.len()),
                 "external" => (index + 3).min(all.len()),
-                "set" if all.get(index + 1).is_some_and(|token| token.is("search_path")) => end_of_option(all, index + 1),
+                "set" if all.get(index + 1).is_some_and(|token| token.is("search_path")) => {
+                    end_of_option(all, index + 1)
+                }
                 "as" => end_of_option(all, index + 1),
                 "return" | "begin" => all.len(),
                 _ => {

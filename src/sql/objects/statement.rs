@@ -5,10 +5,42 @@ use super::{About, Fact, ObjectKind, Reader};
 
 /// Statements that say nothing of a schema.
 const PLAIN: [&str; 36] = [
-    "abort", "analyze", "analyse", "begin", "call", "checkpoint", "close", "cluster", "comment", "commit", "copy",
-    "deallocate", "declare", "discard", "end", "execute", "fetch", "listen", "lock", "move", "notify", "prepare",
-    "refresh", "reindex", "release", "rollback", "savepoint", "show", "start", "table", "truncate", "unlisten",
-    "vacuum", "values", "perform", "return",
+    "abort",
+    "analyze",
+    "analyse",
+    "begin",
+    "call",
+    "checkpoint",
+    "close",
+    "cluster",
+    "comment",
+    "commit",
+    "copy",
+    "deallocate",
+    "declare",
+    "discard",
+    "end",
+    "execute",
+    "fetch",
+    "listen",
+    "lock",
+    "move",
+    "notify",
+    "prepare",
+    "refresh",
+    "reindex",
+    "release",
+    "rollback",
+    "savepoint",
+    "show",
+    "start",
+    "table",
+    "truncate",
+    "unlisten",
+    "vacuum",
+    "values",
+    "perform",
+    "return",
 ];
 
 impl Reader {
@@ -315,12 +347,16 @@ impl Reader {
             "table" if word(from) != "all" => self.alter_table(all, from),
             "default" => self.default_privileges(all),
             "trigger" | "policy" | "rule" => self.on_table(all, &what, from, "alter"),
-            "event" => simple(self, if owner { ObjectKind::Ownership } else { ObjectKind::Trigger }, name_at(all, at + 2).0),
+            "event" => {
+                simple(self, if owner { ObjectKind::Ownership } else { ObjectKind::Trigger }, name_at(all, at + 2).0)
+            }
             "function" | "procedure" | "routine" | "aggregate" => self.alter_routine(all, &name, owner, path),
             "domain" if has(all, &["constraint"]) || has(all, &["not", "null"]) => {
                 simple(self, ObjectKind::Constraint, name);
             }
-            _ if path => simple(self, ObjectKind::SearchPath, if name.is_empty() { canonical(&all[at..]) } else { name }),
+            _ if path => {
+                simple(self, ObjectKind::SearchPath, if name.is_empty() { canonical(&all[at..]) } else { name })
+            }
             _ if owner => simple(self, ObjectKind::Ownership, name),
             "view" | "sequence" | "index" if self.temporary.contains(&name) => {}
             _ => simple(self, kind, name),

@@ -15,7 +15,9 @@ fn a_table_is_its_parts() {
         ["Table a.t", "Column a.t.id", "Column a.t.\"B\"", "Constraint a.t.c", "Constraint a.t.unique", "Column a.t"]
     );
     assert_eq!(
-        says("alter table only t add column c int, alter c set not null, drop constraint k, owner to o, enable row level security"),
+        says(
+            "alter table only t add column c int, alter c set not null, drop constraint k, owner to o, enable row level security"
+        ),
         ["Column t.c", "Constraint t.c", "Constraint t.k", "Ownership t", "RowSecurity t"]
     );
 }
@@ -23,7 +25,9 @@ fn a_table_is_its_parts() {
 #[test]
 fn a_routine_is_its_aspects() {
     assert_eq!(
-        says("create or replace function f(a int default 1) returns int language sql security definer set search_path = a, b as $$ select 1 $$"),
+        says(
+            "create or replace function f(a int default 1) returns int language sql security definer set search_path = a, b as $$ select 1 $$"
+        ),
         ["Definer f", "SearchPath f", "Body f", "Signature f"]
     );
     assert_eq!(says("create function f() returns int language sql return 1"), ["Body f", "Signature f"]);
