@@ -10,6 +10,7 @@ mod init;
 mod print;
 mod project;
 mod render;
+mod rule;
 mod run;
 mod runs;
 mod tasks;
@@ -92,6 +93,7 @@ fn execute(cli: Cli) -> Result<u8, CliError> {
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Rule(args)) => rule::rule(&place, args.command),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {

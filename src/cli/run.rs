@@ -4,6 +4,7 @@ use super::args::{OutputMode, RunArgs};
 use super::error::{CliError, FAILED};
 use super::print;
 use super::project::{Place, Project};
+use super::rule;
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::{self, Options, Prepared, Services, inspect};
@@ -45,6 +46,10 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return Err(project.wrong(dedup(obstacles)));
     }
     refuse(&plan, &project, place)?;
+    let (root, base) = (&project.config.root, &project.config.structural.base);
+    if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
+        return Ok(code);
+    }
     if args.dry_run {
         return dry_run(place, &project, &graph, &plan, args);
     }

@@ -277,6 +277,32 @@ impl Repository {
         Ok(names(&self.bytes(&["ls-tree", "-r", "-z", "--name-only", &commit])?).collect())
     }
 
+    /// What differs from a commit, as `git diff` writes it: untracked files too, and renames as what they are made of.
+    /// `staged`: in the index instead.
+    ///
+    /// # Errors
+    /// There is no such commit.
+    pub fn diff(&self, since: &str, staged: bool) -> Result<Vec<u8>, GitError> {
+        let since = self.commit(since)?;
+        let plain = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--relative"];
+        let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
+        let mut arguments: Vec<&str> = plain.into_iter().chain(prefixes).collect();
+        if staged {
+            arguments.push("--cached");
+        }
+        arguments.push(&since);
+        let mut all = self.bytes(&arguments)?;
+        if !staged {
+            let untracked = self.bytes(&["ls-files", "-z", "--others", "--exclude-standard"])?;
+            for path in names(&untracked) {
+                let arguments = ["diff", "--no-color", "--no-ext-diff", "--no-index", "--", "/dev/null", &path];
+                // It says 1 where there is a difference.
+                all.extend(self.run(&arguments, None)?.stdout);
+            }
+        }
+        Ok(all)
+    }
+
     fn run(&self, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Output, GitError> {
         let missing = |error: std::io::Error| GitError::Missing(error.to_string());
         let mut child = Command::new("git")

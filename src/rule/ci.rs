@@ -97,7 +97,7 @@ fn line_of(text: &str, entry: &str) -> usize {
 }
 
 /// Whether a command line can't fail.
-pub(super) fn is_masked(line: &str) -> bool {
+pub fn is_masked(line: &str) -> bool {
     let line: String = line.split_whitespace().collect::<Vec<_>>().join(" ");
     let ends = ["|| true", "|| :", "||true", "||:", "|| exit 0", "; true", "; exit 0", "|| echo"];
     ends.iter().any(|end| line.contains(end)) || line.contains("set +e")

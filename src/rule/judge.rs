@@ -7,7 +7,7 @@ use super::finding::{Change, Finding, Kind, Violation};
 use super::manifest::{self, Manifest};
 use super::quick::{quick, quick_path};
 use super::verdict::Verdict;
-use super::{ci, graph, schema_change};
+use super::{checks, ci, graph, schema_change};
 use crate::model::WsPath;
 use std::collections::BTreeSet;
 
@@ -20,6 +20,7 @@ pub fn judge(case: &Case) -> Verdict {
     findings.extend(edited);
     findings.extend(graph::findings(case));
     findings.extend(ci::findings(case));
+    findings.extend(checks::findings(case));
     findings.extend(paths(case));
     findings.extend(manifest::findings(case, &read));
     findings.sort_by(|a, b| (&a.file, a.line, a.kind, &a.object).cmp(&(&b.file, b.line, b.kind, &b.object)));

@@ -2,6 +2,7 @@
 //! files, no git, no clock: who calls says what was there, what is there, and which day it is.
 
 mod change;
+mod checks;
 mod ci;
 mod covers;
 mod day;
@@ -17,7 +18,8 @@ mod verdict;
 mod yaml;
 
 pub use change::{Content, FileChange};
-pub use ci::is_default_ci;
+pub use checks::check_id;
+pub use ci::{is_default_ci, is_masked};
 pub use day::Day;
 pub use facts::{Case, GraphFacts, Profiled, Settings, Side, TaskFact};
 pub use finding::{Change, Finding, Kind, Violation};

@@ -7,7 +7,6 @@ const FILES: &[(&str, &str, &str, &str)] = &[
     ("taks = 1", "config::unknown-key", "taks", "did you mean `tasks`?"),
     ("zzz = 1", "config::unknown-key", "zzz", "takes `version`, `include`"),
     ("[db.app]", "config::not-yet-supported", "db", "`db` is not yet supported by this version of weir"),
-    ("[structural]", "config::not-yet-supported", "structural", "use a newer weir"),
     ("[remote]", "config::not-yet-supported", "remote", "not yet"),
     ("tasks = 3", "config::wrong-type", "3", "expected a table, found an integer"),
     ("tasks.t = 'make'", "config::wrong-type", "'make'", "write `[tasks.NAME]`"),

@@ -88,6 +88,7 @@ fn always_runs_unasked(task: &Task) -> bool {
         && !task.interactive
 }
 
-fn is_check(task: &Task) -> bool {
+/// Whether a task is a test, a lint or a gate, by a word in its name.
+pub fn is_check(task: &Task) -> bool {
     task.name.as_str().split([':', '/', '-', '_', '.']).any(|word| CHECKS.contains(&word))
 }
