@@ -9,5 +9,6 @@ mod graphs;
 mod init;
 mod output;
 mod reports;
+mod rule;
 mod running;
 mod secrets;

@@ -19,7 +19,8 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
     let reached = reached_from_entries(graph, &entries);
     for (index, task) in graph.config.tasks.iter().enumerate() {
         let acts = !matches!(task.action, Action::Group { .. });
-        if acts && policy.require_sources && always_runs_unasked(task) {
+        let runs = matches!(task.action, Action::Shell(_) | Action::Exec(_));
+        if runs && policy.require_sources && always_runs_unasked(task) {
             let message = format!("`{}` declares no `sources`, and not `cache = false` either", task.name);
             audit.find(SOURCES_UNDECLARED, index, task.at, message, SOURCES_UNDECLARED.mend.into());
         }
