@@ -119,7 +119,7 @@ fn staged_and_committed_work_is_seen() {
     ws.write("b.sql", "create table b ();\n");
     commit(&ws);
     detect(&ws).exit(1);
-    ws.weir(&["rule", "detect", "--base", "work"]).go().exit(0);
+    ws.weir(&["rule", "detect", "--base", "work"]).go().exit(1).says("on `work` itself");
 }
 
 #[test]
