@@ -9,8 +9,10 @@ pub mod cli;
 pub mod command;
 pub mod config;
 pub mod db;
+pub mod draw;
 pub mod engine;
 pub mod event;
+pub mod evidence;
 
 pub mod fingerprint;
 pub mod git;

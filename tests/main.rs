@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+#[path = "support/browser.rs"]
+mod browser;
+mod database;
+mod drawing;
 mod features;
 mod input;
 mod laws;

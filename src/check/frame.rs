@@ -59,6 +59,8 @@ impl CheckNode {
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: vec![],
         };
         Self { facts, kind, check }
     }

@@ -15,6 +15,10 @@ use std::fmt::Write as _;
 use std::io;
 use std::sync::Arc;
 
+/// Errors of a graph all of whose edges are known.
+const JUDGES: [&str; 4] =
+    ["graph::overlapping-outputs", "graph::output-is-source", "graph::missing-edge", "graph::unordered-reset"];
+
 /// `weir tasks deps check`: exit code 1 on errors, with `--strict` on warnings too.
 ///
 /// # Errors
@@ -30,7 +34,7 @@ pub fn audit(place: &Place, args: &AuditArgs) -> Result<u8, CliError> {
 
 /// The audit as `check.graph` asks for it.
 pub fn as_node(project: &Project) -> Arc<GraphAudit> {
-    let place = Place { folder: project.config.root.clone(), outside: project.outside() };
+    let place = Place { folder: project.config.root.clone(), outside: Arc::clone(&project.outside) };
     let profiles = project.config.profiles.clone();
     Arc::new(move |strict| {
         let judged = Project::read(&place, &profiles)
@@ -54,7 +58,9 @@ fn judge(project: &Project, place: &Place, args: &AuditArgs, colour: bool) -> Re
     let graph = project.graph();
     let mut findings: Vec<Finding> =
         project.remarks.iter().map(|diagnostic| Finding { task: None, diagnostic: diagnostic.clone() }).collect();
-    if !project.has_errors() {
+    // These judge a graph that is whole; after others, what seems wrong may just not have been read.
+    let whole = |diagnostic: &Diagnostic| diagnostic.severity != Severity::Error || JUDGES.contains(&diagnostic.code);
+    if project.remarks.iter().all(whole) {
         findings.extend(audit_graph(&graph, &Here::new(&project.config.root, place)));
     }
     findings.sort_by_key(|finding| finding.diagnostic.labels.first().map(|label| label.at));

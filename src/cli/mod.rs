@@ -3,10 +3,17 @@
 mod args;
 mod audit;
 mod cache;
+mod db;
+mod db_diff;
+mod db_migrate;
+mod db_server;
+mod draw;
 mod error;
+mod evidence;
 mod explain;
 mod ground;
 mod init;
+mod panel;
 mod print;
 mod project;
 mod render;
@@ -18,8 +25,9 @@ mod tasks;
 pub use error::CliError;
 
 use args::{Cli, Command};
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use std::path::PathBuf;
 
 /// Plans are walked by recursion as deep as the graph; the memory is only touched where needed.
 const STACK: usize = 512 << 20;
@@ -64,8 +72,10 @@ fn dispatch() -> u8 {
         return error::USAGE;
     }
     watch_log();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
+    let matches = args::command().try_get_matches();
+    let parsed = matches.and_then(|matches| Ok((args::directories(&matches), Cli::from_arg_matches(&matches)?)));
+    let (directories, cli) = match parsed {
+        Ok(parsed) => parsed,
         Err(error) => {
             let _ = error.print();
             return match error.kind() {
@@ -74,7 +84,7 @@ fn dispatch() -> u8 {
             };
         }
     };
-    match execute(cli) {
+    match execute(&directories, cli) {
         Ok(code) => code,
         Err(error) => {
             let code = error.exit_code();
@@ -84,21 +94,23 @@ fn dispatch() -> u8 {
     }
 }
 
-fn execute(cli: Cli) -> Result<u8, CliError> {
-    let place = project::Place::of(cli.directory.as_deref())?;
+fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
+    let place = project::Place::of(directories)?;
     match cli.command {
         None => tasks::list(&place, &args::ListArgs::default()),
         Some(Command::Run(args)) => run::run(&place, &args),
         Some(Command::Tasks(args)) => tasks::tasks(&place, args.command.unwrap_or_default()),
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
+        Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
         Some(Command::Rule(args)) => rule::rule(&place, args.command),
+        Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {
             let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+            clap_complete::generate(args.shell, &mut args::command(), "weir", &mut script);
             print::text(&String::from_utf8_lossy(&script))
         }
     }

@@ -2,16 +2,19 @@
 
 use super::error::CliError;
 use super::render;
+use crate::check::{self, GraphAudit};
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
+use crate::config::{self, Action, Config, Diagnostic, Found, Severity, Task};
 use crate::db::Databases;
 use crate::fingerprint::IgnoreRules;
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
-use crate::node::{Instance, Node, Outside};
-use std::path::{Path, PathBuf};
+use crate::node::{Bound, Instance, Node, Outside};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// After these an edge may be missing that was meant.
 const LOSES_EDGES: [&str; 7] = [
@@ -34,14 +37,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The current folder, or `directory`.
+    /// The current folder, or `directories`, each relative to the one before it.
     ///
     /// # Errors
     /// There is no such folder.
-    pub fn of(directory: Option<&Path>) -> Result<Self, CliError> {
+    pub fn of(directories: &[PathBuf]) -> Result<Self, CliError> {
         let here = std::env::current_dir()
             .map_err(|error| CliError::outside(format!("failed to find the current folder: {error}")))?;
-        let folder = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+        let folder = directories.iter().fold(here, |folder, directory| folder.join(directory));
         let folder = std::fs::canonicalize(&folder).map_err(|error| CliError::Usage {
             message: format!("failed to enter `{}`: {error}", folder.display()),
             help: None,
@@ -92,7 +95,8 @@ pub struct Project {
     pub config: Config,
     /// Notes and warnings about it.
     pub remarks: Vec<Diagnostic>,
-    outside: Arc<Outside>,
+    /// The environment it is seen in.
+    pub outside: Arc<Outside>,
 }
 
 impl Project {
@@ -141,11 +145,6 @@ impl Project {
         Ok(Self { found, config, remarks: diagnostics, outside: Arc::clone(&place.outside) })
     }
 
-    /// The environment weir was started with.
-    pub fn outside(&self) -> Arc<Outside> {
-        Arc::clone(&self.outside)
-    }
-
     /// Its graph, which was found valid.
     pub fn graph(&self) -> Graph<'_> {
         Graph::new(&self.config).0
@@ -161,30 +160,26 @@ impl Project {
     /// # Errors
     /// What is asked for does not exist or does not fit.
     pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
-        let timeout = self.config.settings.timeout;
-        let audit = super::audit::as_node(self);
-        let databases = Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec()));
-        let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
-            match &instance.task.action {
-                Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
-                Action::Shell(_) | Action::Exec(_) => {
-                    let lent = instance.task.databases.iter().filter_map(|used| databases.resource(used)).collect();
-                    Arc::new(CommandNode::new(&instance, timeout, lent))
-                }
-                Action::Uses(uses) => match databases
-                    .node(&instance, uses)
-                    .or_else(|| crate::check::node(&instance, uses, timeout, &audit))
-                {
-                    Some(node) => node,
-                    // A configuration with such a task has errors, and is never planned.
-                    None => Arc::new(GroupNode::new(instance.task, instance.name)),
-                },
-            }
-        };
-        plan(graph, selection, &factory).map_err(|error| match error {
+        let factory = self.factory(destroy);
+        plan(graph, selection, &|instance| factory.node(&instance)).map_err(|error| match error {
             PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
             PlanError::Usage { message, help } => CliError::usage(message, help),
         })
+    }
+
+    /// Makes nodes of tasks; `destroy` as for [`Project::plan`].
+    fn factory(&self, destroy: &[String]) -> Factory {
+        Factory {
+            timeout: self.config.settings.timeout,
+            databases: Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec())),
+            audit: super::audit::as_node(self),
+        }
+    }
+
+    /// The node of a task as it is declared: without arguments, and with no variables of an edge.
+    pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
+        let name = task.name.clone();
+        self.factory(&[]).node(&Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
     }
 
     /// Diagnostics, with this project's files.
@@ -195,6 +190,32 @@ impl Project {
     /// `tasks.toml:12:3`.
     pub fn at(&self, at: config::At) -> String {
         render::place(at, &self.config.files)
+    }
+}
+
+/// Which nodes there are.
+struct Factory {
+    timeout: Duration,
+    databases: Arc<Databases>,
+    audit: Arc<GraphAudit>,
+}
+
+impl Factory {
+    fn node(&self, instance: &Instance<'_>) -> Arc<dyn Node> {
+        let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
+        match &instance.task.action {
+            Action::Group { .. } => group(),
+            Action::Shell(_) | Action::Exec(_) => {
+                let lent = self.databases.resources(&instance.task.databases);
+                Arc::new(CommandNode::new(instance, self.timeout, lent))
+            }
+            Action::Uses(uses) => {
+                let node = self.databases.node(instance, uses);
+                node.or_else(|| check::node(instance, uses, self.timeout, &self.audit))
+                    // A configuration with such a task has errors, and is never planned.
+                    .unwrap_or_else(|| group())
+            }
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::args::{OutputMode, RunArgs};
 use super::error::{CliError, FAILED};
+use super::evidence;
 use super::print;
 use super::project::{Place, Project};
 use super::rule;
@@ -27,6 +28,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
     let (project, opened) = open_both(place, args)?;
     refuse_nested(place, &project.config.root)?;
+    check_destroy(&project, args)?;
     let graph = project.graph();
     let selection = Selection {
         targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
@@ -68,7 +70,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if let Some(held) = folder.hold() {
         services.hold(held);
     }
-    let mut sink = sinks(place, args, &folder);
+    let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
+    let mut sink = sinks(place, args, &folder, recorder);
     let options = Options {
         jobs: jobs(args, &project),
         keep_going: args.keep_going,
@@ -145,6 +148,20 @@ fn check_report(args: &RunArgs) -> Result<(), CliError> {
     }
 }
 
+/// What `--destroy` names must be there: nobody should believe to have allowed something else.
+fn check_destroy(project: &Project, args: &RunArgs) -> Result<(), CliError> {
+    let names: Vec<&str> = project.config.databases.iter().map(|database| database.key.as_str()).collect();
+    let Some(unknown) = args.destroy.iter().find(|named| !names.contains(&named.as_str())) else { return Ok(()) };
+    let message = format!("`--destroy {unknown}` names no database of tasks.toml");
+    Err(CliError::usage(
+        message,
+        match &names[..] {
+            [] => "it declares none".to_owned(),
+            names => format!("there is `{}`", names.join("`, `")),
+        },
+    ))
+}
+
 /// A run inside a task of a run of the same workspace would wait for itself.
 fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
     let outer = place.outside.vars.get("WEIR_WORKSPACE").map(PathBuf::from);
@@ -187,6 +204,9 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         let _ = write!(err, "{name}: {question} [y/N] ").and_then(|()| err.flush());
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
+        if !answer.ends_with('\n') {
+            let _ = writeln!(err);
+        }
         if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Err(refused(format!("`{name}` was not confirmed; nothing was run")));
         }
@@ -272,7 +292,7 @@ pub fn human_options(place: &Place, mode: ui::Mode, explain: bool, run_dir: &Pat
     }
 }
 
-fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
+fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder, recorder: Option<Box<dyn Sink>>) -> Box<dyn Sink> {
     let options = human_options(place, mode(args), args.explain, &folder.path);
     let mut all = vec![ui::human(options, Box::new(io::stdout()))];
     if let Ok(log) = ui::event_log(&folder.path.join("events.jsonl")) {
@@ -281,6 +301,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     if let Some(report) = &args.report {
         all.push(ui::report(place.folder.join(report)));
     }
+    all.extend(recorder);
     ui::tee(all)
 }
 

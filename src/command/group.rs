@@ -37,6 +37,8 @@ impl GroupNode {
                 help: task.help.clone(),
                 confirm: task.confirm.clone(),
                 retry: Retry { attempts: 1, backoff: Duration::ZERO },
+                gate: None,
+                artifacts: vec![],
             },
         }
     }

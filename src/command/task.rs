@@ -73,6 +73,8 @@ impl CommandNode {
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: plain(&task.artifacts),
             always,
         };
         let environment = Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());

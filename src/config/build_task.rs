@@ -57,6 +57,8 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            gate: None,
+            artifacts: vec![],
             report: None,
             allow: vec![],
         };
@@ -110,7 +112,9 @@ impl Draft {
                     .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
         }
-        if let (Some(at), None) = (self.given("expect"), self.given("junit")) {
+        if let (Some(at), None) = (self.given("expect"), self.given("junit"))
+            && (self.run.is_some() || self.exec.is_some())
+        {
             reader.report(
                 Diagnostic::error("config::conflict", at, "`expect` without `junit`, the report that it is about")
                     .help("add `junit = \"…\"`, where the test report lands"),
@@ -130,7 +134,9 @@ impl Draft {
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),
-            (None, None, Some(uses), _) => Action::Uses(Uses { kind: uses.value, at: uses.at, with: self.with }),
+            (None, None, Some(uses), _) => {
+                Action::Uses(Box::new(Uses { kind: uses.value, at: uses.at, with: self.with }))
+            }
             (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
         };
         self.task

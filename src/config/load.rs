@@ -248,8 +248,29 @@ impl Loader<'_> {
             {
                 check(uses.with.db.as_ref(), uses.at, task);
             }
-            for used in &task.databases {
+            let runs = !matches!(task.action, super::Action::Group { .. });
+            for used in task.databases.iter().filter(|_| runs) {
                 check(Some(&used.name), used.name.at, task);
+            }
+        }
+        self.diagnostics.extend(wrong);
+    }
+
+    /// Evidence is kept by the gate's id.
+    fn check_gates(&mut self) {
+        let mut ids: FxHashMap<&str, At> = FxHashMap::default();
+        let mut wrong = Vec::new();
+        for gate in self.tasks.iter().filter_map(|task| task.gate.as_ref()) {
+            if let Some(first) = ids.insert(&gate.value.id, gate.at) {
+                wrong.push(
+                    Diagnostic::error(
+                        "config::duplicate-gate",
+                        gate.at,
+                        format!("the gate `{}` is declared twice", gate.value.id),
+                    )
+                    .also(first, "first declared here")
+                    .help("give one of them another id: evidence is kept by it"),
+                );
             }
         }
         self.diagnostics.extend(wrong);
@@ -257,6 +278,7 @@ impl Loader<'_> {
 
     fn finish(mut self) -> Loaded {
         self.check_databases();
+        self.check_gates();
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         let config = Config {
             root: self.root.to_path_buf(),

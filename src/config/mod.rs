@@ -6,6 +6,7 @@ mod check;
 mod check_keys;
 mod database;
 mod database_keys;
+mod definition;
 mod diagnostic;
 mod edges;
 mod entries;
@@ -36,6 +37,7 @@ pub use database::{
     Database, DatabaseUse, Docker, Document, GateRules, Login, Provider, READY_CHECKS, Relation, ResetScope, RoleRule,
     RowSeed,
 };
+pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load};

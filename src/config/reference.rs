@@ -25,10 +25,10 @@ pub fn key_reference() -> String {
             );
         }
     }
-    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` |\n|---|---|---|\n");
+    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` | example |\n|---|---|---|---|\n");
     for node in NODES {
         let with: Vec<String> = node.with.keys.iter().map(|key| format!("`{}`", key.info.name)).collect();
-        let _ = writeln!(text, "| `{}` | {} | {} |", node.name, cell(node.doc), with.join(", "));
+        let _ = writeln!(text, "| `{0}` | {1} | {2} | `uses = \"{0}\"` |", node.name, cell(node.doc), with.join(", "));
     }
     text
 }

@@ -4,7 +4,7 @@ use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
 use super::uses::Uses;
-use crate::model::{TaskName, WsPath};
+use crate::model::{Gate, TaskName, WsPath};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -91,6 +91,10 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// It is a gate.
+    pub gate: Option<Located<Gate>>,
+    /// Files that are kept with the run.
+    pub artifacts: Vec<Located<Pattern>>,
     /// Where its test report lands, and what it must hold.
     pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
@@ -131,7 +135,7 @@ pub enum Action {
     /// An argument vector.
     Exec(Vec<String>),
     /// A built-in node.
-    Uses(Uses),
+    Uses(Box<Uses>),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.

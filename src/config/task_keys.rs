@@ -10,6 +10,7 @@ use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
 use super::uses::{self, NODE_NAMES, NodeKind, With};
 use super::values::Reader;
+use crate::model::Gate;
 
 /// A task while it is read.
 #[derive(Clone)]
@@ -123,6 +124,28 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             let at = r.at(e.value.span());
             uses::parameters(kind).read(r, table, at, &mut d.with);
         }),
+        acting(
+            "gate",
+            Shape::Table("gate-of-task"),
+            "{ id = \"no-todo\", title = \"Nothing is left to do\" }",
+            "It is a gate: its outcome is recorded as evidence, under this id.",
+            |d, r, e| {
+                let Some(table) = r.table(e.value) else { return };
+                let at = r.at(e.value.span());
+                let mut gate = Gate { id: String::new(), title: None };
+                entries::GATE.read(r, table, at, &mut gate);
+                d.task.gate = (!gate.id.is_empty()).then(|| Located::new(gate, at));
+            },
+        ),
+        command(
+            "artifacts",
+            Shape::Any(&[PATTERNS, Shape::Table("artifacts")]),
+            "{ files = [\"coverage\"], kind = \"auxiliary\" }",
+            "Files that are kept with the run, whatever its outcome, apart from evidence.",
+            |d, r, e| {
+                d.task.artifacts = entries::artifacts(r, e.value);
+            },
+        ),
         command(
             "junit",
             PATTERNS,
@@ -215,7 +238,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "outputs",
             PATTERNS,
             "[\"target/release/weir\"]",
-            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts.",
+            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts. Without it nobody knows what it does, and only its last result counts: two calls of one task with other arguments or variables then take turns, and each runs again.",
             |d, r, e| {
                 d.task.outputs = patterns(r, e, "outputs");
             },
@@ -417,5 +440,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "ports", "soak", "gate", "artifacts"],
+    unbuilt: &["service", "ports", "soak"],
 };

@@ -1,6 +1,6 @@
 //! What goes wrong with a database, in words.
 
-use crate::model::FailReason;
+use crate::model::{FailReason, Notice};
 
 /// Why something was not done.
 #[derive(Debug)]
@@ -38,6 +38,16 @@ impl DbError {
         }
     }
 
+    /// As something a person should know, where it fails nothing.
+    pub fn notice(self, code: &str) -> Notice {
+        let (message, help) = match self {
+            Self::Failed { message, help } => (message, help),
+            Self::Refused { message, help } => (message, Some(help)),
+            Self::Interrupted => ("interrupted".into(), None),
+        };
+        Notice { code: code.into(), message, help }
+    }
+
     /// What Postgres or the connection to it said, after `what` failed: `failed to connect`.
     pub fn postgres(what: &str, error: &tokio_postgres::Error) -> Self {
         match error.as_db_error() {
@@ -49,11 +59,7 @@ impl DbError {
                 Self::Failed { message, help: said.hint().map(str::to_owned) }
             }
             None => {
-                // The innermost cause says what happened; the outer ones that something did.
-                let mut cause: &dyn std::error::Error = error;
-                while let Some(inner) = cause.source() {
-                    cause = inner;
-                }
+                let cause = super::server::innermost(error);
                 Self::failed(format!("{what}: {cause}"))
             }
         }

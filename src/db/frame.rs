@@ -39,6 +39,8 @@ pub struct Nature {
     pub writes: Vec<Pattern>,
     /// It needs the database to itself.
     pub alone: bool,
+    /// Named locks it needs beside the database's.
+    pub locks: Vec<String>,
 }
 
 impl Default for Nature {
@@ -52,6 +54,7 @@ impl Default for Nature {
             observes: false,
             writes: vec![],
             alone: true,
+            locks: vec![],
         }
     }
 }
@@ -111,7 +114,10 @@ impl DatabaseNode {
     ) -> Self {
         let task = instance.task;
         let nature = act.nature(database);
-        let own = nature.alone.then(|| NamedLock::alone(database.lock()));
+        let mut own: Vec<NamedLock> = nature.locks.into_iter().map(NamedLock::alone).collect();
+        own.extend(nature.alone.then(|| NamedLock::alone(database.lock())));
+        own.sort();
+        own.dedup();
         let facts = Facts {
             name: instance.name.clone(),
             kept_as: instance.name.clone(),
@@ -132,6 +138,8 @@ impl DatabaseNode {
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: vec![],
         };
         Self {
             facts,

@@ -2,6 +2,7 @@
 
 use super::error::DbError;
 use super::frame::{Act, Nature, Site};
+use super::mark;
 use crate::config::Database;
 use crate::model::Digest;
 use crate::node::{Effects, Output, Pending};
@@ -16,7 +17,7 @@ impl Act for Up {
 
     fn run<'a>(&'a self, site: Site<'a>, output: &'a mut dyn Output) -> Pending<'a, Result<(), DbError>> {
         Box::pin(async move {
-            let session = site.databases.connect(site.database, site.context).await?;
+            let session = site.databases.bring_up(site.database, site.context, output).await?;
             let version = session.version().await?;
             let (major, minor) = (version / 10_000, version % 10_000);
             let said = format!("Postgres {major}.{minor} at {}\n", session.endpoint.describe());
@@ -33,16 +34,7 @@ impl Act for Up {
     fn state<'a>(&'a self, site: Site<'a>) -> Pending<'a, Result<Digest, DbError>> {
         Box::pin(async move {
             let session = site.databases.connect(site.database, site.context).await?;
-            let row = session
-                .client
-                .query_one(
-                    "select (pg_control_system()).system_identifier::text || '/' || \
-                     (select oid::text from pg_database where datname = current_database())",
-                    &[],
-                )
-                .await
-                .map_err(|error| DbError::postgres("failed to ask who the database is", &error))?;
-            Ok(Digest::of(row.get::<_, String>(0).as_bytes()))
+            Ok(Digest::of(mark::place(&session).await?.as_bytes()))
         })
     }
 }

@@ -9,7 +9,7 @@ use super::priority::node_plans;
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
 use super::work::Work;
-use crate::cache::{Last, RunFolder};
+use crate::cache::{Found, Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
@@ -510,6 +510,8 @@ impl Driver<'_> {
             Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
             _ => 0,
         };
+        let replayed_from = self.replayed_from(id, &outcome);
+        let page = self.ledger.page(id);
         let finished = TaskFinished {
             task: name,
             flaky: outcome == Outcome::Ran && page.attempts > 1,
@@ -520,10 +522,23 @@ impl Driver<'_> {
             key: page.key,
             log,
             log_bytes,
+            replayed_from,
             help,
             parts: std::mem::take(&mut page.parts),
         };
         self.emit(Event::TaskFinished(Box::new(finished)));
+    }
+
+    /// Of a gate whose recorded result counts: the run that recorded it. What its key was made of is looked up too.
+    fn replayed_from(&mut self, id: NodeId, outcome: &Outcome) -> Option<String> {
+        let gate = self.plan.nodes[id.index()].node.facts().gate.is_some();
+        if !gate || !matches!(outcome, Outcome::Fresh | Outcome::Hit) {
+            return None;
+        }
+        let key = self.ledger.page(id).key?;
+        let Found::Yes(result) = self.services.store.as_ref()?.result(&key, true) else { return None };
+        self.ledger.page(id).parts = result.parts;
+        Some(result.run)
     }
 
     fn outcome(&self, id: NodeId) -> Outcome {
@@ -622,6 +637,7 @@ pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> Planne
             quiet: facts.quiet,
             interactive: facts.interactive,
             cleanup: node.is_cleanup(),
+            gate: facts.gate.clone(),
             after: node
                 .data
                 .iter()

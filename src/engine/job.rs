@@ -273,6 +273,7 @@ impl Job<'_> {
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
         }
+        self.keep_artifacts();
         let fail = |reason: FailReason| JobReport {
             took,
             log_bytes,
@@ -321,6 +322,38 @@ impl Job<'_> {
             took,
             log_bytes,
             found: None,
+        }
+    }
+
+    /// Copies what is to be kept with the run, whatever the outcome.
+    fn keep_artifacts(&self) {
+        let facts = self.node.node.facts();
+        if facts.artifacts.is_empty() {
+            return;
+        }
+        let folder = self
+            .run_dir
+            .join("artifacts")
+            .join(log_name(self.node).trim_start_matches("logs/").trim_end_matches(".log"));
+        let found = match self.services.surveyor.outputs(&facts.artifacts) {
+            Ok((found, missing)) => {
+                if !missing.is_empty() {
+                    let message = format!("artifacts that are not there: `{}`", missing.join("`, `"));
+                    self.warn("no-artifact", message, None);
+                }
+                found
+            }
+            Err(error) => return self.warn("no-artifact", error.to_string(), Some(error.help())),
+        };
+        for found in found {
+            let (from, to) = (found.path.under(&self.services.root), found.path.under(&folder));
+            if !from.is_file() {
+                continue;
+            }
+            let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&from, &to));
+            if let Err(error) = copied {
+                self.warn("no-artifact", format!("failed to keep `{}`: {error}", found.path), space_help(&error));
+            }
         }
     }
 

@@ -328,7 +328,7 @@ impl Builder<'_, '_> {
         let mut cleanups = Vec::new();
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
-                for other in by_task.get(waited).into_iter().flatten().copied() {
+                for other in by_task.get(&waited.to).into_iter().flatten().copied() {
                     if self.nodes[other].is_cleanup() {
                         cleanups.push((node, other));
                     } else {
@@ -504,7 +504,7 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let mut extra: Vec<Vec<TaskIndex>> = vec![vec![]; count];
     for (task, edges) in graph.edges.iter().enumerate() {
         for waited in &edges.wait_for {
-            extra[task].extend(members(graph, *waited).into_iter().filter(|member| tasks[*member].reset.is_some()));
+            extra[task].extend(members(graph, waited.to).into_iter().filter(|member| tasks[*member].reset.is_some()));
         }
     }
     // Sequences add to what is above; what is above adds to what sequences carry on. Each round

@@ -72,6 +72,8 @@ fn still(instance: Instance<'_>) -> Arc<dyn Node> {
         help: None,
         confirm: None,
         retry: task.retry,
+        gate: None,
+        artifacts: vec![],
     }))
 }
 

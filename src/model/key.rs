@@ -38,6 +38,9 @@ pub struct KeyPart {
     pub name: String,
     /// The value for people.
     pub shown: String,
+    /// There is no value, which differs from any text that `shown` could hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unset: bool,
 }
 
 /// Something that a node observed for its key.

@@ -198,6 +198,15 @@ impl Reason {
     }
 }
 
+/// What makes a task a gate: its outcome is recorded as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Gate {
+    /// Unique in a workspace; letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// What it is about, for people.
+    pub title: Option<String>,
+}
+
 /// Something a person should know about a task that is no failure.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct Notice {

@@ -2,7 +2,7 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, Notice, Observation, Reason, TaskName};
+use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
@@ -81,6 +81,10 @@ pub struct Facts {
     pub confirm: Option<String>,
     /// Attempts and backoff.
     pub retry: Retry,
+    /// Its outcome is recorded as evidence.
+    pub gate: Option<Gate>,
+    /// Files that are kept with the run, whatever the outcome.
+    pub artifacts: Vec<Pattern>,
 }
 
 /// A named lock. Sorted by name, and the stricter one first.

@@ -5,7 +5,7 @@ use crate::support::{Ran, Workspace};
 use std::process::Command;
 
 /// Runs git in the workspace, as nobody in particular.
-fn git(ws: &Workspace, words: &str) -> String {
+pub fn git(ws: &Workspace, words: &str) -> String {
     let output = Command::new("git")
         .args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false"])
         .args(words.split(' '))
@@ -17,7 +17,7 @@ fn git(ws: &Workspace, words: &str) -> String {
 }
 
 /// A repository with one commit on `main`.
-fn repository(tasks: &str) -> Workspace {
+pub fn repository(tasks: &str) -> Workspace {
     let ws = Workspace::new(tasks);
     git(&ws, "init -q -b main");
     ws.write("src/a.rs", "a\n");
@@ -26,7 +26,7 @@ fn repository(tasks: &str) -> Workspace {
     ws
 }
 
-fn commit(ws: &Workspace) {
+pub fn commit(ws: &Workspace) {
     git(ws, "add -A");
     git(ws, "commit -qm more");
 }

@@ -14,7 +14,16 @@ fn git(ws: &Workspace, words: &[&str]) -> String {
 
 fn git_in(folder: &std::path::Path, words: &[&str]) -> String {
     let output = Command::new("git")
-        .args(["-c", "user.name=a", "-c", "user.email=a@b", "-c", "commit.gpgsign=false", "-c", "protocol.file.allow=always"])
+        .args([
+            "-c",
+            "user.name=a",
+            "-c",
+            "user.email=a@b",
+            "-c",
+            "commit.gpgsign=false",
+            "-c",
+            "protocol.file.allow=always",
+        ])
         .args(words)
         .current_dir(folder)
         .env("GIT_CONFIG_GLOBAL", "/dev/null")
@@ -64,7 +73,9 @@ fn update(ws: &Workspace, covers: &str) {
 fn except(ws: &Workspace, expires: &str) {
     ws.write(
         &format!("docs/invariants/exceptions/exception_INV-001_{}.md", day(0)),
-        format!("---\nid: INV-001\nexpires: {expires}\nfollow_up_ticket: A-1\nreason: because\nmitigation: by hand\n---\n"),
+        format!(
+            "---\nid: INV-001\nexpires: {expires}\nfollow_up_ticket: A-1\nreason: because\nmitigation: by hand\n---\n"
+        ),
     );
 }
 
@@ -87,7 +98,11 @@ fn a_structural_change_needs_its_invariant_or_an_exception() {
     detect(&ws).success().says("0 structural findings");
     ws.run("check");
     ws.write("schema/migrations/0002_c.sql", "alter table t add column c int not null;\n");
-    detect(&ws).exit(1).says("schema/migrations/0002_c.sql:1: column: ").says("weir rule quick").says("covered by no invariant");
+    detect(&ws)
+        .exit(1)
+        .says("schema/migrations/0002_c.sql:1: column: ")
+        .says("weir rule quick")
+        .says("covered by no invariant");
     ws.try_run("check").exit(1).says("1 structural finding");
     update(&ws, "\"table:t\"");
     detect(&ws).success().says("right by INV-001");
@@ -141,12 +156,20 @@ fn an_applied_migration_is_not_edited_whatever_the_paperwork() {
 #[test]
 fn a_gate_is_not_taken_out_unseen() {
     let ws = repository();
-    ws.tasks(&TASKS.replace("['rule', 'gate']", "['rule', 'other']").replace("[tasks.gate]", "[tasks.other]\nrun = 'true'\n[tasks.gate]"));
+    ws.tasks(
+        &TASKS
+            .replace("['rule', 'gate']", "['rule', 'other']")
+            .replace("[tasks.gate]", "[tasks.other]\nrun = 'true'\n[tasks.gate]"),
+    );
     ws.try_run("check").exit(1).says("no entry task reaches `gate` any more").says("which no entry task reaches");
     ws.write(MANIFEST, manifest("nothing much", "\"task:gate\"").replace("[gate]", "[other]"));
     ws.weir(&["rule", "quick"]).ok();
     ws.run("check");
-    for weak in ["run = 'true || true'", "run = 'true'\non_fail = 'warn'", "run = 'true'\non_fail = { default = 'fail', ci = 'warn' }"] {
+    for weak in [
+        "run = 'true || true'",
+        "run = 'true'\non_fail = 'warn'",
+        "run = 'true'\non_fail = { default = 'fail', ci = 'warn' }",
+    ] {
         ws.tasks(&TASKS.replace("run = 'true'", weak));
         detect(&ws).exit(1).says("gate: ");
     }
@@ -224,7 +247,11 @@ fn a_shallow_clone_says_what_it_can_not_see() {
     let clone = ws.outside("clone");
     let url = format!("file://{}", ws.root().display());
     git_in(&ws.outside(""), &["clone", "-q", "--depth", "1", &url, clone.to_str().unwrap()]);
-    ws.weir(&["-C", clone.to_str().unwrap(), "rule", "detect"]).go().exit(1).says("this is a shallow clone").says("fetch-depth: 0");
+    ws.weir(&["-C", clone.to_str().unwrap(), "rule", "detect"])
+        .go()
+        .exit(1)
+        .says("this is a shallow clone")
+        .says("fetch-depth: 0");
     git_in(&clone, &["fetch", "-q", "--unshallow"]);
     ws.weir(&["-C", clone.to_str().unwrap(), "rule", "detect"]).ok();
     // A clone of a branch knows the base as `origin/main`.
@@ -233,7 +260,11 @@ fn a_shallow_clone_says_what_it_can_not_see() {
     commit(&ws);
     let other = ws.outside("other");
     git_in(&ws.outside(""), &["clone", "-q", "-b", "work", &url, other.to_str().unwrap()]);
-    ws.weir(&["-C", other.to_str().unwrap(), "rule", "detect"]).go().exit(1).says("where it left `origin/main`").says("b.sql:1");
+    ws.weir(&["-C", other.to_str().unwrap(), "rule", "detect"])
+        .go()
+        .exit(1)
+        .says("where it left `origin/main`")
+        .says("b.sql:1");
 }
 
 #[test]
@@ -315,7 +346,8 @@ fn a_diff_is_judged_as_the_work_it_was_made_of() {
     ws.tasks(&TASKS.replace("run = 'true'", "run = 'true'\non_fail = 'warn'"));
     ws.weir(&["rule", "prepare", "--out", "../review"]).ok().says("3 structural findings");
     let mut here = detect(&ws).exit(1);
-    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(ws.outside("review/detect.json")).unwrap()).unwrap();
+    let json: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(ws.outside("review/detect.json")).unwrap()).unwrap();
     assert_eq!((json["passes"].as_bool(), json["findings"].as_array().unwrap().len()), (Some(false), 3));
     git(&ws, &["stash", "-qu"]);
     detect(&ws).success();

@@ -18,6 +18,7 @@ mod law_13_replay;
 mod law_14_damage_is_a_miss;
 mod law_15_two_processes;
 mod law_16_resets;
+mod law_17_the_live_database;
 mod law_18_forcing;
 mod law_20_refusals;
 mod law_21_the_guard;

@@ -1,12 +1,15 @@
 //! Workspaces in temporary folders, weir run in them, and what its record of a run says.
 
+pub mod postgres;
 mod puppet;
 mod ran;
 pub mod stored;
+mod terminal;
 mod workspace;
 
 pub use puppet::Puppet;
 pub use ran::Ran;
+pub use terminal::Terminal;
 pub use workspace::{Running, Workspace};
 
 use std::time::{Duration, Instant};

@@ -193,6 +193,11 @@ impl Weir<'_> {
         self
     }
 
+    /// With more variables.
+    pub fn envs<V: AsRef<OsStr>>(self, all: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+        all.into_iter().fold(self, |weir, (name, value)| weir.env(name, value))
+    }
+
     /// Starts it and does not wait.
     pub fn spawn(self) -> Running {
         let workspace = self.workspace;

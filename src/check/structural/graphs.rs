@@ -156,17 +156,15 @@ fn fact(config: &Config, task: &Task, reached: bool) -> TaskFact {
         Action::Group { .. } => None,
     };
     let commands = if let Action::Shell(commands) = &task.action { &commands[..] } else { &[] };
-    let node_is_check =
-        matches!(&task.action, Action::Uses(uses) if !uses.kind.is_database() || uses.kind == NodeKind::DbGate);
     let file = config.files.get(usize::from(task.at.file.0));
     let line = file
         .map_or(1, |file| 1 + file.text.get(..task.at.start as usize).map_or(0, |before| before.matches('\n').count()));
     TaskFact {
         reached,
-        check: acts.is_some() && (is_check(task) || node_is_check),
+        check: acts.is_some() && is_check(task),
         masked: commands.iter().flat_map(|command| command.lines()).any(is_masked),
         acts,
-        gate: None,
+        gate: task.gate.as_ref().map(|gate| gate.value.id.clone()),
         warns: task.on_fail == OnFail::Warn,
         reset: task.reset.is_some() || matches!(&task.action, Action::Uses(uses) if uses.kind.is_reset()),
         expect: task.report.as_ref().map(|report| report.expect),
