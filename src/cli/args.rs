@@ -349,9 +349,9 @@ pub enum RuleCommand {
     Prepare {
         #[command(flatten)]
         ask: RuleAsk,
-        /// The folder
-        #[arg(long, value_name = "DIR", default_value = ".weir/rule")]
-        out: PathBuf,
+        /// The folder [default: .weir/rule]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
     },
     /// Write INVARIANTS_QUICK.md from the manifest
     Quick {

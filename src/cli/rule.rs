@@ -28,7 +28,7 @@ pub fn rule(place: &Place, command: RuleCommand) -> Result<u8, CliError> {
             Ok(if verdict.passes { 0 } else { FAILED })
         }
         RuleCommand::Prepare { ask, out } => {
-            let out = place.folder.join(out);
+            let out = out.map_or_else(|| weir_folder(&root), |out| Ok(place.folder.join(out)))?;
             let verdict = prepare(&root, &asked(ask, None), &out).map_err(unjudged)?;
             print::text(&format!(
                 "{}\nwritten: {} and {}\n",
@@ -48,6 +48,13 @@ fn asked(ask: RuleAsk, diff: Option<std::path::PathBuf>) -> Ask {
         None => What::Work,
     };
     Ask { base: ask.base, what }
+}
+
+/// `.weir/rule`, in a `.weir` that ignores itself.
+fn weir_folder(root: &Path) -> Result<std::path::PathBuf, CliError> {
+    crate::cache::Place::open(root)
+        .map(|_| root.join(".weir/rule"))
+        .map_err(|error| CliError::outside(format!("failed to write to `.weir`: {error}")))
 }
 
 /// Nothing passes that can't be judged.

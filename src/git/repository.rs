@@ -124,9 +124,11 @@ impl Repository {
             ("CHERRY_PICK_HEAD", "a cherry-pick"),
             ("REVERT_HEAD", "a revert"),
         ];
-        let there =
-            |name: &str| self.ask(&["rev-parse", "--git-path", name]).is_ok_and(|path| self.folder.join(path).exists());
-        states.iter().find(|(name, _)| there(name)).map(|(_, what)| *what)
+        let arguments: Vec<&str> =
+            ["rev-parse"].into_iter().chain(states.iter().flat_map(|(name, _)| ["--git-path", name])).collect();
+        let paths = self.ask(&arguments).ok()?;
+        let mut there = paths.lines().map(|path| self.folder.join(path).exists());
+        states.iter().find(|_| there.next().unwrap_or_default()).map(|(_, what)| *what)
     }
 
     /// The full id of a commit.
