@@ -47,7 +47,7 @@ fn asked(ask: RuleAsk, diff: Option<std::path::PathBuf>) -> Ask {
         None if ask.staged => What::Staged,
         None => What::Work,
     };
-    Ask { base: ask.base, what }
+    Ask { base: ask.base, what, ..Ask::default() }
 }
 
 /// `.weir/rule`, in a `.weir` that ignores itself.
@@ -100,7 +100,7 @@ pub fn asked_all_the_same(root: &Path, base: &str, plan: &Plan, tasks: &[bool], 
         "where this change began, `{entry}` reached `{}`, and now it does not: it is asked all the same",
         NodeKind::RuleStructural.name()
     ));
-    let refused = match detect(root, &Ask { base: Some(base.to_owned()), what: What::Work }) {
+    let refused = match detect(root, &Ask::default()) {
         Ok(verdict) => {
             let _ = print::text(&verdict.text());
             !verdict.passes

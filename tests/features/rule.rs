@@ -194,6 +194,20 @@ fn the_rule_is_asked_though_the_change_took_it_out() {
 }
 
 #[test]
+fn a_change_is_not_its_own_base() {
+    let ws = repository();
+    ws.write("b.sql", "create table b ();\n");
+    for moved in ["base = 'HEAD'", "base = 'work'", "base = 'nowhere'"] {
+        ws.tasks(&format!("[structural]\n{moved}\n{TASKS}"));
+        commit(&ws);
+        ws.try_run("rule").exit(1).says("b.sql:1: table").says("rule: `base` was `main`");
+        ws.tasks(&TASKS.replace("'rule.structural'", &format!("'rule.structural'\nwith = {{ {moved} }}")));
+        commit(&ws);
+        ws.try_run("rule").exit(1).says("b.sql:1: table");
+    }
+}
+
+#[test]
 fn included_files_are_part_of_the_graph() {
     let ws = on_main();
     ws.tasks(&format!("include = ['sub/*/tasks.toml']\n{}", TASKS.replace("'gate']", "'gate', 'sub/a:test']")));

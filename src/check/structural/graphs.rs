@@ -1,5 +1,7 @@
 //! Configurations as facts: the one that is there, and the one that was.
 
+use super::Ask;
+use super::since::base_of;
 use crate::config::{self, Action, Config, Database, NodeKind, OnFail, Pattern, Task, When};
 use crate::git::Repository;
 use crate::graph::audit::is_check;
@@ -194,9 +196,9 @@ fn gate_rules(database: &Database) -> Vec<String> {
 
 /// A task among `tasks` that reached the rule in the base's version of the graph.
 pub(super) fn rule_was_reached(root: &Path, base: &str, tasks: &[String]) -> Option<String> {
-    let folder = root.ancestors().find(|folder| folder.join(".git").exists())?;
-    let _ = folder;
+    root.ancestors().find(|folder| folder.join(".git").exists())?;
     let repository = Repository::open(root).ok()?;
+    let base = &base_of(&repository, &Ask::default(), base);
     let remote = format!("origin/{base}");
     let tip = repository.commit(base).or_else(|_| repository.commit(&remote)).ok()?;
     let since = repository.merge_base(&tip, "HEAD").unwrap_or(tip);

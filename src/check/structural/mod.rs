@@ -24,8 +24,10 @@ const STACK: usize = 256 << 20;
 /// What is asked of the rule.
 #[derive(Debug, Clone, Default)]
 pub struct Ask {
-    /// The base branch; that of `[structural]` by default.
+    /// The base branch, as somebody typed it; that of `[structural]` by default.
     pub base: Option<String>,
+    /// The base branch that the node declares.
+    pub declared: Option<String>,
     /// Which change.
     pub what: What,
 }
@@ -112,7 +114,7 @@ impl Structural {
 impl Check for Structural {
     fn run<'a>(&'a self, context: &'a Context, output: &'a mut dyn Output) -> Pending<'a, Result<(), FailReason>> {
         Box::pin(async move {
-            let ask = Ask { base: self.base.clone(), what: What::Work };
+            let ask = Ask { base: None, declared: self.base.clone(), what: What::Work };
             let verdict = detect(&context.root, &ask).map_err(|why| found(why.message, &why.help))?;
             say(output, verdict.text().trim_end());
             if verdict.passes {

@@ -1,6 +1,6 @@
 //! Diffs as files: read as a change, and written for a reviewer.
 
-use super::since::since;
+use super::since::{base_of, since};
 use super::{Ask, Unjudged, What, detect};
 use crate::git::{Change, Repository, Status};
 use crate::journal::replace;
@@ -273,7 +273,7 @@ pub fn prepare(root: &Path, ask: &Ask, out: &Path) -> Result<Verdict, Unjudged> 
     let repository = Repository::open(root)?;
     let verdict = detect(root, ask)?;
     let configured = super::graphs::told(root).settings.unwrap_or_default().base;
-    let began = since(&repository, ask.base.as_deref().unwrap_or(&configured))?;
+    let began = since(&repository, &base_of(&repository, ask, &configured))?;
     let diff = repository.diff(&began.commit, matches!(ask.what, What::Staged))?;
     let json = serde_json::to_string_pretty(&verdict)
         .map_err(|error| Unjudged::new(format!("failed to write JSON: {error}"), "this is a defect in weir"))?;

@@ -2,7 +2,7 @@
 
 use super::graphs::{Told, told, told_by};
 use super::patch::{self, Patched};
-use super::since::{Since, since};
+use super::since::{Since, base_of, since};
 use super::{Ask, Unjudged, What};
 use crate::git::{Change, Repository, Status};
 use crate::model::WsPath;
@@ -32,7 +32,7 @@ impl Sides {
         let now = told(root);
         let configured =
             now.settings.as_ref().map_or_else(|| Settings::default().base, |settings| settings.base.clone());
-        let since = since(&repository, ask.base.as_deref().unwrap_or(&configured))?;
+        let since = since(&repository, &base_of(&repository, ask, &configured))?;
         let mut patched = BTreeMap::new();
         let changes = match &ask.what {
             What::Work => repository.changes(&since.commit, false)?,

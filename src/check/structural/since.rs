@@ -1,6 +1,6 @@
 //! Where a change began.
 
-use super::Unjudged;
+use super::{Ask, Unjudged};
 use crate::git::{GitError, Head, Repository};
 
 /// Where a change began.
@@ -12,6 +12,43 @@ pub(super) struct Since {
     pub(super) tip: String,
     /// For people.
     pub(super) words: String,
+}
+
+/// Where the usual base branches are found.
+const USUAL: [&str; 4] = ["main", "origin/main", "master", "origin/master"];
+
+/// The base that a change is judged against: what was typed, else what is declared, as long as the change did not move
+/// it. Otherwise a change could declare itself to be its own base, and there would be nothing to see.
+pub(super) fn base_of(repository: &Repository, ask: &Ask, configured: &str) -> String {
+    if let Some(typed) = &ask.base {
+        return typed.clone();
+    }
+    let declared = ask.declared.as_deref().unwrap_or(configured);
+    match USUAL.iter().find_map(|name| declared_at(repository, name)) {
+        Some(known) if !known.iter().any(|base| base == declared) => known[0].clone(),
+        _ => declared.to_owned(),
+    }
+}
+
+/// The bases that a usual branch's own tasks.toml declares, that of `[structural]` first; none where it has no such rule.
+fn declared_at(repository: &Repository, name: &str) -> Option<Vec<String>> {
+    let commit = repository.commit(name).ok()?;
+    let text = repository.contents(&commit, &["tasks.toml"]).ok()?.pop()??;
+    let table: toml::Table = String::from_utf8(text).ok()?.parse().ok()?;
+    let text = |value: Option<&toml::Value>| value.and_then(toml::Value::as_str).map(str::to_owned);
+    let structural = table.get("structural").and_then(toml::Value::as_table);
+    let tasks = table.get("tasks").and_then(toml::Value::as_table);
+    let rules: Vec<&toml::Value> = tasks
+        .into_iter()
+        .flat_map(|tasks| tasks.values())
+        .filter(|task| task.get("uses").and_then(toml::Value::as_str) == Some("rule.structural"))
+        .collect();
+    if structural.is_none() && rules.is_empty() {
+        return None;
+    }
+    let first = text(structural.and_then(|table| table.get("base"))).unwrap_or_else(|| "main".to_owned());
+    let others = rules.into_iter().filter_map(|task| text(task.get("with")?.get("base")));
+    Some([first].into_iter().chain(others).collect())
 }
 
 /// The merge-base with the base branch; on the base branch itself, HEAD's first parent.
