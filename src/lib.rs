@@ -22,5 +22,6 @@ pub mod journal;
 pub mod model;
 pub mod node;
 pub mod process;
+pub mod rule;
 pub mod sql;
 pub mod ui;

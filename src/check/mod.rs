@@ -9,6 +9,7 @@ mod forbid;
 mod frame;
 mod graph;
 mod same;
+pub mod structural;
 
 pub use graph::GraphAudit;
 
@@ -28,6 +29,7 @@ pub fn node(instance: &Instance<'_>, uses: &Uses, timeout: Duration, audit: &Arc
         NodeKind::CheckSame => Box::new(same::Same::new(with)?),
         NodeKind::CheckExists => Box::new(exists::Exists::new(with)),
         NodeKind::CheckBranch => Box::new(branch::Branch::new(with)?),
+        NodeKind::RuleStructural => Box::new(structural::Structural::new(with.check.base.as_ref())),
         NodeKind::CheckCochange => Box::new(cochange::Cochange::new(with)),
         _ => return None,
     };

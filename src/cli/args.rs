@@ -57,6 +57,8 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List recorded runs, or show one again
     Runs(RunsArgs),
+    /// Judge a change by the structural-change rule
+    Rule(RuleArgs),
     /// What gates said, for others to rely on
     Evidence(EvidenceArgs),
     /// Look after the cache
@@ -324,6 +326,54 @@ pub enum RunsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  weir rule detect              judge the work since the base branch\n  weir rule detect --staged     only what would be committed\n  weir rule quick               write INVARIANTS_QUICK.md anew\n\ndocs/structural-rule.md says what to do when the rule says no."
+)]
+pub struct RuleArgs {
+    #[command(subcommand)]
+    pub command: RuleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuleCommand {
+    /// Say what is structural in a change, and whether it may pass
+    Detect {
+        #[command(flatten)]
+        ask: RuleAsk,
+        /// The change that a file of `git diff` describes, seen from the base
+        #[arg(long, value_name = "FILE", conflicts_with = "staged")]
+        diff: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write pr.diff and detect.json for a reviewer
+    Prepare {
+        #[command(flatten)]
+        ask: RuleAsk,
+        /// The folder [default: .weir/rule]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Write INVARIANTS_QUICK.md from the manifest
+    Quick {
+        /// Compare it only, and write nothing
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RuleAsk {
+    /// The branch that the change is seen against [default: that of `[structural]`, else main]
+    #[arg(long, value_name = "B")]
+    pub base: Option<String>,
+    /// Only what is staged, beside commits
+    #[arg(long)]
+    pub staged: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CacheArgs {
     #[command(subcommand)]
     pub command: CacheCommand,
@@ -501,6 +551,8 @@ pub enum SchemaOf {
     Events,
     /// What `weir run --report` writes
     Report,
+    /// What `weir rule detect --json` prints
+    Detect,
     /// The evidence that a gate leaves
     Evidence,
 }
@@ -511,6 +563,7 @@ impl SchemaOf {
             Self::Tasks => crate::config::tasks_schema(),
             Self::Events => crate::ui::events_schema(),
             Self::Report => crate::ui::report_schema(),
+            Self::Detect => crate::rule::detect_schema(),
             Self::Evidence => crate::evidence::evidence_schema(),
         }
     }

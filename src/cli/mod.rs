@@ -19,6 +19,7 @@ mod panel;
 mod print;
 mod project;
 mod render;
+mod rule;
 mod run;
 mod runs;
 mod seal;
@@ -127,6 +128,7 @@ fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
         Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Rule(args)) => rule::rule(&place, args.command),
         Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),

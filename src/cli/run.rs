@@ -6,6 +6,7 @@ use super::evidence;
 use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
+use super::rule;
 use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
@@ -53,6 +54,10 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return Err(project.wrong(dedup(obstacles)));
     }
     refuse(&plan, project, place)?;
+    let (root, base) = (&project.config.root, &project.config.structural.base);
+    if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
+        return Ok(code);
+    }
     if args.dry_run {
         return dry_run(place, project, &graph, &plan, args);
     }

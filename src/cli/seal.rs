@@ -10,7 +10,7 @@ use crate::cache::{
 use crate::command::still_there;
 use crate::engine::{self, Services, Standing};
 use crate::fingerprint::{Stat, Trail, now, unchanged};
-use crate::graph::Plan;
+use crate::graph::{Plan, PlanNode};
 use crate::journal::{Lock, LockKind};
 use crate::model::Digest;
 use crate::node::{Seen, Surroundings};
@@ -108,6 +108,12 @@ impl Sealing {
     /// What the nodes of a plan rest on beside what is on the trail; none where that is more than can be
     /// told, or where somebody is to be asked something.
     pub fn rests_on(project: &Project, plan: &Plan, seen: Seen) -> Option<Rest> {
+        // Whether the rule that judges a change was taken out of an entry task is asked each time.
+        let entries: Vec<&str> = project.config.policy.entry.iter().map(|entry| entry.value.as_str()).collect();
+        let is_entry = |node: &PlanNode| entries.contains(&node.name().as_str());
+        if plan.nodes.iter().any(is_entry) {
+            return None;
+        }
         let mut names = BTreeSet::new();
         for node in &plan.nodes {
             let facts = node.node.facts();

@@ -299,6 +299,7 @@ impl Loader<'_> {
             settings: Settings { jobs: self.root_parts.settings.jobs, timeout: self.root_parts.settings.timeout },
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
+            structural: self.root_parts.structural,
             databases: self.root_parts.databases.into_iter().map(Arc::new).collect(),
             tasks: self.tasks,
         };

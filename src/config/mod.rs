@@ -22,6 +22,7 @@ mod reference;
 mod schema;
 mod scopes;
 pub mod shell;
+mod structural;
 mod task;
 mod task_keys;
 mod task_values;
@@ -45,6 +46,7 @@ pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
+pub use structural::Structural;
 pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
@@ -66,6 +68,8 @@ pub struct Config {
     pub settings: Settings,
     /// `[policy]`.
     pub policy: Policy,
+    /// `[structural]`.
+    pub structural: Structural,
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// `[db]`, profiles applied, in the order they stand in the file.

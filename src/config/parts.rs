@@ -5,6 +5,7 @@ use super::diagnostic::{Diagnostic, Located};
 use super::keys::{Matched, Only};
 use super::profile::{Profile, by_strength, overlays, profiles_of};
 use super::scopes::{FILE, POLICY, Part, SETTINGS, SettingsDraft};
+use super::structural::{STRUCTURAL, Structural};
 use super::task_keys::Draft;
 use super::task_values::check_name;
 use super::values::{Entry, Reader, in_order};
@@ -22,6 +23,8 @@ pub(super) struct RootParts {
     pub(super) policy: Policy,
     /// `[db]`, profiles applied.
     pub(super) databases: Vec<Database>,
+    /// `[structural]`.
+    pub(super) structural: Structural,
 }
 
 /// The variables a file takes from the files that include it.
@@ -68,6 +71,11 @@ pub(super) fn read_parts(
             && let Some(table) = reader.table(entry.value)
         {
             POLICY.read(reader, table, entry.key, &mut root.policy);
+        }
+        if let Some(entry) = part(reader, Part::Structural)
+            && let Some(table) = reader.table(entry.value)
+        {
+            STRUCTURAL.read(reader, table, entry.key, &mut root.structural);
         }
         let db = part(reader, Part::Db);
         root.databases = read_databases(reader, db, &profiles);

@@ -59,7 +59,7 @@ pub(super) fn profiles_of<'v, 'i>(
                 Part::Env => profile.env = Some(matched.entry),
                 Part::Db => profile.db = Some(matched.entry),
                 Part::Tasks => profile.tasks = Some(matched.entry),
-                Part::Version | Part::Include | Part::Policy | Part::Profile => {}
+                Part::Version | Part::Include | Part::Policy | Part::Structural | Part::Profile => {}
             }
         }
         profiles.push(profile);

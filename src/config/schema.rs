@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{check_keys, database_keys, edges, entries, scopes, task_keys, uses};
+use super::{check_keys, database_keys, edges, entries, scopes, structural, task_keys, uses};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -25,6 +25,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("file", "Top level", &scopes::FILE),
         described("settings", "`[settings]`", &scopes::SETTINGS),
         described("policy", "`[policy]`", &scopes::POLICY),
+        described("structural", "`[structural]`", &structural::STRUCTURAL),
         described("profile", "`[profile.NAME]`", &scopes::PROFILE),
         described("task", "`[tasks.NAME]`", &task_keys::TASK),
         described("dependency", "An entry of `depends` or `sequence`", &edges::DEPENDENCY),
@@ -55,6 +56,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("login", "`[db.NAME.roles.ROLE]`", &database_keys::LOGIN),
         described("row", "`[[db.NAME.seed]]`", &database_keys::ROW),
         described("document", "`from` of a seed", &database_keys::DOCUMENT),
+        described("rule.structural", "`with` of `rule.structural`", &structural::RULE),
     ]
 }
 

@@ -23,6 +23,8 @@ pub(super) enum Part {
     Env,
     /// `[db]`.
     Db,
+    /// `[structural]`.
+    Structural,
     /// `[profile]`.
     Profile,
     /// `[tasks]`.
@@ -79,6 +81,14 @@ pub(super) static FILE: Scope<Part> = Scope {
         )
         .only(Only::Root),
         Key::new(
+            "structural",
+            Shape::Table("structural"),
+            "{ base = \"main\" }",
+            "What the structural-change rule is told. Only in the root's file.",
+            Part::Structural,
+        )
+        .only(Only::Root),
+        Key::new(
             "profile",
             Shape::Map(&Shape::Table("profile")),
             "{ ci = { env = { LOG = \"debug\" } } }",
@@ -93,7 +103,7 @@ pub(super) static FILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["structural", "remote"],
+    unbuilt: &["remote"],
 };
 
 /// `[profile.NAME]`.
@@ -125,7 +135,7 @@ pub(super) static PROFILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["structural", "remote"],
+    unbuilt: &["remote"],
 };
 
 /// Settings while they are read.

@@ -44,6 +44,8 @@ pub enum NodeKind {
     CheckBranch,
     /// `check.cochange`.
     CheckCochange,
+    /// `rule.structural`.
+    RuleStructural,
 }
 
 /// Their names, for the schema.
@@ -230,6 +232,12 @@ pub(super) const NODES: &[NodeInfo] = &[
         doc: "A change of the one comes with a change of the other.",
         with: &check_keys::COCHANGE,
     },
+    NodeInfo {
+        kind: NodeKind::RuleStructural,
+        name: "rule.structural",
+        doc: "A change of what invariants stand on comes with its invariants, or with an exception.",
+        with: &super::structural::RULE,
+    },
 ];
 
 const fn parameter(
@@ -337,7 +345,7 @@ pub(super) fn node_kind(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<No
 }
 
 /// Nodes that the format has and this version does not carry out.
-const UNBUILT: [&str; 2] = ["proof.crash", "rule.structural"];
+const UNBUILT: [&str; 1] = ["proof.crash"];
 
 /// The parameters of the node `kind`.
 pub(super) fn parameters(kind: NodeKind) -> &'static Scope<Set<With>> {

@@ -124,9 +124,11 @@ impl Repository {
             ("CHERRY_PICK_HEAD", "a cherry-pick"),
             ("REVERT_HEAD", "a revert"),
         ];
-        let there =
-            |name: &str| self.ask(&["rev-parse", "--git-path", name]).is_ok_and(|path| self.folder.join(path).exists());
-        states.iter().find(|(name, _)| there(name)).map(|(_, what)| *what)
+        let arguments: Vec<&str> =
+            ["rev-parse"].into_iter().chain(states.iter().flat_map(|(name, _)| ["--git-path", name])).collect();
+        let paths = self.ask(&arguments).ok()?;
+        let mut there = paths.lines().map(|path| self.folder.join(path).exists());
+        states.iter().find(|_| there.next().unwrap_or_default()).map(|(_, what)| *what)
     }
 
     /// The full id of a commit.
@@ -204,22 +206,68 @@ impl Repository {
     /// There is no such commit.
     pub fn changes(&self, since: &str, staged: bool) -> Result<Vec<Change>, GitError> {
         let since = self.commit(since)?;
-        let mut arguments = vec!["diff-index", "--raw", "-z", "--no-renames", "--relative", "--ignore-submodules=none"];
         if staged {
-            arguments.push("--cached");
-        } else {
-            // Otherwise a file that was only touched counts as changed.
-            let _ = self.run(&["update-index", "-q", "--refresh"], None)?;
+            return self.in_index(&since);
         }
-        arguments.push(&since);
-        let mut changes = raw_changes(&self.bytes(&arguments)?);
-        if !staged {
-            let untracked = self.bytes(&["ls-files", "-z", "--others", "--exclude-standard"])?;
-            changes.extend(names(&untracked).map(|path| Change { path, status: Status::Added, submodule: false }));
-        }
+        let changes = std::thread::scope(|scope| {
+            // Each of the two looks at every file there is.
+            let untracked = scope.spawn(|| self.bytes(&["ls-files", "-z", "--others", "--exclude-standard"]));
+            let tracked = self.tracked_changes(&since);
+            let untracked =
+                untracked.join().unwrap_or_else(|_| Err(GitError::Missing("its thread broke off".into())))?;
+            Ok::<_, GitError>((tracked?, untracked))
+        });
+        let (mut changes, untracked) = changes?;
+        changes.extend(names(&untracked).map(|path| Change { path, status: Status::Added, submodule: false }));
         changes.sort_by(|a, b| a.path.cmp(&b.path));
-        changes.dedup_by(|a, b| a.path == b.path);
+        changes.dedup_by(|later, first| {
+            let same = later.path == first.path;
+            // Deleted from the index, and there untracked.
+            if same && later.status != first.status {
+                first.status = Status::Modified;
+            }
+            same
+        });
         Ok(changes)
+    }
+
+    /// What differs between a commit and the index.
+    fn in_index(&self, since: &str) -> Result<Vec<Change>, GitError> {
+        let options =
+            ["diff-index", "--cached", "--raw", "-z", "--no-renames", "--relative", "--ignore-submodules=none"];
+        let arguments: Vec<&str> = options.into_iter().chain([since]).collect();
+        let mut changes = raw_changes(&self.bytes(&arguments)?);
+        changes.sort_by(|a, b| a.path.cmp(&b.path));
+        Ok(changes)
+    }
+
+    /// What differs in tracked files between a commit and the working tree: from the commit to the index, where no file
+    /// is looked at, and from the index on, where `git diff` leaves out what was only touched.
+    fn tracked_changes(&self, since: &str) -> Result<Vec<Change>, GitError> {
+        let options =
+            ["diff", "--raw", "-z", "--no-renames", "--no-ext-diff", "--relative", "--ignore-submodules=none"];
+        let work = raw_changes(&self.bytes(&options)?);
+        let index = self.in_index(since)?;
+        let before: std::collections::BTreeSet<&str> = index.iter().map(|change| change.path.as_str()).collect();
+        let (twice, once): (Vec<Change>, Vec<Change>) =
+            work.into_iter().partition(|change| before.contains(change.path.as_str()));
+        let twice: Vec<String> = twice.into_iter().map(|change| change.path).collect();
+        let mut changes: Vec<Change> =
+            index.into_iter().filter(|change| twice.binary_search(&change.path).is_err()).chain(once).collect();
+        // What was staged and changed again may be back where it was: few enough to be looked at one by one.
+        for part in twice.chunks(256) {
+            let options = ["diff-index", "--raw", "-z", "--no-renames", "--relative", "--ignore-submodules=none"];
+            let paths = part.iter().map(String::as_str);
+            let arguments: Vec<&str> = options.into_iter().chain([since, "--"]).chain(paths).collect();
+            changes.extend(raw_changes(&self.literally(&arguments)?));
+        }
+        Ok(changes)
+    }
+
+    /// Runs git with paths that mean nothing but themselves.
+    fn literally(&self, arguments: &[&str]) -> Result<Vec<u8>, GitError> {
+        let all: Vec<&str> = ["--literal-pathspecs"].into_iter().chain(arguments.iter().copied()).collect();
+        self.bytes(&all)
     }
 
     /// The contents of files at a commit (or, with an empty revision, in the index), none for those that are not
@@ -275,6 +323,32 @@ impl Repository {
     pub fn files_at(&self, revision: &str) -> Result<Vec<String>, GitError> {
         let commit = self.commit(revision)?;
         Ok(names(&self.bytes(&["ls-tree", "-r", "-z", "--name-only", &commit])?).collect())
+    }
+
+    /// What differs from a commit, as `git diff` writes it: untracked files too, and renames as what they are made of.
+    /// `staged`: in the index instead.
+    ///
+    /// # Errors
+    /// There is no such commit.
+    pub fn diff(&self, since: &str, staged: bool) -> Result<Vec<u8>, GitError> {
+        let since = self.commit(since)?;
+        let plain = ["diff", "--no-color", "--no-ext-diff", "--no-textconv", "--no-renames", "--relative"];
+        let prefixes = ["--src-prefix=a/", "--dst-prefix=b/"];
+        let mut arguments: Vec<&str> = plain.into_iter().chain(prefixes).collect();
+        if staged {
+            arguments.push("--cached");
+        }
+        arguments.push(&since);
+        let mut all = self.bytes(&arguments)?;
+        if !staged {
+            let untracked = self.bytes(&["ls-files", "-z", "--others", "--exclude-standard"])?;
+            for path in names(&untracked) {
+                let arguments = ["diff", "--no-color", "--no-ext-diff", "--no-index", "--", "/dev/null", &path];
+                // It says 1 where there is a difference.
+                all.extend(self.run(&arguments, None)?.stdout);
+            }
+        }
+        Ok(all)
     }
 
     fn run(&self, arguments: &[&str], input: Option<Vec<u8>>) -> Result<Output, GitError> {

@@ -6,10 +6,12 @@
 
 mod kind;
 mod lint;
+mod objects;
 mod place;
 mod split;
 
 pub use kind::Kind;
 pub use lint::{Finding, lint};
+pub use objects::{Fact, ObjectKind, Objects, objects};
 pub use place::{Place, Places};
 pub use split::{Comment, Statement, comments, split};

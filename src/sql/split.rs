@@ -70,7 +70,7 @@ pub fn split(text: &str) -> Vec<Statement> {
 }
 
 /// The words of `text`; `broken` is set where one does not end.
-fn words<'t>(text: &'t str, broken: &mut bool) -> Vec<Word<'t>> {
+pub(super) fn words<'t>(text: &'t str, broken: &mut bool) -> Vec<Word<'t>> {
     let mut at = 0;
     let mut found = Vec::new();
     for token in tokenize(text) {
@@ -102,7 +102,7 @@ fn is_unterminated(kind: TokenKind) -> bool {
     }
 }
 
-fn is_string(kind: TokenKind) -> bool {
+pub(super) fn is_string(kind: TokenKind) -> bool {
     matches!(
         kind,
         TokenKind::Literal {

@@ -10,6 +10,7 @@ mod graphs;
 mod init;
 mod output;
 mod reports;
+mod rule;
 mod running;
 mod secrets;
 mod terminal;

@@ -90,10 +90,13 @@ fn always_runs_unasked(task: &Task) -> bool {
         && !task.interactive
 }
 
-fn is_check(task: &Task) -> bool {
+/// Whether a task is a test, a lint or a gate: by its node, its `gate`, or a word in its name.
+pub fn is_check(task: &Task) -> bool {
     let built_in = match &task.action {
         Action::Uses(uses) => {
-            uses.kind.name().starts_with("check.") || matches!(uses.kind, NodeKind::DbGate | NodeKind::DbLint)
+            uses.kind.name().starts_with("check.")
+                || uses.kind == NodeKind::RuleStructural
+                || matches!(uses.kind, NodeKind::DbGate | NodeKind::DbLint)
         }
         _ => false,
     };
