@@ -64,7 +64,7 @@ pub enum Command {
     /// Look after the cache
     Cache(CacheArgs),
     /// Look after a database: where it is, what it holds, its migrations
-    Db(DbArgs),
+    Db(Box<DbArgs>),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
     /// Write a tasks.toml that does what another tool's file does
