@@ -315,13 +315,13 @@ pub(super) static COCHANGE: Scope<Set<With>> = scope(
             "when",
             FILES,
             "[\"src/api/**\"]",
-            "A change that touches one of these …",
+            "A change that touches one of these must touch one of `require`.",
             |with, reader, entry| {
                 with.check.when = files(reader, entry, "when");
             },
         )
         .required(),
-        parameter("require", FILES, "[\"CHANGELOG.md\"]", "… must touch one of these.", |with, reader, entry| {
+        parameter("require", FILES, "[\"CHANGELOG.md\"]", "What it must touch one of.", |with, reader, entry| {
             with.check.require = files(reader, entry, "require");
         })
         .required(),

@@ -49,7 +49,7 @@ fn migrations(case: &Case) -> (Vec<Finding>, Vec<Violation>) {
     for file in case.files.iter().filter(|file| file.is_sql() && folders.iter().any(|folder| file.is_in(folder))) {
         // What is on the base branch by now counts too: two may have taken the same number.
         let fixed = if file.before.exists() { &file.before } else { &file.on_base };
-        if !fixed.exists() || (*fixed == file.after && file.on_base != Content::Absent) || *fixed == file.after {
+        if !fixed.exists() || *fixed == file.after {
             continue;
         }
         let (change, what) = match (&file.after, renamed_to(case, file, fixed)) {
@@ -110,11 +110,9 @@ fn excuse(
     updated: &BTreeSet<String>,
     exceptions: &Exceptions,
 ) {
-    let covering = |finding: &Finding| -> Vec<String> {
-        let all = manifest.into_iter().flat_map(|manifest| &manifest.invariants);
-        all.filter(|invariant| invariant.covers(finding)).map(|invariant| invariant.id.clone()).collect()
-    };
-    finding.invariants = covering(finding);
+    let all = manifest.into_iter().flat_map(|manifest| &manifest.invariants);
+    let covering = all.filter(|invariant| invariant.covers(finding)).map(|invariant| invariant.id.clone());
+    finding.invariants = covering.collect();
     if finding.kind == Kind::Invariant {
         finding.invariants.push(finding.object.clone());
         finding.invariants.sort();

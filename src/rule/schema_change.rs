@@ -75,6 +75,9 @@ fn read<'f>(file: &'f FileChange, before: bool, said: &mut Said<'f>) -> Option<(
     broken
 }
 
+/// The first fact of an object that is gone, and the first that is new.
+type Sides<'a, 'f> = (Option<&'a Placed<'f>>, Option<&'a Placed<'f>>);
+
 type Key<'a> = (ObjectKind, &'a str, &'a str);
 
 fn key(placed: &Placed<'_>) -> (ObjectKind, String, String) {
@@ -100,8 +103,7 @@ fn missing<'a, 'f>(those: &'a Said<'f>, others: &Said<'f>) -> Vec<&'a Placed<'f>
 
 fn differences(before: &Said<'_>, after: &Said<'_>) -> Vec<Finding> {
     let (gone, new) = (missing(before, after), missing(after, before));
-    let mut groups: BTreeMap<(ObjectKind, String, String), (Option<&Placed<'_>>, Option<&Placed<'_>>)> =
-        BTreeMap::new();
+    let mut groups: BTreeMap<(ObjectKind, String, String), Sides<'_, '_>> = BTreeMap::new();
     for placed in &gone {
         groups.entry(key(placed)).or_default().0.get_or_insert(placed);
     }

@@ -404,3 +404,53 @@ fn the_clock_s_zone_does_not_matter() {
         ws.weir(&["rule", "detect"]).env("TZ", zone).ok();
     }
 }
+
+/// This repository's own graph and manifest, with empty files where the manifest names some.
+fn own() -> Workspace {
+    let here = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| std::fs::read_to_string(here.join(path)).unwrap();
+    let ws = Workspace::new("");
+    git(&ws, &["init", "-q", "-b", "main"]);
+    for path in ["tasks.toml", ".ci/run", ".github/workflows/ci.yml", MANIFEST, "docs/invariants/INVARIANTS_QUICK.md"] {
+        ws.write(path, read(path));
+    }
+    for line in read(MANIFEST).lines().filter(|line| line.trim_start().starts_with("enforced_by:")) {
+        for path in line.split('"').skip(1).step_by(2).filter(|path| !ws.exists(path)) {
+            ws.write(path, "");
+        }
+    }
+    commit(&ws);
+    git(&ws, &["switch", "-qc", "work"]);
+    ws
+}
+
+#[test]
+fn no_gate_of_this_repository_is_taken_out_unseen() {
+    let ws = own();
+    detect(&ws).success().says("0 structural findings");
+    let (tasks, manifest) = (ws.read("tasks.toml"), ws.read(MANIFEST));
+    ws.write("tasks.toml", tasks.replacen("\"lint\", ", "", 1));
+    detect(&ws).exit(1).says("no entry task reaches `lint` any more").says("covered by INV-011");
+    ws.write(MANIFEST, manifest.replace("every check there is", "every check but `lint`"));
+    detect(&ws).exit(1).says("is not what the manifest says");
+    ws.weir(&["rule", "quick"]).ok();
+    detect(&ws).success().says("right by INV-011");
+    // One that verifies an invariant takes more than that.
+    ws.write("tasks.toml", tasks.replacen(", \"ranks\"]", "]", 1));
+    detect(&ws).exit(1).says("`INV-002` is verified by `ranks`, which no entry task reaches");
+    ws.write("tasks.toml", &tasks);
+    ws.write(".ci/run", ws.read(".ci/run").replace("run check", "run quick"));
+    ws.write(MANIFEST, &manifest);
+    ws.weir(&["rule", "quick"]).ok();
+    detect(&ws).exit(1).says("CI does not call `check` any more");
+}
+
+#[test]
+fn sql_that_nests_without_end() {
+    let ws = repository();
+    let deep = "(".repeat(2_000);
+    ws.write("db/deep.sql", format!("select {deep}1{};\n", ")".repeat(2_000)));
+    // Whatever is said of it, something is said.
+    let ran = ws.weir(&["rule", "detect"]).go();
+    assert!(ran.shown().contains("changed path"), "{}", ran.shown());
+}

@@ -220,8 +220,8 @@ fn without_newline(hunk: &mut Hunk, sign: Option<&u8>) {
 
 /// `a/x b/x`; the two are the same, or named again in lines that follow.
 fn header_path(text: &str) -> Option<String> {
-    if text.starts_with('"') {
-        let end = text[1..].find("\" ").map(|at| at + 2)?;
+    if let Some(quoted) = text.strip_prefix('"') {
+        let end = quoted.find("\" ").map(|at| at + 2)?;
         return unquote(&text[..end])?.split_once('/').map(|(_, path)| path.to_owned());
     }
     let half = (1..text.len()).filter(|at| text.as_bytes()[*at] == b' ').find(|at| {

@@ -5,7 +5,7 @@ use super::*;
 /// Bad bodies of a file with `version = 1`: text, code, text under the first span, a part of the message or help.
 const FILES: &[(&str, &str, &str, &str)] = &[
     ("taks = 1", "config::unknown-key", "taks", "did you mean `tasks`?"),
-    ("zzz = 1", "config::unknown-key", "zzz", "takes `version`, `include`"),
+    ("zzz = 1", "config::unknown-key", "zzz", "`weir schema` lists the keys"),
     ("[remote]", "config::not-yet-supported", "remote", "`remote` is not yet supported by this version of weir"),
     ("[db.app]\nprovder = 'url'", "config::unknown-key", "provder", "did you mean `provider`?"),
     ("[db.app]\nledger = 'a.b.c'", "config::bad-value", "'a.b.c'", "no name of a table"),

@@ -65,6 +65,7 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         "document" => {
             format!("version = 1\n[[db.app.seed]]\nfrom = {{ {line} }}\ninto = 't'\nrow = {{ a = '$.a' }}\nkey = 'a'")
         }
+        "structural" => format!("version = 1\n[structural]\n{line}"),
         "allowance" => {
             let others: &str = match key.name {
                 "files" => "reason = 'r', ",
@@ -87,7 +88,7 @@ fn parameter(node: &str, key: &KeyInfo) -> String {
         "check.exists" => &[("files", "'f'")],
         "check.drift" if key.name != "lock" => &[("command", "'c'"), ("outputs", "'o'")],
         "db.migrate" | "db.baseline" | "db.gate" | "db.up" | "check.graph" | "check.same" | "check.branch"
-        | "check.drift" => &[],
+        | "check.drift" | "rule.structural" => &[],
         other => panic!("no place for the scope {other}"),
     };
     let mut with: Vec<String> = required

@@ -58,10 +58,11 @@ impl Reader {
             let part = &all[from..end];
             if command {
                 self.command(part);
-            } else if !part.is_empty() {
-                if !self.executes(part) && !matches!(part[0].text.as_str(), "raise" | "perform" | "null" | "return") {
-                    frame.push(canonical(part));
-                }
+            } else if !part.is_empty()
+                && !self.executes(part)
+                && !matches!(part[0].text.as_str(), "raise" | "perform" | "null" | "return")
+            {
+                frame.push(canonical(part));
             }
             if let Some(stop) = all.get(end).filter(|stop| !command && !stop.is(";")) {
                 frame.push(stop.text.clone());
