@@ -14,6 +14,8 @@ fn generated_files_are_up_to_date() {
         ("schema/json/tasks.schema.json".to_owned(), json(&weir::config::tasks_schema())),
         ("schema/json/events.schema.json".to_owned(), json(&weir::ui::events_schema())),
         ("schema/json/report.schema.json".to_owned(), json(&weir::ui::report_schema())),
+        ("schema/json/detect.schema.json".to_owned(), json(&weir::rule::detect_schema())),
+        ("schema/json/evidence.schema.json".to_owned(), json(&weir::evidence::evidence_schema())),
         ("docs/reference/keys.md".to_owned(), weir::config::key_reference()),
         ("docs/audit/README.md".to_owned(), codes::index()),
     ];

@@ -162,6 +162,55 @@ fn each_fault_is_found_and_nothing_else() {
 }
 
 #[test]
+fn a_graph_that_may_not_run_is_audited_all_the_same() {
+    let workspace = Workspace::new(
+        "[tasks.gen]\nrun = 'true'\nsources = ['gone']\noutputs = ['g']\n[tasks.x]\nrun = 'true'\n\
+         [tasks.a]\nrun = 'date > d'\nsources = ['g']\noutputs = []\ndepends = ['x']",
+    );
+    let (exit, report) = audit(&workspace, &[]);
+    let codes: Vec<String> = found(&report).into_iter().map(|(code, _)| code).collect();
+    assert_eq!(codes, ["graph::no-match", "graph::impure-command", "graph::missing-edge"]);
+    assert_eq!(exit, 1);
+    assert_eq!(report["findings"][2]["help"], "write `depends = [\"x\", \"gen\"]` in `a`");
+}
+
+#[test]
+fn what_looks_like_a_fault_and_is_none() {
+    for tasks in [
+        // A file of git's that is named as such is meant.
+        "[tasks.a]\nrun = 'true'\nsources = ['.git/HEAD']\noutputs = []",
+        "[tasks.a]\nexec = ['echo', 'curl', 'date']\nsources = []\noutputs = []",
+        "[tasks.a]\nrun = 'git status; echo fetch'\nsources = []\noutputs = []",
+    ] {
+        let workspace = Workspace::new(tasks);
+        git(&workspace, &["init", "-q"]);
+        assert_eq!(found(&audit(&workspace, &["--strict"]).1), [], "{tasks}");
+    }
+}
+
+#[test]
+fn other_ways_to_the_same_faults() {
+    for (tasks, code) in [
+        ("[tasks.a]\nrun = 'true'\nsources = ['.git']\noutputs = []", "graph::wide-source"),
+        ("[tasks.a]\nrun = 'true'\nsources = ['.git/**']\noutputs = []", "graph::wide-source"),
+        ("[tasks.a]\nrun = 'true'\nsources = ['target']\noutputs = []", "graph::wide-source"),
+        ("[tasks.a]\nrun = 'true'\nsources = ['target/**']\noutputs = []", "graph::wide-source"),
+        ("[tasks.a]\nexec = ['date', '+%s']\nsources = []\noutputs = []", "graph::impure-command"),
+        ("[tasks.a]\nrun = 'cd x; git -C y fetch'\nsources = []\noutputs = []", "graph::impure-command"),
+        ("[tasks.a]\nrun = 'true'\nreset = true\ncache = true", "config::cached-reset"),
+        ("[tasks.a]", "config::empty-task"),
+    ] {
+        let workspace = Workspace::new(tasks);
+        git(&workspace, &["init", "-q"]);
+        workspace.write(".gitignore", "target/\n");
+        workspace.write("target/x", "");
+        let report = audit(&workspace, &[]).1;
+        let codes: Vec<String> = found(&report).into_iter().map(|(code, _)| code).collect();
+        assert_eq!(codes, [code], "{tasks}: {report:#}");
+    }
+}
+
+#[test]
 fn every_code_has_a_fault_here() {
     let tried: BTreeSet<&str> = faults().iter().map(|fault| fault.code).collect();
     let all: BTreeSet<&str> = codes::ALL.iter().map(|code| code.code).collect();

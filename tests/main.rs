@@ -3,7 +3,12 @@
 #![allow(clippy::unwrap_used)]
 
 mod audit;
+#[path = "support/browser.rs"]
+mod browser;
+mod database;
+mod drawing;
 mod features;
+mod import;
 mod input;
 mod laws;
 #[path = "support/more.rs"]

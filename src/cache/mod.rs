@@ -2,6 +2,7 @@
 
 mod outputs;
 mod place;
+mod seal;
 mod state;
 mod store;
 #[cfg(test)]
@@ -9,5 +10,6 @@ mod tests;
 
 pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, Survey, capture, restore, survey};
 pub use place::{Place, PlaceError, RunFolder, file_name};
-pub use state::{Last, Recorded, State};
+pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
+pub use state::{Last, Mark, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

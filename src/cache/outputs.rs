@@ -2,7 +2,7 @@
 
 use super::store::Store;
 use crate::config::Pattern;
-use crate::fingerprint::{InputError, Selection, Stat, Surveyor, What};
+use crate::fingerprint::{InputError, Selection, Stat, Surveyor, What, digest_file};
 use crate::model::{Digest, Hasher, WsPath};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -103,7 +103,7 @@ pub struct Survey {
     /// Missing or wrong, and to be restored.
     pub wrong: Vec<Entry>,
     /// There, but not in the manifest, and left so by an earlier result: to be removed.
-    pub stale: Vec<WsPath>,
+    pub stale: Vec<Entry>,
     /// There, in neither: nobody knows what it is. Makes the task run.
     pub foreign: Vec<WsPath>,
     /// Folders in the outputs that hold nothing else than what is stale, deepest first.
@@ -157,12 +157,12 @@ pub fn survey(
     extra.extend(there);
     let left: BTreeMap<&WsPath, &EntryKind> = earlier.0.iter().map(|entry| (&entry.path, &entry.kind)).collect();
     for found in extra {
-        let known = left.get(&found.path).is_some_and(|kind| {
-            read_kind(surveyor, &found.path, &found.stat, found.what).is_ok_and(|now| now == **kind)
-        });
-        if known {
+        let known = left
+            .get(&found.path)
+            .filter(|kind| read_kind(surveyor, &found.path, &found.stat, found.what).is_ok_and(|now| now == ***kind));
+        if let Some(kind) = known {
             result.lines.push(format!("`{}` was left by an earlier result", found.path));
-            result.stale.push(found.path);
+            result.stale.push(Entry { path: found.path, kind: (*kind).clone() });
         } else if found.what != What::EmptyFolder {
             result.lines.push(format!("`{}` is in the outputs, but not from this task", found.path));
             result.foreign.push(found.path);
@@ -175,11 +175,11 @@ pub fn survey(
 }
 
 /// The folders above what is stale, as far as they are themselves in the outputs.
-fn folders_of_stale(patterns: &[Pattern], stale: &[WsPath]) -> Vec<WsPath> {
+fn folders_of_stale(patterns: &[Pattern], stale: &[Entry]) -> Vec<WsPath> {
     let selection = Selection::new(patterns);
     let mut folders = BTreeSet::new();
-    for path in stale {
-        let mut folder = path.parent();
+    for entry in stale {
+        let mut folder = entry.path.parent();
         while let Some(here) = folder.filter(|here| !here.is_root() && selection.covers(here)) {
             folder = here.parent();
             folders.insert(here);
@@ -208,6 +208,8 @@ pub enum RestoreError {
     Damaged(WsPath),
     /// It would write outside the workspace, or through a symlink that leads out of it.
     Outside(WsPath),
+    /// It was to be removed as an earlier result's, and somebody has written it since.
+    Altered(WsPath),
     /// Writing failed.
     Write(WsPath, io::Error),
 }
@@ -218,6 +220,7 @@ impl std::fmt::Display for RestoreError {
             Self::NoBlob(path) => write!(f, "output `{path}` is no longer in the cache"),
             Self::Damaged(path) => write!(f, "output `{path}` was damaged in the cache"),
             Self::Outside(path) => write!(f, "output `{path}` lies behind a symlink that leads out of the workspace"),
+            Self::Altered(path) => write!(f, "output `{path}` was written meanwhile, and was left alone"),
             Self::Write(path, error) => write!(f, "failed to restore output `{path}`: {error}"),
         }
     }
@@ -245,7 +248,7 @@ pub fn restore(root: &Path, store: &Store, survey: &Survey) -> Result<Restore, R
         .filter(|entry| matches!(entry.kind, EntryKind::Link { .. }))
         .map(|entry| &entry.path)
         .collect();
-    for path in survey.wrong.iter().map(|entry| &entry.path).chain(&survey.stale) {
+    for path in survey.wrong.iter().chain(&survey.stale).map(|entry| &entry.path) {
         check_inside(&real_root, path)?;
         // A symlink that is yet to be restored leads wherever its text says.
         let mut above = path.parent();
@@ -257,17 +260,13 @@ pub fn restore(root: &Path, store: &Store, survey: &Survey) -> Result<Restore, R
         }
     }
     let mut done = Restore::default();
-    for path in &survey.stale {
-        let absolute = path.under(&real_root);
-        let gone = match std::fs::symlink_metadata(&absolute) {
-            Ok(metadata) if metadata.is_dir() => std::fs::remove_dir(&absolute),
-            Ok(_) => std::fs::remove_file(&absolute),
-            Err(error) => Err(error),
-        };
-        match gone {
-            Ok(()) => done.removed += 1,
+    for stale in &survey.stale {
+        // It was looked at before the task's lock was had; what somebody wrote since is not ours to remove.
+        match remove_if(&stale.path.under(&real_root), &stale.kind) {
+            Ok(true) => done.removed += 1,
+            Ok(false) => return Err(RestoreError::Altered(stale.path.clone())),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(RestoreError::Write(path.clone(), error)),
+            Err(error) => return Err(RestoreError::Write(stale.path.clone(), error)),
         }
     }
     for folder in &survey.stale_folders {
@@ -279,6 +278,32 @@ pub fn restore(root: &Path, store: &Store, survey: &Survey) -> Result<Restore, R
         done.written += 1;
     }
     Ok(done)
+}
+
+/// Removes what is at a path if it is what it should be, read anew; otherwise it says no.
+fn remove_if(path: &Path, expected: &EntryKind) -> io::Result<bool> {
+    let metadata = std::fs::symlink_metadata(path)?;
+    let same = match expected {
+        EntryKind::Folder => metadata.is_dir(),
+        EntryKind::Link { target } => metadata.is_symlink() && std::fs::read_link(path)?.as_os_str() == target.as_str(),
+        EntryKind::File { digest, size, mode } => {
+            let stat = Stat::of(&metadata);
+            metadata.is_file()
+                && metadata.len() == *size
+                && stat.permissions() == *mode
+                && digest_file(path)?.digest == *digest
+        }
+    };
+    match (same, expected) {
+        (false, _) => return Ok(false),
+        // One that has been filled is no longer the empty one that was left.
+        (true, EntryKind::Folder) => match std::fs::remove_dir(path) {
+            Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => return Ok(false),
+            other => other?,
+        },
+        (true, _) => std::fs::remove_file(path)?,
+    }
+    Ok(true)
 }
 
 /// Refuses a path whose existing folders lead out of the workspace.

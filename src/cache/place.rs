@@ -78,7 +78,16 @@ impl Place {
         weir.join("state").is_dir().then_some(Self { weir })
     }
 
-    fn probe(&self) -> Result<(), PlaceError> {
+    /// The `.weir` of a workspace, whether it is there or not.
+    pub fn at(root: &Path) -> Self {
+        Self { weir: Self::of(root) }
+    }
+
+    /// Whether results can be recorded.
+    ///
+    /// # Errors
+    /// [`PlaceError`] where they can't.
+    pub fn probe(&self) -> Result<(), PlaceError> {
         let state = self.state();
         nix::unistd::access(&state, nix::unistd::AccessFlags::W_OK)
             .map_err(|errno| PlaceError { path: state, error: errno.into() })
@@ -97,6 +106,11 @@ impl Place {
     /// `.weir/runs`.
     pub fn runs(&self) -> PathBuf {
         self.weir.join("runs")
+    }
+
+    /// `.weir/seals`.
+    pub fn seals(&self) -> PathBuf {
+        self.weir.join("seals")
     }
 
     /// The lock of a task.
@@ -133,11 +147,24 @@ impl Place {
                 Ok(()) => {
                     let lock = Lock::try_take(&path.join("lock"), LockKind::Exclusive, me)?.ok();
                     let ending = Lock::try_take(&path.join("ending"), LockKind::Exclusive, me)?.ok();
-                    self.remove_old_runs(me);
+                    self.remove_old_runs(me, KEPT_RUNS);
                     return Ok(RunFolder { id, path, _lock: lock, ending, _temporary: None });
                 }
             }
         }
+    }
+
+    /// The same for a run that starts nothing and ends at once: there is nothing to lock.
+    ///
+    /// # Errors
+    /// It can't be created.
+    pub fn new_brief_run(&self, me: &Holder) -> io::Result<RunFolder> {
+        let id = new_id();
+        let path = self.runs().join(&id);
+        std::fs::create_dir(&path)?;
+        // Many at once: most such runs then change nothing but their own folder.
+        self.remove_old_runs(me, 2 * KEPT_RUNS);
+        Ok(RunFolder { id, path, _lock: None, ending: None, _temporary: None })
     }
 
     /// A run whose weir is gone and whose guard is still ending what it left: the lock that the
@@ -171,11 +198,15 @@ impl Place {
         ids
     }
 
-    fn remove_old_runs(&self, me: &Holder) {
-        for id in self.run_ids().into_iter().skip(KEPT_RUNS) {
+    /// Removes all but the newest, once there are more than `at_most`.
+    fn remove_old_runs(&self, me: &Holder, at_most: usize) {
+        let ids = self.run_ids();
+        let kept = if ids.len() > at_most { KEPT_RUNS } else { ids.len() };
+        for id in ids.into_iter().skip(kept) {
             let path = self.runs().join(&id);
-            // A run that still goes on holds its lock.
-            if matches!(Lock::try_take(&path.join("lock"), LockKind::Exclusive, me), Ok(Ok(_))) {
+            let lock = path.join("lock");
+            // A run that still goes on holds its lock, if it has one.
+            if !lock.exists() || matches!(Lock::try_take(&lock, LockKind::Exclusive, me), Ok(Ok(_))) {
                 let _ = std::fs::remove_dir_all(&path);
             }
         }

@@ -2,16 +2,18 @@
 //! incarnations written by resets. One log, shared by all processes of the workspace.
 
 use super::outputs::Manifest;
-use crate::fingerprint::Memo;
+use crate::fingerprint::{Memo, Stat};
 use crate::journal::{Log, Opened, Trouble};
 use crate::model::{Digest, Hasher};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 
 /// Version of the records.
 const FORMAT: u16 = 1;
+/// The log's name.
+const JOURNAL: &str = "journal";
 /// A log this long, and this much longer than when it was last written anew, is written anew.
 const COMPACT_AT: u64 = 1 << 20;
 
@@ -74,6 +76,42 @@ pub struct State {
     owes_distrust: bool,
     loaded_bytes: u64,
     records: u64,
+    /// Other processes have recorded something since the log was opened.
+    overtaken: bool,
+}
+
+/// The state as it was left: while it holds, no process has recorded, invalidated or reset anything
+/// since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// How the log looked.
+    stat: Stat,
+    /// The checksum of all of it, where its stamp was too young to be relied on.
+    sum: Option<u32>,
+}
+
+impl Mark {
+    /// Whether the state in `.weir/state` is still this one.
+    pub fn holds(&self, folder: &Path) -> bool {
+        self.looks_the_same(folder) && self.sum.is_none_or(|sum| sum_of(&folder.join(JOURNAL)).ok() == Some(sum))
+    }
+
+    /// The same, a moment after it was known to hold.
+    pub fn looks_the_same(&self, folder: &Path) -> bool {
+        std::fs::metadata(folder.join(JOURNAL)).is_ok_and(|now| Stat::of(&now) == self.stat)
+    }
+}
+
+fn sum_of(path: &Path) -> io::Result<u32> {
+    let mut file = std::fs::File::open(path)?;
+    let mut sum = crc32fast::Hasher::new();
+    let mut chunk = vec![0; 256 << 10];
+    loop {
+        match file.read(&mut chunk)? {
+            0 => return Ok(sum.finalize()),
+            length => sum.update(&chunk[..length]),
+        }
+    }
 }
 
 impl State {
@@ -88,6 +126,7 @@ impl State {
             owes_distrust: false,
             loaded_bytes: 0,
             records: 0,
+            overtaken: false,
         }
     }
 
@@ -97,7 +136,7 @@ impl State {
     /// # Errors
     /// The log can't be opened or read.
     pub fn open(folder: &Path) -> io::Result<(Self, Memo, Option<Trouble>)> {
-        Self::load(Log::open(&folder.join("journal"), FORMAT)?)
+        Self::load(Log::open(&folder.join(JOURNAL), FORMAT)?)
     }
 
     /// Reads the state in `.weir/state`, and writes nothing.
@@ -105,7 +144,7 @@ impl State {
     /// # Errors
     /// The log can't be read.
     pub fn read(folder: &Path) -> io::Result<(Self, Memo, Option<Trouble>)> {
-        Self::load(Log::read(&folder.join("journal"), FORMAT)?)
+        Self::load(Log::read(&folder.join(JOURNAL), FORMAT)?)
     }
 
     pub(super) fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
@@ -219,6 +258,7 @@ impl State {
 
     /// Takes in what other processes recorded; if the log was `lost`, nothing else is known.
     fn take_in(&mut self, lost: bool, news: Vec<Vec<u8>>) {
+        self.overtaken |= lost || !news.is_empty();
         if lost {
             self.last.clear();
             self.incarnations.clear();
@@ -329,6 +369,20 @@ impl State {
     pub fn reincarnate(&mut self, reset: &str) -> io::Result<()> {
         let id = new_id(self.incarnation(reset).as_bytes());
         self.append(StateRecord::Incarnation { reset: reset.into(), id })
+    }
+
+    /// Marks the state as it is, if nobody but this process has written to it since it was opened.
+    pub fn mark(&mut self, now: i64) -> Option<Mark> {
+        let mut log = self.log.take()?;
+        let mark = log.lock().ok().and_then(|(writer, news)| {
+            self.take_in(writer.lost(), news);
+            let stat = Stat::of(&writer.metadata().ok()?);
+            let sum = if stat.settled(now) { None } else { Some(sum_of(writer.path()).ok()?) };
+            (stat.size == writer.len()).then_some(Mark { stat, sum })
+        });
+        self.birth = log.birth();
+        self.log = Some(log);
+        mark.filter(|_| !self.overtaken)
     }
 
     /// Writes what the memo learnt; and the whole log anew when most of it is history.

@@ -330,7 +330,8 @@ impl Store {
     }
 
     /// Removes results older than `max_age`, then the oldest results until the rest
-    /// holds at most `max_bytes` of blobs, then every blob that no result names. A newer version's
+    /// holds at most `max_bytes` of blobs, then every blob that no result names. Strictly by age: where
+    /// one no longer fits, nothing older stays, be it ever so small. A newer version's
     /// results stay, and so do all blobs then: which of them it names is not known. Returns
     /// results and blobs removed, and the bytes freed.
     ///
@@ -373,9 +374,11 @@ impl Store {
         kept.sort_by_key(|(modified, ..)| std::cmp::Reverse(*modified));
         let mut live: BTreeSet<Digest> = BTreeSet::new();
         let mut total = 0u64;
+        let mut full = false;
         for (_, path, blobs) in kept {
             let more: u64 = blobs.iter().filter(|(digest, _)| !live.contains(digest)).map(|(_, size)| size).sum();
-            if max_bytes.is_some_and(|max| total + more > max) {
+            full |= max_bytes.is_some_and(|max| total + more > max);
+            if full {
                 freed += std::fs::metadata(&path).map_or(0, |metadata| metadata.len());
                 std::fs::remove_file(&path)?;
                 results_removed += 1;

@@ -1,6 +1,6 @@
 //! The command line.
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Arg, ArgAction, ArgMatches, Args, CommandFactory, Parser, Subcommand, ValueEnum, ValueHint};
 use std::path::PathBuf;
 
 /// A declarative build-and-check task graph runner that never skips wrongly.
@@ -14,11 +14,37 @@ use std::path::PathBuf;
     after_help = "Examples:\n  weir                     list the tasks of this workspace\n  weir run quick           run `quick` and what it depends on, skipping what is fresh\n  weir run -n check        say what would run, and why\n  weir explain lint        say whether `lint` is fresh, and what changed if not\n  weir init                write a first tasks.toml"
 )]
 pub struct Cli {
-    /// Work as if started in DIR
-    #[arg(short = 'C', long = "directory", value_name = "DIR", global = true)]
-    pub directory: Option<PathBuf>,
     #[command(subcommand)]
     pub command: Option<Command>,
+}
+
+const DIRECTORY: &str = "directory";
+
+/// The whole command line: [`Cli`], and `-C` before and after each command.
+pub fn command() -> clap::Command {
+    // Of a global argument that is given before and after a command, clap drops the one before.
+    fn with_directory(command: clap::Command) -> clap::Command {
+        let directory = Arg::new(DIRECTORY)
+            .short('C')
+            .long(DIRECTORY)
+            .value_name("DIR")
+            .value_parser(clap::value_parser!(PathBuf))
+            .action(ArgAction::Append)
+            .help("Work as if started in DIR; given again, relative to the DIR before it");
+        command.arg(directory).mut_subcommands(with_directory)
+    }
+    with_directory(Cli::command())
+}
+
+/// Every `-C`, in order.
+pub fn directories(matches: &ArgMatches) -> Vec<PathBuf> {
+    let mut all = Vec::new();
+    let mut level = Some(matches);
+    while let Some(matches) = level {
+        all.extend(matches.get_many::<PathBuf>(DIRECTORY).into_iter().flatten().cloned());
+        level = matches.subcommand().map(|(_, inner)| inner);
+    }
+    all
 }
 
 #[derive(Debug, Subcommand)]
@@ -31,10 +57,18 @@ pub enum Command {
     Explain(ExplainArgs),
     /// List recorded runs, or show one again
     Runs(RunsArgs),
+    /// Judge a change by the structural-change rule
+    Rule(RuleArgs),
+    /// What gates said, for others to rely on
+    Evidence(EvidenceArgs),
     /// Look after the cache
     Cache(CacheArgs),
+    /// Look after a database: where it is, what it holds, its migrations
+    Db(Box<DbArgs>),
     /// Write a small tasks.toml for what is found here (Cargo, npm, Make)
     Init(InitArgs),
+    /// Write a tasks.toml that does what another tool's file does
+    Import(ImportArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -79,6 +113,12 @@ pub struct RunArgs {
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,
+    /// Sign the evidence of gates with this ed25519 key, in PEM [default: $WEIR_EVIDENCE_KEY]
+    #[arg(long, value_name = "FILE.pem")]
+    pub evidence_key: Option<PathBuf>,
+    /// Let `db.reset` drop this database though it does not carry weir's mark
+    #[arg(long, value_name = "DATABASE")]
+    pub destroy: Vec<String>,
     /// Arguments for the one task named
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,
@@ -141,7 +181,7 @@ pub struct InfoArgs {
 #[derive(Debug, Args)]
 #[command(
     args_conflicts_with_subcommands = true,
-    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
+    after_help = "Examples:\n  weir tasks deps                     everything, as a tree\n  weir tasks deps build --up          what waits for `build`\n  weir tasks deps --format mermaid    for a document\n  weir tasks deps --format html -o tasks.html\n                                      a page to look around in\n  weir tasks deps check               audit the graph\n  weir tasks deps //check             the tree of a task that is called `check`"
 )]
 pub struct DepsArgs {
     #[command(subcommand)]
@@ -151,9 +191,15 @@ pub struct DepsArgs {
     /// What waits for the task, instead of what it waits for
     #[arg(long, requires = "task")]
     pub up: bool,
+    /// What the task waits for: the default
+    #[arg(long, requires = "task", conflicts_with = "up")]
+    pub down: bool,
     /// How it is drawn
     #[arg(long, value_enum, default_value_t = GraphFormat::Tree)]
     pub format: GraphFormat,
+    /// Into FILE, in one piece, instead of standard output
+    #[arg(short, long, value_name = "FILE")]
+    pub output: Option<PathBuf>,
     /// As JSON: every task with its edges
     #[arg(long)]
     pub json: bool,
@@ -186,6 +232,10 @@ pub enum GraphFormat {
     Dot,
     /// For Markdown that draws it
     Mermaid,
+    /// A picture, with a legend
+    Svg,
+    /// A page to look around in: definitions, last runs, findings; needs no network
+    Html,
     /// Every task with its edges
     Json,
 }
@@ -204,6 +254,41 @@ pub struct ExplainArgs {
     /// Use profile P
     #[arg(long, value_name = "P", value_delimiter = ',')]
     pub profile: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct EvidenceArgs {
+    #[command(subcommand)]
+    pub command: EvidenceCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum EvidenceCommand {
+    /// Pack the evidence of a run into one file, with a manifest of digests
+    #[command(
+        after_help = "Examples:\n  weir run check && weir evidence bundle\n  weir evidence bundle -o evidence.tar"
+    )]
+    Bundle {
+        /// The run's id, or the beginning of it [default: the newest with evidence]
+        run: Option<String>,
+        /// Where to write it [default: evidence.tar in the run's folder]
+        #[arg(short, long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
+    /// Check a bundle, offline: nothing was changed, no declared gate is missing, all passed
+    #[command(
+        after_help = "Examples:\n  weir evidence verify\n  weir evidence verify evidence.tar --key signer.pub.pem"
+    )]
+    Verify {
+        /// The bundle [default: that of the newest run that has one]
+        file: Option<PathBuf>,
+        /// Every record must be signed with this ed25519 key, in PEM
+        #[arg(long, value_name = "FILE.pem")]
+        key: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 #[derive(Debug, Args)]
@@ -241,6 +326,54 @@ pub enum RunsCommand {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  weir rule detect              judge the work since the base branch\n  weir rule detect --staged     only what would be committed\n  weir rule quick               write INVARIANTS_QUICK.md anew\n\ndocs/structural-rule.md says what to do when the rule says no."
+)]
+pub struct RuleArgs {
+    #[command(subcommand)]
+    pub command: RuleCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum RuleCommand {
+    /// Say what is structural in a change, and whether it may pass
+    Detect {
+        #[command(flatten)]
+        ask: RuleAsk,
+        /// The change that a file of `git diff` describes, seen from the base
+        #[arg(long, value_name = "FILE", conflicts_with = "staged")]
+        diff: Option<PathBuf>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Write pr.diff and detect.json for a reviewer
+    Prepare {
+        #[command(flatten)]
+        ask: RuleAsk,
+        /// The folder [default: .weir/rule]
+        #[arg(long, value_name = "DIR")]
+        out: Option<PathBuf>,
+    },
+    /// Write INVARIANTS_QUICK.md from the manifest
+    Quick {
+        /// Compare it only, and write nothing
+        #[arg(long)]
+        check: bool,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct RuleAsk {
+    /// The branch that the change is seen against [default: that of `[structural]`, else main]
+    #[arg(long, value_name = "B")]
+    pub base: Option<String>,
+    /// Only what is staged, beside commits
+    #[arg(long)]
+    pub staged: bool,
+}
+
+#[derive(Debug, Args)]
 pub struct CacheArgs {
     #[command(subcommand)]
     pub command: CacheCommand,
@@ -265,7 +398,7 @@ pub enum CacheCommand {
         /// Results older than this go
         #[arg(long, value_name = "DURATION", default_value = "30d")]
         max_age: String,
-        /// Then the oldest go until the rest holds at most this, such as `2GB`
+        /// Then the oldest go until the rest holds at most this, such as `2GB`; nothing stays that is older than one that goes
         #[arg(long, value_name = "SIZE")]
         max_size: Option<String>,
         /// As JSON
@@ -277,10 +410,130 @@ pub enum CacheCommand {
 }
 
 #[derive(Debug, Args)]
+pub struct DbArgs {
+    #[command(subcommand)]
+    pub command: DbCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum DbCommand {
+    /// Show where each database is, and what it holds beside what the files say
+    Status {
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Print where a database is, as a `postgres://` address
+    Url {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// With its password
+        #[arg(long)]
+        show_password: bool,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+    },
+    /// Open psql on a database
+    #[command(after_help = "Examples:\n  weir db psql\n  weir db psql app -- -c 'select 1'")]
+    Psql {
+        /// The database, by its name in `[db]` [default: the only one]
+        name: Option<String>,
+        /// Use profile P
+        #[arg(long, value_name = "P", value_delimiter = ',')]
+        profile: Vec<String>,
+        /// Arguments for psql
+        #[arg(last = true, value_name = "ARGS")]
+        arguments: Vec<String>,
+    },
+    /// Show how what is in two databases differs
+    #[command(
+        after_help = "Each side is a database of tasks.toml, `migrations` (what they make), `baseline` (what it makes), or a\n`postgres://` address. `+` is only in B, `-` only in A, `~` in both and different. Exit code 1: they differ.\n\nExamples:\n  weir db diff                       the migrations, and the database\n  weir db diff migrations baseline\n  weir db diff app \"$STAGING_URL\""
+    )]
+    Diff {
+        /// One side [default: migrations]
+        a: Option<String>,
+        /// The other [default: the database]
+        b: Option<String>,
+        /// As JSON
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+    /// Write a new migration with the next number
+    #[command(after_help = "Example:\n  weir db new add payment outbox")]
+    New {
+        /// What it does, in a few words
+        #[arg(required = true)]
+        description: Vec<String>,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+    /// Record migrations as applied in a database that has objects and no ledger; runs none of them
+    #[command(
+        after_help = "Examples:\n  weir db adopt                   the database holds all that the migrations make\n  weir db adopt --up-to 0007      it holds what those up to 0007 make"
+    )]
+    Adopt {
+        /// The last one that the database has already [default: all]
+        #[arg(long, value_name = "VERSION")]
+        up_to: Option<u64>,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+    /// Say what became of a migration outside a transaction that did not end
+    #[command(
+        after_help = "Such a migration runs statement by statement. When it is cut short, weir says what is\nknown of how far it came, and asks instead of guessing. Bring the database to\none side first.\n\nExamples:\n  weir db resolve 0007 --applied  all of it is done\n  weir db resolve 0007 --undone   nothing of it is; it runs again"
+    )]
+    Resolve {
+        /// Its version
+        #[arg(value_name = "VERSION")]
+        migration: u64,
+        /// All of it is done: it goes into the ledger
+        #[arg(long, required_unless_present = "undone", conflicts_with = "undone")]
+        applied: bool,
+        /// Nothing of it is done: it runs again from its first statement
+        #[arg(long)]
+        undone: bool,
+        #[command(flatten)]
+        which: WhichDb,
+    },
+}
+
+#[derive(Debug, Args)]
+pub struct WhichDb {
+    /// The database, by its name in `[db]` [default: the only one]
+    #[arg(long, value_name = "NAME")]
+    pub db: Option<String>,
+    /// Use profile P
+    #[arg(long, value_name = "P", value_delimiter = ',')]
+    pub profile: Vec<String>,
+}
+
+#[derive(Debug, Args)]
 pub struct InitArgs {
     /// Print it instead of writing tasks.toml
     #[arg(long)]
     pub print: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Reads mise.toml and mise's file tasks, Taskfile.yml, package.json, turbo.json, justfile, Makefile.\nWhat can't be carried over as it is has a comment `# weir import: …` at its place, and is\nlisted. An existing file is never overwritten.\n\nExamples:\n  weir import mise.toml                write tasks.toml beside it\n  weir import Makefile --output -      show what would be written\n  weir import --json package.json      write it, and list what is different as JSON"
+)]
+pub struct ImportArgs {
+    /// The other tool's file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Write to this file; `-` is standard output [default: tasks.toml in the project's folder]
+    #[arg(short, long, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub output: Option<PathBuf>,
+    /// List what was carried over and what is different, as JSON
+    #[arg(long)]
+    pub json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -298,6 +551,10 @@ pub enum SchemaOf {
     Events,
     /// What `weir run --report` writes
     Report,
+    /// What `weir rule detect --json` prints
+    Detect,
+    /// The evidence that a gate leaves
+    Evidence,
 }
 
 impl SchemaOf {
@@ -306,6 +563,8 @@ impl SchemaOf {
             Self::Tasks => crate::config::tasks_schema(),
             Self::Events => crate::ui::events_schema(),
             Self::Report => crate::ui::report_schema(),
+            Self::Detect => crate::rule::detect_schema(),
+            Self::Evidence => crate::evidence::evidence_schema(),
         }
     }
 }

@@ -66,7 +66,7 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
         }
         CacheCommand::Clear => {
             let _alone = alone(&folder.store_lock())?;
-            for part in ["results", "cas", "state"] {
+            for part in ["seals", "results", "cas", "state"] {
                 let path = folder.weir().join(part);
                 match std::fs::remove_dir_all(&path) {
                     Err(error) if error.kind() != std::io::ErrorKind::NotFound => {

@@ -59,6 +59,19 @@ impl CliError {
         Self::Outside { message: message.into(), help: None }
     }
 
+    /// What it says, in one line.
+    pub fn message(&self) -> String {
+        match self {
+            Self::Usage { message, .. } | Self::Outside { message, .. } | Self::Refused { message, .. } => {
+                message.clone()
+            }
+            Self::Config { diagnostics, .. } => {
+                diagnostics.first().map_or_else(String::new, |diagnostic| diagnostic.message.clone())
+            }
+            Self::Defect(message) => message.clone(),
+        }
+    }
+
     /// The process's exit code.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -41,7 +41,7 @@ pub fn explain(place: &Place, args: &ExplainArgs) -> Result<u8, CliError> {
         folder: project.folder(),
         ..Selection::default()
     };
-    let plan = project.plan(&graph, &selection)?;
+    let plan = project.plan(&graph, &selection, &[])?;
     let (services, warnings) = Services::look(
         &project.config.root,
         Arc::clone(&place.outside),
@@ -213,6 +213,7 @@ fn counts(parts: &[KeyPart]) -> String {
         named(of(PartKind::Env), "variable", "variables"),
         named(of(PartKind::Program), "program", "programs"),
         named(of(PartKind::Probe), "probe", "probes"),
+        named(of(PartKind::Live), "live state", "live states"),
         named(of(PartKind::Dependency), "dependency", "dependencies"),
         named(of(PartKind::Incarnation), "reset", "resets"),
         Some("the definition".to_owned()),

@@ -3,22 +3,34 @@
 mod args;
 mod audit;
 mod cache;
+mod db;
+mod db_diff;
+mod db_migrate;
+mod db_server;
+mod draw;
 mod error;
+mod evidence;
 mod explain;
+mod frozen;
 mod ground;
+mod import;
 mod init;
+mod panel;
 mod print;
 mod project;
 mod render;
+mod rule;
 mod run;
 mod runs;
+mod seal;
 mod tasks;
 
 pub use error::CliError;
 
 use args::{Cli, Command};
+use clap::FromArgMatches;
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser};
+use std::path::PathBuf;
 
 /// Plans are walked by recursion as deep as the graph; the memory is only touched where needed.
 const STACK: usize = 512 << 20;
@@ -35,7 +47,45 @@ pub fn main() -> i32 {
         print::error_line(&format!("this is a defect in weir{place}: {}", text.unwrap_or("unknown")));
         print::help_line("please report it, with the command and the tasks.toml");
     }));
-    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(dispatch);
+    match std::panic::catch_unwind(begin) {
+        Ok(Ok(code)) => i32::from(code),
+        Ok(Err(call)) => on_a_long_stack(call),
+        Err(_) => i32::from(error::DEFECT),
+    }
+}
+
+/// Every `-C`, and what is to be done there.
+type Call = (Vec<PathBuf>, Cli);
+
+/// What needs no more than a little memory: wrong calls, and runs of which nothing has changed.
+/// Otherwise, what is to be done.
+fn begin() -> Result<u8, Call> {
+    if cfg!(windows) {
+        print::error_line("weir runs on Linux and macOS, and not on Windows");
+        return Ok(error::USAGE);
+    }
+    watch_log();
+    let matches = args::command().try_get_matches();
+    let parsed = matches.and_then(|matches| Ok((args::directories(&matches), Cli::from_arg_matches(&matches)?)));
+    let (directories, cli) = match parsed {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            let _ = error.print();
+            return Ok(match error.kind() {
+                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
+                _ => error::USAGE,
+            });
+        }
+    };
+    let sealed = match &cli.command {
+        Some(Command::Run(args)) => run::quickly(&directories, args),
+        _ => None,
+    };
+    sealed.ok_or((directories, cli))
+}
+
+fn on_a_long_stack(call: Call) -> i32 {
+    let work = std::thread::Builder::new().name("weir".into()).stack_size(STACK).spawn(|| dispatch(call));
     match work.map(std::thread::JoinHandle::join) {
         Ok(Ok(code)) => i32::from(code),
         Ok(Err(_)) => i32::from(error::DEFECT),
@@ -56,24 +106,9 @@ fn make_room() {
     drop((room(7), room(7)));
 }
 
-fn dispatch() -> u8 {
+fn dispatch((directories, cli): Call) -> u8 {
     make_room();
-    if cfg!(windows) {
-        print::error_line("weir runs on Linux and macOS, and not on Windows");
-        return error::USAGE;
-    }
-    watch_log();
-    let cli = match Cli::try_parse() {
-        Ok(cli) => cli,
-        Err(error) => {
-            let _ = error.print();
-            return match error.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => 0,
-                _ => error::USAGE,
-            };
-        }
-    };
-    match execute(cli) {
+    match execute(&directories, cli) {
         Ok(code) => code,
         Err(error) => {
             let code = error.exit_code();
@@ -83,20 +118,24 @@ fn dispatch() -> u8 {
     }
 }
 
-fn execute(cli: Cli) -> Result<u8, CliError> {
-    let place = project::Place::of(cli.directory.as_deref())?;
+fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
+    let place = project::Place::of(directories)?;
     match cli.command {
         None => tasks::list(&place, &args::ListArgs::default()),
         Some(Command::Run(args)) => run::run(&place, &args),
         Some(Command::Tasks(args)) => tasks::tasks(&place, args.command.unwrap_or_default()),
         Some(Command::Explain(args)) => explain::explain(&place, &args),
         Some(Command::Runs(args)) => runs::runs(&place, args.command),
+        Some(Command::Evidence(args)) => evidence::evidence(&place, args.command),
         Some(Command::Cache(args)) => cache::cache(&place, args.command),
+        Some(Command::Rule(args)) => rule::rule(&place, args.command),
+        Some(Command::Db(args)) => db::db(&place, args.command),
+        Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {
             let mut script = Vec::new();
-            clap_complete::generate(args.shell, &mut Cli::command(), "weir", &mut script);
+            clap_complete::generate(args.shell, &mut args::command(), "weir", &mut script);
             print::text(&String::from_utf8_lossy(&script))
         }
     }

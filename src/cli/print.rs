@@ -50,9 +50,17 @@ pub fn text(text: &str) -> Result<u8, CliError> {
 /// # Errors
 /// It can't be written as JSON.
 pub fn json(value: &impl serde::Serialize) -> Result<u8, CliError> {
+    text(&as_json(value)?)
+}
+
+/// A value as indented JSON.
+///
+/// # Errors
+/// It can't be written as JSON.
+pub fn as_json(value: &impl serde::Serialize) -> Result<String, CliError> {
     let mut all = serde_json::to_string_pretty(value).map_err(|error| CliError::Defect(error.to_string()))?;
     all.push('\n');
-    text(&all)
+    Ok(all)
 }
 
 /// Bytes for people: `3 B`, `1.2 MB`.

@@ -2,15 +2,19 @@
 
 use super::error::CliError;
 use super::render;
+use crate::check::{self, GraphAudit};
 use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Severity};
-use crate::fingerprint::IgnoreRules;
+use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
+use crate::db::Databases;
+use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
-use crate::node::{Instance, Node, Outside};
-use std::path::{Path, PathBuf};
+use crate::node::{Bound, Instance, Node, Outside};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// After these an edge may be missing that was meant.
 const LOSES_EDGES: [&str; 7] = [
@@ -33,14 +37,14 @@ pub struct Place {
 }
 
 impl Place {
-    /// The current folder, or `directory`.
+    /// The current folder, or `directories`, each relative to the one before it.
     ///
     /// # Errors
     /// There is no such folder.
-    pub fn of(directory: Option<&Path>) -> Result<Self, CliError> {
+    pub fn of(directories: &[PathBuf]) -> Result<Self, CliError> {
         let here = std::env::current_dir()
             .map_err(|error| CliError::outside(format!("failed to find the current folder: {error}")))?;
-        let folder = directory.map_or_else(|| here.clone(), |directory| here.join(directory));
+        let folder = directories.iter().fold(here, |folder, directory| folder.join(directory));
         let folder = std::fs::canonicalize(&folder).map_err(|error| CliError::Usage {
             message: format!("failed to enter `{}`: {error}", folder.display()),
             help: None,
@@ -54,7 +58,15 @@ impl Place {
     /// # Errors
     /// There is no tasks.toml.
     pub fn find(&self) -> Result<Found, CliError> {
-        config::find(&self.folder).map_err(|error| CliError::usage(error.message, error.help))
+        self.find_noting(&Looked::default())
+    }
+
+    /// The same, noting what that rests on.
+    ///
+    /// # Errors
+    /// There is no tasks.toml.
+    pub fn find_noting(&self, looked: &Looked) -> Result<Found, CliError> {
+        config::find(&self.folder, looked).map_err(|error| CliError::usage(error.message, error.help))
     }
 
     /// The profiles in force: those named, or `ci` where `CI` says so, or `local`.
@@ -91,6 +103,10 @@ pub struct Project {
     pub config: Config,
     /// Notes and warnings about it.
     pub remarks: Vec<Diagnostic>,
+    /// The environment it is seen in.
+    pub outside: Arc<Outside>,
+    /// It comes from under a seal, without the texts of its files.
+    pub thawed: bool,
 }
 
 impl Project {
@@ -99,9 +115,17 @@ impl Project {
     /// # Errors
     /// There is none, or it is wrong: every problem at once, those of the graph among them.
     pub fn open(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let project = Self::read(place, profiles)?;
+        Self::read(place, profiles)?.sound()
+    }
+
+    /// Itself, if nothing forbids to run.
+    ///
+    /// # Errors
+    /// The configuration is wrong.
+    pub fn sound(self) -> Result<Self, CliError> {
+        let project = self;
         if project.has_errors() {
-            return Err(CliError::Config { diagnostics: project.remarks, files: project.config.files });
+            return Err(CliError::Config { files: project.files(), diagnostics: project.remarks });
         }
         Ok(project)
     }
@@ -116,8 +140,17 @@ impl Project {
     /// # Errors
     /// There is none.
     pub fn read(place: &Place, profiles: &[String]) -> Result<Self, CliError> {
-        let found = place.find()?;
-        let loaded = config::load(&found.root_file, &place.profiles(profiles));
+        Ok(Self::load(place, place.find()?, &place.profiles(profiles), &Looked::default(), None))
+    }
+
+    /// Reads what was found, noting on a trail what that rests on beside what was `looked` at.
+    pub fn load(place: &Place, found: Found, profiles: &[String], looked: &Looked, trail: Option<&Arc<Trail>>) -> Self {
+        let loaded = config::load(&found.root_file, profiles, looked);
+        Self::judge(found, loaded, &place.outside, trail)
+    }
+
+    /// What is wrong with a configuration that was read.
+    pub fn judge(found: Found, loaded: Loaded, outside: &Arc<Outside>, trail: Option<&Arc<Trail>>) -> Self {
         let config = loaded.config;
         let mut diagnostics = loaded.diagnostics;
         // Where the text itself is broken, what seems missing may just not have been read.
@@ -131,12 +164,16 @@ impl Project {
             let (graph, more) = Graph::new(&config);
             diagnostics.extend(more);
             let rules = IgnoreRules::new(&config.root);
+            let rules = match trail {
+                Some(trail) => rules.noting(Arc::clone(trail)),
+                None => rules,
+            };
             let whole = !diagnostics.iter().any(|diagnostic| LOSES_EDGES.contains(&diagnostic.code));
             diagnostics.extend(validate(&graph, &|path| ignored(&rules, path), whole));
         }
         diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         tracing::debug!(root = %config.root.display(), files = config.files.len(), tasks = config.tasks.len(), "configured");
-        Ok(Self { found, config, remarks: diagnostics })
+        Self { found, config, remarks: diagnostics, outside: Arc::clone(outside), thawed: false }
     }
 
     /// Its graph, which was found valid.
@@ -149,32 +186,77 @@ impl Project {
         self.found.folder.clone()
     }
 
-    /// Plans a selection.
+    /// Plans a selection; `destroy` names databases that may be reset though weir did not make them.
     ///
     /// # Errors
     /// What is asked for does not exist or does not fit.
-    pub fn plan(&self, graph: &Graph<'_>, selection: &Selection) -> Result<Plan, CliError> {
-        let timeout = self.config.settings.timeout;
-        let factory = |instance: Instance<'_>| -> Arc<dyn Node> {
-            match instance.task.action {
-                Action::Group { .. } => Arc::new(GroupNode::new(instance.task, instance.name)),
-                Action::Shell(_) | Action::Exec(_) => Arc::new(CommandNode::new(&instance, timeout)),
-            }
-        };
-        plan(graph, selection, &factory).map_err(|error| match error {
+    pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
+        let factory = self.factory(destroy);
+        plan(graph, selection, &|instance| factory.node(&instance)).map_err(|error| match error {
             PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
             PlanError::Usage { message, help } => CliError::usage(message, help),
         })
     }
 
+    /// Makes nodes of tasks; `destroy` as for [`Project::plan`].
+    fn factory(&self, destroy: &[String]) -> Factory {
+        Factory {
+            timeout: self.config.settings.timeout,
+            databases: Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec())),
+            audit: super::audit::as_node(self),
+        }
+    }
+
+    /// The node of a task as it is declared: without arguments, and with no variables of an edge.
+    pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
+        let name = task.name.clone();
+        self.factory(&[]).node(&Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
+    }
+
+    /// Its files; if their texts were not read this time, they are read now.
+    pub fn files(&self) -> Vec<SourceFile> {
+        let mut files = self.config.files.clone();
+        for file in files.iter_mut().filter(|_| self.thawed) {
+            let path = file.path.under(&self.config.root);
+            file.text = std::fs::read_to_string(path).unwrap_or_default().into();
+        }
+        files
+    }
+
     /// Diagnostics, with this project's files.
     pub fn wrong(&self, diagnostics: Vec<Diagnostic>) -> CliError {
-        CliError::Config { diagnostics, files: self.config.files.clone() }
+        CliError::Config { diagnostics, files: self.files() }
     }
 
     /// `tasks.toml:12:3`.
     pub fn at(&self, at: config::At) -> String {
-        render::place(at, &self.config.files)
+        render::place(at, &self.files())
+    }
+}
+
+/// Which nodes there are.
+struct Factory {
+    timeout: Duration,
+    databases: Arc<Databases>,
+    audit: Arc<GraphAudit>,
+}
+
+impl Factory {
+    fn node(&self, instance: &Instance<'_>) -> Arc<dyn Node> {
+        let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
+        match &instance.task.action {
+            Action::Group { .. } => group(),
+            Action::Shell(_) | Action::Exec(_) => {
+                let lent = self.databases.resources(&instance.task.databases);
+                Arc::new(CommandNode::new(instance, self.timeout, lent))
+            }
+            Action::Uses(uses) => {
+                let node = self.databases.node(instance, uses);
+                node.or_else(|| check::node(instance, uses, self.timeout, &self.audit))
+                    // A configuration with such a task has errors, and is never planned.
+                    .unwrap_or_else(|| group())
+            }
+        }
     }
 }
 

@@ -2,13 +2,17 @@
 
 use super::args::{OutputMode, RunArgs};
 use super::error::{CliError, FAILED};
+use super::evidence;
+use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
+use super::rule;
+use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::{self, Options, Prepared, Services, inspect};
 use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
-use crate::fingerprint::InputError;
+use crate::fingerprint::{InputError, now};
 use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
 use crate::model::{Notice, Reason, TaskName};
 use crate::node::{Effects, Seen};
@@ -24,8 +28,13 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
-    let (project, opened) = open_both(place, args)?;
+    let since = now();
+    let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
+    let sealing = Sealing::begin(place, args, reading.root(), since);
+    let (configured, opened) = open_both(place, args, reading)?;
+    let project = &configured.project;
     refuse_nested(place, &project.config.root)?;
+    check_destroy(project, args)?;
     let graph = project.graph();
     let selection = Selection {
         targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
@@ -34,7 +43,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         force: args.force,
         force_all: args.force_all,
     };
-    let plan = project.plan(&graph, &selection)?;
+    let plan = project.plan(&graph, &selection, &args.destroy)?;
     let mut seen = Seen::default();
     let obstacles: Vec<Diagnostic> = plan
         .nodes
@@ -44,67 +53,93 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
+    refuse(&plan, project, place)?;
+    let (root, base) = (&project.config.root, &project.config.structural.base);
+    if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
+        return Ok(code);
+    }
     if args.dry_run {
-        return dry_run(place, &project, &graph, &plan, args);
+        return dry_run(place, project, &graph, &plan, args);
     }
     confirm(&plan, args)?;
+    let rest = Sealing::rests_on(project, &plan, seen);
     let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
-    let (services, warnings) = match opened.filter(|_| !asked) {
+    let (mut services, warnings) = match opened.filter(|_| !asked) {
         Some(opened) => opened,
         // While somebody thought about a question, others may have recorded something.
         None => open_services(place, &project.config.root),
     };
+    let sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
+    if let Some((sealing, _)) = &sealing {
+        services.surveyor.lay(Arc::clone(&sealing.trail));
+    }
     let prepared = Prepared::new(plan, &services);
-    missing_sources(&project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
+    missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
     std::fs::create_dir_all(folder.path.join("logs"))
         .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
     if let Some(held) = folder.hold() {
         services.hold(held);
     }
-    let mut sink = sinks(place, args, &folder);
+    let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
+    let mut sink = sinks(place, args, &folder, recorder);
     let options = Options {
-        jobs: jobs(args, &project),
+        jobs: run_jobs(args.jobs, project.config.settings.jobs),
         keep_going: args.keep_going,
         live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
         profiles: project.config.profiles.clone(),
         targets: args.tasks.clone(),
-        warnings: warnings.into_iter().chain(remarks(&project)).collect(),
+        warnings: warnings.into_iter().chain(remarks(project)).collect(),
     };
     let plan = Arc::clone(prepared.plan());
-    let finish = engine::run(prepared, Arc::new(services), &folder, &options, &mut *sink);
+    let services = Arc::new(services);
+    let finish = engine::run(prepared, Arc::clone(&services), &folder, &options, &mut *sink);
+    if let Some(weir) = &services.place {
+        configured.keep(weir);
+    }
+    if let (Some(verdict), Some((sealing, rest)), Some(trail)) = (&finish.standing, sealing, &configured.trail) {
+        sealing.close(place, &services, trail, rest, verdict);
+    }
     // The process is about to end: giving back thousands of small pieces of memory would only take time.
-    std::mem::forget((plan, graph));
-    std::mem::forget(project);
+    std::mem::forget((plan, graph, services));
+    std::mem::forget(configured);
     match finish.broken {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
     }
 }
 
+/// A run of which nothing has changed; none where it has to be done the long way.
+pub fn quickly(directories: &[PathBuf], args: &RunArgs) -> Option<u8> {
+    let place = Place::of(directories).ok()?;
+    check_report(args).ok()?;
+    seal::answer(&place, args)
+}
+
 fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
     Services::open(root, Arc::clone(&place.outside), place.shared_cache().as_deref(), Place::holder())
 }
 
-/// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
-/// anything: where nothing may run in the end, no `.weir` comes about.
 /// Services, and what is to be said of them.
 type Opened = (Services, Vec<Notice>);
 
-fn open_both(place: &Place, args: &RunArgs) -> Result<(Project, Option<Opened>), CliError> {
-    let root = &place.find()?.root;
+/// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
+/// anything: where nothing may run in the end, no `.weir` comes about.
+fn open_both(place: &Place, args: &RunArgs, reading: Reading) -> Result<(Configured, Option<Opened>), CliError> {
+    let root = &reading.root().to_path_buf();
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
         let opening = early.then(|| scope.spawn(|| open_services(place, root)));
-        let project = Project::open(place, &args.profile);
+        let configured = reading.finish();
         let opened = opening.and_then(|thread| thread.join().ok());
-        Ok((project?, opened))
+        Ok((configured?, opened))
     })
 }
 
-fn jobs(args: &RunArgs, project: &Project) -> u32 {
+/// How many tasks may run at once: by the arguments, the settings, or the machine.
+pub fn run_jobs(named: Option<u32>, settings: Option<u32>) -> u32 {
     let cores = || std::thread::available_parallelism().map_or(1, |cores| u32::try_from(cores.get()).unwrap_or(1));
-    args.jobs.or(project.config.settings.jobs).unwrap_or_else(cores)
+    named.or(settings).unwrap_or_else(cores)
 }
 
 fn remarks(project: &Project) -> Vec<Notice> {
@@ -139,6 +174,20 @@ fn check_report(args: &RunArgs) -> Result<(), CliError> {
     }
 }
 
+/// What `--destroy` names must be there: nobody should believe to have allowed something else.
+fn check_destroy(project: &Project, args: &RunArgs) -> Result<(), CliError> {
+    let names: Vec<&str> = project.config.databases.iter().map(|database| database.key.as_str()).collect();
+    let Some(unknown) = args.destroy.iter().find(|named| !names.contains(&named.as_str())) else { return Ok(()) };
+    let message = format!("`--destroy {unknown}` names no database of tasks.toml");
+    Err(CliError::usage(
+        message,
+        match &names[..] {
+            [] => "it declares none".to_owned(),
+            names => format!("there is `{}`", names.join("`, `")),
+        },
+    ))
+}
+
 /// A run inside a task of a run of the same workspace would wait for itself.
 fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
     let outer = place.outside.vars.get("WEIR_WORKSPACE").map(PathBuf::from);
@@ -150,6 +199,15 @@ fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
         message: format!("`weir run` inside task `{task}` of the same workspace"),
         help: format!("let `{task}` depend on the task instead: `depends = [\"…\"]`"),
     })
+}
+
+/// Safety rules that forbid something of the plan: then nothing of it starts.
+fn refuse(plan: &Plan, project: &Project, place: &Place) -> Result<(), CliError> {
+    let refusals = plan.nodes.iter().flat_map(|node| node.node.refusals(&project.config.root, &place.outside));
+    match refusals.into_iter().next() {
+        Some(refusal) => Err(CliError::Refused { message: refusal.message, help: refusal.help }),
+        None => Ok(()),
+    }
 }
 
 /// Asks for every confirmation before anything starts.
@@ -172,6 +230,9 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         let _ = write!(err, "{name}: {question} [y/N] ").and_then(|()| err.flush());
         let mut answer = String::new();
         let _ = io::stdin().lock().read_line(&mut answer);
+        if !answer.ends_with('\n') {
+            let _ = writeln!(err);
+        }
         if !matches!(answer.trim().to_lowercase().as_str(), "y" | "yes") {
             return Err(refused(format!("`{name}` was not confirmed; nothing was run")));
         }
@@ -257,7 +318,8 @@ pub fn human_options(place: &Place, mode: ui::Mode, explain: bool, run_dir: &Pat
     }
 }
 
-fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
+/// Everyone who is told of a run.
+pub fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder, recorder: Option<Box<dyn Sink>>) -> Box<dyn Sink> {
     let options = human_options(place, mode(args), args.explain, &folder.path);
     let mut all = vec![ui::human(options, Box::new(io::stdout()))];
     if let Ok(log) = ui::event_log(&folder.path.join("events.jsonl")) {
@@ -266,6 +328,7 @@ fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder) -> Box<dyn Sink> {
     if let Some(report) = &args.report {
         all.push(ui::report(place.folder.join(report)));
     }
+    all.extend(recorder);
     ui::tee(all)
 }
 
@@ -296,7 +359,7 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         weir: env!("CARGO_PKG_VERSION").into(),
         targets: args.tasks.clone(),
         profiles: project.config.profiles.clone(),
-        jobs: jobs(args, project),
+        jobs: run_jobs(args.jobs, project.config.settings.jobs),
         dry_run: true,
         tasks: plan.nodes.iter().map(engine::planned(&names)).collect(),
     });

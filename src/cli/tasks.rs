@@ -1,16 +1,20 @@
 //! `weir tasks`, and `weir` alone.
 
 use super::args::{DepsArgs, DepsCommand, GraphFormat, InfoArgs, ListArgs, TasksCommand};
+use super::draw;
 use super::error::CliError;
+use super::panel::Known;
 use super::print;
 use super::project::{Place, Project};
 use crate::config::{Action, CacheMode, Located, Pattern, Task, When};
 use crate::graph::{Graph, Lookup, TaskIndex};
+use crate::journal::replace;
 use crate::model::format_duration;
 use crate::ui::{clean, clean_lines};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::io::{self, IsTerminal as _};
 
 /// `weir tasks ls|info|deps`.
 ///
@@ -102,10 +106,12 @@ fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
         "manual": task.manual.is_some(),
         "run": match &task.action { Action::Shell(texts) => json!(texts), _ => Value::Null },
         "exec": match &task.action { Action::Exec(words) => json!(words), _ => Value::Null },
+        "uses": match &task.action { Action::Uses(uses) => json!(uses.kind.name()), _ => Value::Null },
+        "database": task.databases.iter().map(|used| used.name.value.as_str()).collect::<Vec<_>>(),
         "depends": names(&data),
         "order_only": names(&order),
         "sequence": edges.sequence.iter().map(|step| names(step)).collect::<Vec<_>>(),
-        "wait_for": edges.wait_for.iter().map(|to| graph.task(*to).name.as_str()).collect::<Vec<_>>(),
+        "wait_for": edges.wait_for.iter().map(|wait| graph.task(wait.to).name.as_str()).collect::<Vec<_>>(),
         "depends_post": edges.post.iter().map(|(edge, _)| edge_name(graph, edge)).collect::<Vec<_>>(),
         "sources": texts(task.sources.as_ref()),
         "outputs": texts(task.outputs.as_ref()),
@@ -146,6 +152,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     match &task.action {
         Action::Shell(commands) => row("run", commands.join("\n")),
         Action::Exec(words) => row("exec", words.join(" ")),
+        Action::Uses(uses) => row("uses", uses.kind.name().into()),
         Action::Group { .. } => row("kind", "group".into()),
     }
     let of = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
@@ -159,7 +166,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     };
     row("depends", joined(&of(&edges.depends)));
     row("sequence", edges.sequence.iter().map(|step| joined(&of(step))).collect::<Vec<_>>().join("\n"));
-    let waits: Vec<String> = edges.wait_for.iter().map(|to| graph.task(*to).name.to_string()).collect();
+    let waits: Vec<String> = edges.wait_for.iter().map(|wait| graph.task(wait.to).name.to_string()).collect();
     row("wait_for", joined(&waits));
     let post: Vec<String> = edges
         .post
@@ -205,11 +212,32 @@ fn deps(place: &Place, args: &DepsArgs) -> Result<u8, CliError> {
         Some(root) => closure(&graph, root, args.up),
         None => (0..project.config.tasks.len()).collect(),
     };
-    match args.format {
-        _ if args.json => {}
-        GraphFormat::Json => {}
-        GraphFormat::Dot => return print::text(&dot(&graph, &shown)),
-        GraphFormat::Mermaid => return print::text(&mermaid(&graph, &shown)),
+    let format = if args.json { GraphFormat::Json } else { args.format };
+    let word = match format {
+        GraphFormat::Svg => "svg",
+        GraphFormat::Html => "html",
+        _ => "",
+    };
+    if !word.is_empty() && args.output.is_none() && io::stdout().is_terminal() {
+        let message = format!("`--format {word}` is for a file, and standard output is a terminal");
+        return Err(CliError::usage(message, format!("add `--output tasks.{word}`, or `> tasks.{word}`")));
+    }
+    let title = || {
+        let root = root.map(|root| graph.task(root).name.as_str());
+        draw::title(place, &project, root, args.up)
+    };
+    let text = match format {
+        GraphFormat::Json => {
+            let all: Vec<Value> = shown.into_iter().map(|index| as_json(&project, &graph, index)).collect();
+            print::as_json(&all)?
+        }
+        GraphFormat::Dot => draw::dot(&graph, &shown),
+        GraphFormat::Mermaid => draw::mermaid(&graph, &shown),
+        GraphFormat::Svg => draw::picture(&project, &graph, &shown, title(), None)?,
+        GraphFormat::Html => {
+            let known = Known::gather(place, &project, &graph);
+            draw::picture(&project, &graph, &shown, title(), Some(&known))?
+        }
         GraphFormat::Tree => {
             let mut text = String::new();
             let mut seen = BTreeSet::new();
@@ -217,11 +245,18 @@ fn deps(place: &Place, args: &DepsArgs) -> Result<u8, CliError> {
                 let _ = writeln!(text, "{}", graph.task(root).name);
                 tree(&graph, root, "", args.up, &mut seen, &mut text);
             }
-            return print::text(&text);
+            text
+        }
+    };
+    match &args.output {
+        None => print::text(&text),
+        Some(file) => {
+            let path = place.folder.join(file);
+            replace(&path, text.as_bytes())
+                .map_err(|error| CliError::outside(format!("failed to write `{}`: {error}", path.display())))?;
+            Ok(0)
         }
     }
-    let all: Vec<Value> = shown.into_iter().map(|index| as_json(&project, &graph, index)).collect();
-    print::json(&all)
 }
 
 /// The tasks that nothing waits for.
@@ -239,6 +274,7 @@ fn dependents(graph: &Graph<'_>, index: TaskIndex) -> Vec<TaskIndex> {
     (0..graph.edges.len()).filter(|other| graph.edges[*other].members().any(|edge| edge.to == index)).collect()
 }
 
+/// `root` and all it brings into a run, cleanups too; or all that waits for it.
 fn closure(graph: &Graph<'_>, root: TaskIndex, up: bool) -> Vec<TaskIndex> {
     let mut seen = BTreeSet::new();
     let mut stack = vec![root];
@@ -246,45 +282,15 @@ fn closure(graph: &Graph<'_>, root: TaskIndex, up: bool) -> Vec<TaskIndex> {
         if seen.insert(at) {
             match up {
                 true => stack.extend(dependents(graph, at)),
-                false => stack.extend(graph.edges[at].members().map(|edge| edge.to)),
+                false => {
+                    let edges = &graph.edges[at];
+                    let cleanups = edges.post.iter().map(|(edge, _)| edge);
+                    stack.extend(edges.members().chain(cleanups).map(|edge| edge.to));
+                }
             }
         }
     }
     seen.into_iter().collect()
-}
-
-/// Every edge among `shown`: (task, what it waits for, whether data flows).
-fn lines<'g>(graph: &'g Graph<'_>, shown: &[TaskIndex]) -> Vec<(TaskIndex, &'g crate::graph::Edge<'g>)> {
-    let inside: BTreeSet<TaskIndex> = shown.iter().copied().collect();
-    let edges = shown.iter().flat_map(|index| graph.edges[*index].members().map(move |edge| (*index, edge)));
-    edges.filter(|(_, edge)| inside.contains(&edge.to)).collect()
-}
-
-fn dot(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
-    let name = |index: TaskIndex| format!("{:?}", graph.task(index).name.as_str());
-    let mut text = String::from("digraph weir {\n  rankdir = LR;\n  node [shape = box];\n");
-    for index in shown {
-        let _ = writeln!(text, "  {};", name(*index));
-    }
-    for (from, edge) in lines(graph, shown) {
-        let style = if edge.dep.order_only { " [style = dashed]" } else { "" };
-        let _ = writeln!(text, "  {} -> {}{style};", name(edge.to), name(from));
-    }
-    text.push_str("}\n");
-    text
-}
-
-fn mermaid(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
-    let mut text = String::from("graph LR\n");
-    for index in shown {
-        let name = graph.task(*index).name.as_str().replace('"', "#quot;");
-        let _ = writeln!(text, "  t{index}[\"{name}\"]");
-    }
-    for (from, edge) in lines(graph, shown) {
-        let arrow = if edge.dep.order_only { "-.->" } else { "-->" };
-        let _ = writeln!(text, "  t{} {arrow} t{from}", edge.to);
-    }
-    text
 }
 
 /// Draws what `index` waits for, or what waits for it. What was drawn before is named, and not drawn again.
@@ -326,7 +332,9 @@ fn rows(graph: &Graph<'_>, index: TaskIndex) -> Vec<(TaskIndex, String)> {
         .chain(stepped)
         .map(|(edge, note)| (edge.to, format!("{}{note}", edge_name(graph, edge))))
         .collect();
-    rows.extend(edges.wait_for.iter().map(|to| (*to, format!("{} (waits for, if it runs)", graph.task(*to).name))));
+    rows.extend(
+        edges.wait_for.iter().map(|wait| (wait.to, format!("{} (waits for, if it runs)", graph.task(wait.to).name))),
+    );
     rows.extend(edges.post.iter().map(|(edge, _)| (edge.to, format!("{} (afterwards)", edge_name(graph, edge)))));
     rows
 }

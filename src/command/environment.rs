@@ -183,6 +183,13 @@ impl Declared {
         Ok(())
     }
 
+    /// The variables outside that all of the above depends on; none where files of variables do too.
+    /// HOME, because PATH may hold a `~`.
+    pub fn rests_on(&self) -> Option<Vec<&str>> {
+        let listed = self.inputs.iter().chain(&self.redact).map(String::as_str);
+        self.env_file.is_empty().then(|| ["PATH", "HOME"].into_iter().chain(KEYED).chain(listed).collect())
+    }
+
     fn is_secret(&self, name: &str) -> bool {
         self.redact.iter().any(|declared| match declared.strip_suffix('*') {
             Some(prefix) => name.starts_with(prefix),

@@ -17,6 +17,19 @@ const CHUNK: usize = 64 * 1024;
 /// How a command ended.
 pub type Ended = Result<(), FailReason>;
 
+/// Runs a command that may take this long.
+///
+/// # Errors
+/// The guard is gone.
+pub async fn execute_within(
+    context: &Context,
+    command: Command,
+    timeout: Duration,
+    output: &mut dyn Output,
+) -> Result<Ended, ProcessError> {
+    execute(context, command, (Instant::now() + timeout, timeout), output).await
+}
+
 /// Runs a command. `deadline` with the timeout it stands for.
 ///
 /// # Errors

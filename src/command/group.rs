@@ -37,6 +37,8 @@ impl GroupNode {
                 help: task.help.clone(),
                 confirm: task.confirm.clone(),
                 retry: Retry { attempts: 1, backoff: Duration::ZERO },
+                gate: None,
+                artifacts: vec![],
             },
         }
     }
@@ -57,6 +59,10 @@ impl Node for GroupNode {
 
     fn obstacles(&self, _: &Path, _: &Outside, _: &mut Seen) -> Vec<Diagnostic> {
         vec![]
+    }
+
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        Some(vec![])
     }
 
     fn observe<'a>(&'a self, _: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {

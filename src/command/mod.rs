@@ -3,7 +3,9 @@
 mod environment;
 mod execute;
 mod group;
+mod report;
 mod task;
 
+pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
-pub use task::CommandNode;
+pub use task::{CommandNode, still_there};

@@ -2,13 +2,17 @@
 
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
+use super::report::Report;
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
 use crate::model::{
     Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
 };
-use crate::node::{Cancel, Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
+use crate::node::{
+    Cancel, Context, Effects, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
+    Surroundings,
+};
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
@@ -26,18 +30,18 @@ const PROBE_TIMEOUT: Duration = Duration::from_secs(60);
 const PROBE_LIMIT: usize = 1 << 20;
 
 /// A task with a command.
-#[derive(Debug)]
 pub struct CommandNode {
     facts: Facts,
     task: Arc<Task>,
     arguments: Vec<String>,
     environment: Declared,
+    resources: Vec<Arc<dyn Resource>>,
     timeout: Duration,
 }
 
 impl CommandNode {
-    /// Of a task with a command; `timeout` where it names none.
-    pub fn new(instance: &Instance<'_>, timeout: Duration) -> Self {
+    /// Of a task with a command; `timeout` where it names none; `resources` are lent to it.
+    pub fn new(instance: &Instance<'_>, timeout: Duration, resources: Vec<Arc<dyn Resource>>) -> Self {
         let task = instance.task;
         let always = why_always(task);
         let plain = |list: &[Located<Pattern>]| list.iter().map(|pattern| pattern.value.clone()).collect();
@@ -55,16 +59,23 @@ impl CommandNode {
             sources: listed(&task.sources).unwrap_or_default(),
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
-            observes: !task.requires.is_empty() || !task.probes.is_empty(),
+            observes: !task.requires.is_empty() || !task.probes.is_empty() || !resources.is_empty(),
             reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
-            locks: task.locks.iter().map(|lock| lock.value.clone()).collect(),
+            locks: task
+                .locks
+                .iter()
+                .map(|lock| NamedLock::alone(&lock.value))
+                .chain(resources.iter().flat_map(|resource| resource.locks()))
+                .collect(),
             interactive: task.interactive,
             quiet: task.quiet,
             warn_on_fail: task.on_fail == OnFail::Warn,
             help: task.help.clone(),
             confirm: task.confirm.clone(),
             retry: task.retry,
+            gate: task.gate.as_ref().map(|gate| gate.value.clone()),
+            artifacts: plain(&task.artifacts),
             always,
         };
         let environment = Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
@@ -73,6 +84,7 @@ impl CommandNode {
             arguments: instance.arguments.positional.clone(),
             task: Arc::clone(task),
             environment,
+            resources,
             facts,
         }
     }
@@ -118,7 +130,7 @@ impl CommandNode {
                 command.env = self.environment(context)?;
                 vec![command]
             }
-            Action::Group { .. } => vec![],
+            Action::Uses(_) | Action::Group { .. } => vec![],
         };
         if self.facts.interactive {
             commands.iter_mut().for_each(|command| command.stdio = Stdio::Inherit);
@@ -130,25 +142,42 @@ impl CommandNode {
         &self,
         context: &Context,
         deadline: (Instant, Duration),
+        loans: &[Loan],
         output: &mut dyn Output,
     ) -> Result<Ended, ProcessError> {
-        let commands = match self.commands(context) {
+        let mut commands = match self.commands(context) {
             Ok(commands) => commands,
             Err(reason) => return Ok(Err(reason)),
         };
+        for loan in loans {
+            commands.iter_mut().for_each(|command| give(command, loan));
+        }
+        let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
+        let mut ended = Ok(());
         for command in commands {
-            if let Err(reason) = execute(context, command, deadline, output).await? {
-                return Ok(Err(reason));
+            ended = execute(context, command, deadline, output).await?;
+            if ended.is_err() {
+                break;
             }
         }
-        Ok(Ok(()))
+        // A report that is no good fails a task that says it succeeded; the other way round its exit status counts.
+        Ok(match report {
+            Some(report) if !matches!(ended, Err(FailReason::Interrupted)) => ended.and(report.judge(output)),
+            _ => ended,
+        })
     }
 
-    async fn poll(&self, context: &Context, poll: Poll, output: &mut dyn Output) -> Result<Ended, ProcessError> {
+    async fn poll(
+        &self,
+        context: &Context,
+        poll: Poll,
+        loans: &[Loan],
+        output: &mut dyn Output,
+    ) -> Result<Ended, ProcessError> {
         let mut cancel = context.cancel.clone();
         let deadline = (Instant::now() + poll.timeout, poll.timeout);
         loop {
-            let failed = match self.once(context, deadline, output).await? {
+            let failed = match self.once(context, deadline, loans, output).await? {
                 Ok(()) => return Ok(Ok(())),
                 Err(reason) => reason,
             };
@@ -163,6 +192,18 @@ impl CommandNode {
             if tokio::time::timeout(poll.every, cancel.wait_for(|now| *now != Cancel::No)).await.is_ok() {
                 return Ok(Err(FailReason::Interrupted));
             }
+        }
+    }
+
+    async fn with_loans(
+        &self,
+        context: &Context,
+        loans: &[Loan],
+        output: &mut dyn Output,
+    ) -> Result<Ended, ProcessError> {
+        match self.task.poll {
+            Some(poll) => self.poll(context, poll, loans, output).await,
+            None => self.once(context, (Instant::now() + self.timeout, self.timeout), loans, output).await,
         }
     }
 
@@ -241,6 +282,16 @@ impl CommandNode {
     }
 }
 
+/// Puts what is lent over what is there.
+fn give(command: &mut Command, loan: &Loan) {
+    let replaced = |name: &OsString| {
+        loan.variables.iter().any(|(given, _)| given.as_str() == name)
+            || loan.hidden.iter().any(|hidden| hidden.as_str() == name)
+    };
+    command.env.retain(|(name, _)| !replaced(name));
+    command.env.extend(loan.variables.iter().map(|(name, value)| (name.into(), value.clone())));
+}
+
 /// Waits for `work`, which ends with its process when the run is cut short.
 async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
     let mut cancel = context.cancel.clone();
@@ -279,6 +330,12 @@ fn fingerprint_of(program: &Path, dir: &Path, env: &[(OsString, OsString)]) -> D
     hasher.finish()
 }
 
+/// Whether everything that nodes need on this machine is still there.
+pub fn still_there(needed: &Surroundings) -> bool {
+    needed.folders.iter().all(|folder| folder.is_dir())
+        && needed.programs.iter().all(|(dir, path, name)| find_program(name, path.as_deref(), dir).is_some())
+}
+
 fn find_program(name: &str, path: Option<&std::ffi::OsStr>, dir: &Path) -> Option<PathBuf> {
     which::which_in(name, path, dir).ok()
 }
@@ -302,7 +359,7 @@ impl Node for CommandNode {
                 define("shell", &listed(&task.shell));
             }
             Action::Exec(words) => define("exec", &listed(words)),
-            Action::Group { .. } => {}
+            Action::Uses(_) | Action::Group { .. } => {}
         }
         if !self.arguments.is_empty() {
             define("arguments", &listed(&self.arguments));
@@ -315,16 +372,26 @@ impl Node for CommandNode {
                 define("outputs", &listed(&full));
             }
         }
+        if let Some(report) = &task.report {
+            let files: Vec<String> = report.files.iter().map(|file| file.value.full()).collect();
+            define("junit", &listed(&files));
+            define("expect", &format!("{:?}", report.expect));
+        }
         for (name, texts) in [("probes", &task.probes), ("state", &task.state.iter().cloned().collect())] {
             if !texts.is_empty() {
                 define(name, &listed(texts));
             }
         }
+        for resource in &self.resources {
+            let name = resource.name();
+            sink.part(PartKind::Definition, &name, KeyValue::Text(&resource.declared()));
+        }
         self.environment.define(root, outside, sink)
     }
 
     fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
-        self.environment.secrets(root, outside)
+        let lent = self.resources.iter().flat_map(|resource| resource.secrets());
+        self.environment.secrets(root, outside).into_iter().chain(lent).collect()
     }
 
     fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic> {
@@ -392,9 +459,14 @@ impl Node for CommandNode {
             Action::Shell(_) => {
                 missing("task::program", task.at, task.shell.first().map_or("", String::as_str), "runs in the shell");
             }
-            Action::Group { .. } => {}
+            Action::Uses(_) | Action::Group { .. } => {}
         }
         found
+    }
+
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        let asks = self.facts.observes || self.facts.reports_state;
+        self.environment.rests_on().filter(|_| !asks)
     }
 
     fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {
@@ -412,6 +484,9 @@ impl Node for CommandNode {
                 };
                 all.push(Observation { kind: PartKind::Probe, name: probe.clone(), value });
             }
+            for resource in &self.resources {
+                all.extend(unless_cancelled(context, resource.observe(context)).await??);
+            }
             Ok(all)
         })
     }
@@ -423,10 +498,25 @@ impl Node for CommandNode {
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
             self.tell_hidden(context, output);
-            match self.task.poll {
-                Some(poll) => self.poll(context, poll, output).await,
-                None => self.once(context, (Instant::now() + self.timeout, self.timeout), output).await,
+            let mut loans = Vec::with_capacity(self.resources.len());
+            let mut refused = None;
+            for resource in &self.resources {
+                match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
+                    Ok(loan) => loans.push(loan),
+                    Err(reason) => {
+                        refused = Some(reason);
+                        break;
+                    }
+                }
             }
+            let ended = match refused {
+                Some(reason) => Ok(Err(reason)),
+                None => self.with_loans(context, &loans, output).await,
+            };
+            for (resource, loan) in self.resources.iter().zip(loans).rev() {
+                resource.take_back(context, loan, output).await;
+            }
+            ended
         })
     }
 

@@ -3,14 +3,15 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
-use super::task::{Action, CacheMode, OnFail, Task};
+use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
+use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
 use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
 
 /// The keys that say what a task does; one at the most.
-const ACTIONS: [&str; 3] = ["run", "exec", "sequence"];
+const ACTIONS: [&str; 4] = ["run", "exec", "uses", "sequence"];
 
 impl Draft {
     /// A task of which nothing is known but its name.
@@ -55,9 +56,23 @@ impl Draft {
             interactive: false,
             quiet: false,
             redact: vec![],
+            databases: vec![],
+            gate: None,
+            artifacts: vec![],
+            report: None,
             allow: vec![],
         };
-        Self { task, run: None, exec: None, sequence: None, given: vec![] }
+        Self {
+            task,
+            junit: vec![],
+            expect: Expect::default(),
+            run: None,
+            exec: None,
+            uses: None,
+            with: With::default(),
+            sequence: None,
+            given: vec![],
+        }
     }
 
     /// Where a key is given, if it is.
@@ -71,10 +86,12 @@ impl Draft {
             return reader.report_no_table(value);
         };
         let at = reader.at(value.span());
-        let matched = TASK.entries(reader, table, at);
+        let mut matched = TASK.entries(reader, table, at);
+        // What `with` may hold depends on it.
+        matched.sort_by_key(|matched| matched.key.info.name != "uses");
         // A profile may run, in place of one action, another.
         if matched.iter().any(|matched| ACTIONS.contains(&matched.key.info.name)) {
-            (self.run, self.exec, self.sequence) = (None, None, None);
+            (self.run, self.exec, self.uses, self.sequence) = (None, None, None, None);
             self.given.retain(|(key, _)| !ACTIONS.contains(&key.info.name));
         }
         for matched in matched {
@@ -88,7 +105,6 @@ impl Draft {
     /// Judges the whole.
     pub(super) fn finish(mut self, reader: &mut Reader<'_>, shell: &[String]) -> Task {
         self.check_action(reader);
-        self.check_caching(reader);
         if let (Some(poll), Some(retry)) = (self.given("poll"), self.given("retry")) {
             reader.report(
                 Diagnostic::error("config::conflict", retry, "`retry` and `poll` exclude each other")
@@ -96,13 +112,32 @@ impl Draft {
                     .help("keep `poll` if failing is part of waiting, `retry` if it is not"),
             );
         }
+        if let (Some(at), None) = (self.given("expect"), self.given("junit"))
+            && (self.run.is_some() || self.exec.is_some())
+        {
+            reader.report(
+                Diagnostic::error("config::conflict", at, "`expect` without `junit`, the report that it is about")
+                    .help("add `junit = \"…\"`, where the test report lands"),
+            );
+        }
+        if !self.junit.is_empty() {
+            self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
+        }
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
-        self.task.action = match (self.run, self.exec, self.sequence) {
+        self.check_uses(reader);
+        if let Some(uses) = self.uses.as_ref().filter(|uses| uses.value.is_reset()) {
+            self.task.reset = Some(uses.at);
+        }
+        self.check_caching(reader);
+        self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
-            (None, Some(argv), _) => Action::Exec(argv),
-            (None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
+            (None, Some(argv), ..) => Action::Exec(argv),
+            (None, None, Some(uses), _) => {
+                Action::Uses(Box::new(Uses { kind: uses.value, at: uses.at, with: self.with }))
+            }
+            (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
         };
         self.task
     }
@@ -130,21 +165,66 @@ impl Draft {
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
                 Diagnostic::error("config::empty-task", self.task.at, format!("`{name}` does nothing"))
-                    .help("give it `run`, `exec`, `sequence` or `depends`"),
+                    .help("give it `run`, `exec`, `uses`, `sequence` or `depends`"),
             );
             return;
         }
-        let runs = actions.iter().any(|(action, _)| *action != "sequence");
-        if runs {
-            return;
+        if let (Some(at), None) = (self.given("with"), self.given("uses")) {
+            reader.report(
+                Diagnostic::error("config::conflict", at, format!("`{name}` has `with`, but no `uses`"))
+                    .help("add `uses = \"…\"`, the node whose parameters these are"),
+            );
         }
-        let why = if actions.is_empty() { "neither `run` nor `exec`" } else { "a `sequence`, and runs nothing itself" };
-        for (key, at) in self.given.iter().filter(|(key, _)| key.info.only == Only::Command) {
+        let why = match actions.first() {
+            None => "neither `run` nor `exec`",
+            Some(&("sequence", _)) => "a `sequence`, and runs nothing itself",
+            Some(&("uses", _)) => "a built-in node",
+            Some(_) => return,
+        };
+        let uses = self.given("uses").is_some();
+        let refused = |only: Only| only == Only::Command || (only == Only::Acting && !uses);
+        for (key, at) in self.given.iter().filter(|(key, _)| refused(key.info.only)) {
             let key = key.info.name;
             reader.report(
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))
                     .help(format!("remove it, or move `{key}` to the tasks that run something")),
             );
+        }
+    }
+
+    /// Parameters that a built-in node can't do without.
+    fn check_uses(&self, reader: &mut Reader<'_>) {
+        let Some(uses) = &self.uses else { return };
+        let name = uses.value.name();
+        let keys = uses::parameters(uses.value).keys;
+        if self.given("with").is_none()
+            && let Some(key) = keys.iter().find(|key| key.info.required)
+        {
+            reader.report(
+                Diagnostic::error("config::missing-key", uses.at, format!("`{name}` needs `{}`", key.info.name))
+                    .help(format!("add `with = {{ {} = {} }}`", key.info.name, key.info.example)),
+            );
+            return;
+        }
+        let check = &self.with.check;
+        let lacks = match uses.value {
+            NodeKind::CheckBranch
+                if check.forbid.is_empty() && check.no_merges_from.is_none() && check.up_to_date_with.is_none() =>
+            {
+                Some("give it `forbid`, `no_merges_from` or `up_to_date_with`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() == check.lock.is_some() => {
+                Some("give it `command` and `outputs`, or `lock`")
+            }
+            NodeKind::CheckDrift if check.command.is_some() && check.outputs.is_empty() => {
+                Some("say in `outputs` what the command makes")
+            }
+            _ => None,
+        };
+        // What was given and was no good has been reported.
+        if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
+            let message = format!("`{name}` does not say what to check");
+            reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
         }
     }
 

@@ -3,11 +3,14 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::edges::{STRINGS, TEXT, one_or_list};
 use super::keys::{Key, Scope, Set, Shape};
-use super::task::{ArgSpec, Poll, Retry};
+use super::pattern::Pattern;
+use super::task::{ArgSpec, Expect, Poll, Retry};
 use super::values::{Reader, Value};
+use crate::model::Gate;
 use std::time::Duration;
 use toml::de::DeValue;
 
+const FILES: Shape = Shape::Any(&[Shape::Text("path or glob"), Shape::List(&Shape::Text("path or glob"), false)]);
 const ARG: Shape = Shape::Any(&[Shape::Text("name"), Shape::Table("argument")]);
 /// Declared arguments.
 pub(super) const ARGS: Shape = Shape::Any(&[Shape::Text("name"), Shape::List(&ARG, false)]);
@@ -169,6 +172,110 @@ pub(super) fn retry(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<Retry>
         }
     }
     Some(retry)
+}
+
+/// `expect = { min_tests, max_skipped, max_failed }`.
+pub(super) static EXPECT: Scope<Set<Expect>> = Scope {
+    what: "`expect`",
+    keys: &[
+        Key::<Set<Expect>>::new(
+            "min_tests",
+            Shape::Count,
+            "100",
+            "At least so many tests; 1 by default.",
+            |expect, reader, entry| expect.min_tests = reader.count(entry.value).unwrap_or(1),
+        ),
+        Key::<Set<Expect>>::new(
+            "max_skipped",
+            Shape::Whole,
+            "0",
+            "At most so many that were skipped; any number by default.",
+            |expect, reader, entry| expect.max_skipped = reader.whole(entry.value),
+        ),
+        Key::<Set<Expect>>::new(
+            "max_failed",
+            Shape::Whole,
+            "0",
+            "At most so many that failed; none by default.",
+            |expect, reader, entry| expect.max_failed = reader.whole(entry.value).unwrap_or(0),
+        ),
+    ],
+    unbuilt: &[],
+};
+
+/// `gate = { id, title }`.
+pub(super) static GATE: Scope<Set<Gate>> = Scope {
+    what: "`gate`",
+    keys: &[
+        Key::<Set<Gate>>::new(
+            "id",
+            TEXT,
+            "\"no-todo\"",
+            "Its id, unique in the workspace: letters, digits, `.`, `_` and `-`.",
+            |gate, reader, entry| {
+                let Some(id) = reader.located(entry.value) else { return };
+                let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+                if id.value.chars().all(plain) && !id.value.starts_with(['.', '-']) && id.value != "manifest" {
+                    gate.id = id.value;
+                } else {
+                    reader.bad_value(
+                        id.at,
+                        format!("`{}` is no id of a gate", id.value),
+                        "use letters, digits, `.`, `_` and `-`, starting with a letter or digit; `manifest` is taken",
+                    );
+                }
+            },
+        )
+        .required(),
+        Key::<Set<Gate>>::new(
+            "title",
+            TEXT,
+            "\"Nothing is left to do\"",
+            "What it is about.",
+            |gate, reader, entry| {
+                gate.title = reader.text(entry.value);
+            },
+        ),
+    ],
+    unbuilt: &[],
+};
+
+/// `artifacts = { files, kind }`.
+pub(super) static ARTIFACTS: Scope<Set<Vec<Located<Pattern>>>> = Scope {
+    what: "`artifacts`",
+    keys: &[
+        Key::<Set<Vec<Located<Pattern>>>>::new(
+            "files",
+            FILES,
+            "[\"coverage\"]",
+            "The files: paths or globs.",
+            |files, reader, entry| *files = reader.strings(entry.value, Reader::pattern).unwrap_or_default(),
+        )
+        .required(),
+        Key::<Set<Vec<Located<Pattern>>>>::new(
+            "kind",
+            Shape::Words(&["auxiliary"]),
+            "\"auxiliary\"",
+            "What they are: beside the evidence, not part of it.",
+            |_, reader, entry| {
+                reader.choice(entry.value, &[("auxiliary", ())]);
+            },
+        ),
+    ],
+    unbuilt: &[],
+};
+
+/// `artifacts`: patterns, or a table.
+pub(super) fn artifacts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Located<Pattern>> {
+    let mut files = vec![];
+    match value.get_ref() {
+        DeValue::Table(table) => {
+            let at = reader.at(value.span());
+            ARTIFACTS.read(reader, table, at, &mut files);
+        }
+        _ => files = reader.strings(value, Reader::pattern).unwrap_or_default(),
+    }
+    files
 }
 
 /// `poll = { every, timeout }`.

@@ -1,6 +1,7 @@
 //! Which `tasks.toml` is the workspace's.
 
 use super::include::{Included, resolve};
+use super::looked::Looked;
 use super::text::{FILE_NAME, read_text};
 use crate::model::WsPath;
 use std::collections::HashSet;
@@ -43,8 +44,8 @@ impl std::error::Error for FindError {}
 ///
 /// # Errors
 /// No `tasks.toml` at or above `start`, or a folder's name on the way is not UTF-8.
-pub fn find(start: &Path) -> Result<Found, FindError> {
-    let mut folders = start.ancestors().filter(|folder| std::fs::symlink_metadata(folder.join(FILE_NAME)).is_ok());
+pub fn find(start: &Path, looked: &Looked) -> Result<Found, FindError> {
+    let mut folders = start.ancestors().filter(|folder| looked.itself(&folder.join(FILE_NAME)).is_ok());
     let nearest = folders.next().ok_or_else(|| FindError {
         message: format!("no `{FILE_NAME}` in `{}` or above it", start.display()),
         help: "run `weir init` to write one".to_owned(),
@@ -54,7 +55,7 @@ pub fn find(start: &Path) -> Result<Found, FindError> {
         let Some(folder) = below(root, nearest) else {
             continue;
         };
-        if includes(root, &WsPath::from_clean(FILE_NAME), &folder.join(FILE_NAME), &mut HashSet::new()) {
+        if includes(root, &WsPath::from_clean(FILE_NAME), &folder.join(FILE_NAME), &mut HashSet::new(), looked) {
             return Ok(Found { root_file: root.join(FILE_NAME), root: root.to_path_buf(), folder });
         }
     }
@@ -68,11 +69,11 @@ fn below(root: &Path, path: &Path) -> Option<WsPath> {
 }
 
 /// Whether `file` includes `target`, directly or through others.
-fn includes(root: &Path, file: &WsPath, target: &WsPath, seen: &mut HashSet<WsPath>) -> bool {
+fn includes(root: &Path, file: &WsPath, target: &WsPath, seen: &mut HashSet<WsPath>, looked: &Looked) -> bool {
     if !seen.insert(file.clone()) {
         return false;
     }
-    let Ok(text) = read_text(&file.under(root), file.as_str()) else {
+    let Ok(text) = read_text(&file.under(root), file.as_str(), looked) else {
         return false;
     };
     let Ok(table) = DeTable::parse(&text) else {
@@ -85,12 +86,12 @@ fn includes(root: &Path, file: &WsPath, target: &WsPath, seen: &mut HashSet<WsPa
         _ => return false,
     };
     elements.into_iter().any(|raw| {
-        let files = match resolve(root, &folder, raw) {
+        let files = match resolve(root, &folder, raw, looked) {
             Ok(Included::File(file)) => vec![file],
             Ok(Included::Glob(files)) => files,
             Err(_) => return false,
         };
-        files.iter().any(|included| included == target || includes(root, included, target, seen))
+        files.iter().any(|included| included == target || includes(root, included, target, seen, looked))
     })
 }
 
@@ -111,7 +112,7 @@ mod tests {
     fn found(dir: &tempfile::TempDir, start: &str) -> (String, String) {
         let start = dir.path().join(start);
         std::fs::create_dir_all(&start).unwrap();
-        let found = find(&start).unwrap();
+        let found = find(&start, &Looked::default()).unwrap();
         assert_eq!(found.root_file, found.root.join("tasks.toml"));
         let root = found.root.strip_prefix(dir.path()).unwrap().to_str().unwrap().to_owned();
         (root, found.folder.as_str().to_owned())
@@ -144,7 +145,7 @@ mod tests {
     #[test]
     fn none_says_what_to_do() {
         let dir = tempfile::tempdir().unwrap();
-        let error = find(dir.path()).unwrap_err();
+        let error = find(dir.path(), &Looked::default()).unwrap_err();
         assert!(error.message.contains("no `tasks.toml`") && error.help.contains("weir init"));
     }
 
@@ -152,6 +153,6 @@ mod tests {
     fn a_directory_of_that_name_counts() {
         let dir = tempfile::tempdir().unwrap();
         std::fs::create_dir(dir.path().join("tasks.toml")).unwrap();
-        assert_eq!(find(dir.path()).unwrap().root, dir.path());
+        assert_eq!(find(dir.path(), &Looked::default()).unwrap().root, dir.path());
     }
 }

@@ -1,5 +1,6 @@
 //! `include`: which files a path or a glob of paths names.
 
+use super::looked::Looked;
 use super::pattern::{Pattern, PatternError, build_glob};
 use crate::model::WsPath;
 use std::path::Path;
@@ -23,7 +24,7 @@ pub(super) struct BadInclude {
 }
 
 /// Looks up one element of `include` in a file of `folder`.
-pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Included, BadInclude> {
+pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str, looked: &Looked) -> Result<Included, BadInclude> {
     let bad = |message: String, help: &str| Err(BadInclude { message, help: help.to_owned() });
     let pattern = match Pattern::parse(folder, raw) {
         Ok(pattern) if pattern.negated => {
@@ -45,7 +46,7 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
     };
     let Some(glob) = &pattern.glob else {
         let path = pattern.prefix.under(root);
-        if path.is_dir() {
+        if looked.behind(&path).is_ok_and(|there| there.is_dir()) {
             let help = format!("name the file: `{}/tasks.toml`", raw.trim_end_matches('/'));
             return bad(format!("`{raw}` is a directory"), &help);
         }
@@ -61,10 +62,10 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
     if whole {
         // An alternative that holds a `/` can't be walked component by component.
         let mut all = Vec::new();
-        walk(root, &pattern.prefix, &["**", "*"], &mut all);
+        walk(root, &pattern.prefix, &["**", "*"], &mut all, looked);
         found.extend(all.into_iter().filter(|path| pattern.covers(path)));
     } else {
-        walk(root, &pattern.prefix, &parts, &mut found);
+        walk(root, &pattern.prefix, &parts, &mut found, looked);
     }
     found.sort();
     found.dedup();
@@ -73,18 +74,20 @@ pub(super) fn resolve(root: &Path, folder: &WsPath, raw: &str) -> Result<Include
 
 /// Collects the files below `folder` that `parts` match. Wildcards don't match hidden entries, and
 /// `**` doesn't follow links.
-fn walk(root: &Path, folder: &WsPath, parts: &[&str], found: &mut Vec<WsPath>) {
+fn walk(root: &Path, folder: &WsPath, parts: &[&str], found: &mut Vec<WsPath>, looked: &Looked) {
     let Some((part, rest)) = parts.split_first() else {
         return;
     };
     let deep = *part == "**";
     if deep && !rest.is_empty() {
-        walk(root, folder, rest, found);
+        walk(root, folder, rest, found, looked);
     }
     let Ok(matcher) = build_glob(part).map(|glob| glob.compile_matcher()) else {
         return;
     };
-    let Ok(entries) = std::fs::read_dir(folder.under(root)) else {
+    let listed = folder.under(root);
+    let _ = looked.behind(&listed);
+    let Ok(entries) = std::fs::read_dir(listed) else {
         return;
     };
     for entry in entries.flatten() {
@@ -95,12 +98,14 @@ fn walk(root: &Path, folder: &WsPath, parts: &[&str], found: &mut Vec<WsPath>) {
         }
         let path = folder.join(name);
         let is_link = entry.file_type().is_ok_and(|kind| kind.is_symlink());
-        let Ok(meta) = std::fs::metadata(entry.path()) else {
+        // What is no link can't become another kind of thing without its folder showing it.
+        let answer = if is_link { looked.behind(&entry.path()) } else { std::fs::metadata(entry.path()) };
+        let Ok(meta) = answer else {
             continue;
         };
         if deep {
             if meta.is_dir() && !is_link {
-                walk(root, &path, parts, found);
+                walk(root, &path, parts, found, looked);
             } else if meta.is_file() && rest.is_empty() {
                 found.push(path);
             }
@@ -108,7 +113,7 @@ fn walk(root: &Path, folder: &WsPath, parts: &[&str], found: &mut Vec<WsPath>) {
             if rest.is_empty() && meta.is_file() {
                 found.push(path);
             } else if !rest.is_empty() && meta.is_dir() {
-                walk(root, &path, rest, found);
+                walk(root, &path, rest, found, looked);
             }
         }
     }

@@ -14,6 +14,8 @@ pub(super) enum Shape {
     Bool,
     /// A whole number from 1 up.
     Count,
+    /// A whole number from 0 up.
+    Whole,
     /// This very number.
     Number(u32),
     /// A duration in a string.
@@ -58,6 +60,8 @@ pub(super) enum Only {
     Root,
     /// Tasks with `run` or `exec`.
     Command,
+    /// Tasks with `run`, `exec` or `uses`.
+    Acting,
 }
 
 /// A key and `R`, how it is read.

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{At, Diagnostic, FileId, Located, Severity, did_you_mean};
 use super::include::{Included, resolve};
+use super::looked::Looked;
 use super::parts::{Inherited, RootParts, read_parts};
 use super::text::{drop_followers, parse, read_text};
 use super::values::Reader;
@@ -32,11 +33,21 @@ impl Loaded {
 
 /// Reads `root_file` (an absolute path) and all it includes, with these profiles in force, weakest
 /// first. Never fails: what is wrong is in the list, and what could be read is in the configuration.
-pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
+pub fn load(root_file: &Path, profiles: &[String], looked: &Looked) -> Loaded {
+    load_with(root_file, profiles, looked, None)
+}
+
+/// The same of a text that is not in `root_file` yet.
+pub fn load_text(root_file: &Path, text: &str, profiles: &[String]) -> Loaded {
+    load_with(root_file, profiles, &Looked::default(), Some(text))
+}
+
+fn load_with(root_file: &Path, profiles: &[String], looked: &Looked, given: Option<&str>) -> Loaded {
     let root = root_file.parent().unwrap_or(Path::new("/"));
     let name = root_file.file_name().and_then(|name| name.to_str()).unwrap_or(super::text::FILE_NAME);
     let mut loader = Loader {
         root,
+        looked,
         profiles,
         files: vec![],
         tasks: vec![],
@@ -47,7 +58,8 @@ pub fn load(root_file: &Path, profiles: &[String]) -> Loaded {
         diagnostics: vec![],
     };
     let path = WsPath::from_clean(name);
-    match read_text(root_file, name) {
+    let read = given.map_or_else(|| read_text(root_file, name, looked), |text| Ok(text.to_owned()));
+    match read {
         Ok(text) => loader.file(text, path, &mut vec![], &Inherited::default()),
         Err(why) => {
             loader.files.push(SourceFile { path, text: Arc::from("") });
@@ -67,6 +79,7 @@ fn without_place(code: &'static str, message: String) -> Diagnostic {
 
 struct Loader<'a> {
     root: &'a Path,
+    looked: &'a Looked,
     profiles: &'a [String],
     files: Vec<SourceFile>,
     tasks: Vec<Arc<super::Task>>,
@@ -138,7 +151,7 @@ impl Loader<'_> {
     }
 
     fn include(&mut self, include: &Located<String>, folder: &WsPath, stack: &mut Vec<WsPath>, outer: &Inherited) {
-        let (files, is_glob) = match resolve(self.root, folder, &include.value) {
+        let (files, is_glob) = match resolve(self.root, folder, &include.value, self.looked) {
             Ok(Included::File(file)) => (vec![file], false),
             Ok(Included::Glob(files)) => (files, true),
             Err(bad) => {
@@ -193,7 +206,7 @@ impl Loader<'_> {
                 .push(Diagnostic::error("config::bad-include", at, "more than 65536 files").help("include fewer"));
             return;
         }
-        match read_text(&path.under(self.root), path.as_str()) {
+        match read_text(&path.under(self.root), path.as_str(), self.looked) {
             Ok(text) => self.file(text, path, stack, outer),
             Err(why) => {
                 self.diagnostics.push(Diagnostic::error(why.code, at, why.message).help(why.help));
@@ -214,7 +227,71 @@ impl Loader<'_> {
         }
     }
 
+    /// Databases that tasks name.
+    fn check_databases(&mut self) {
+        let databases = &self.root_parts.databases;
+        let known = || databases.iter().map(|database| database.key.as_str());
+        let mut wrong = Vec::new();
+        let mut check = |named: Option<&Located<String>>, at: At, task: &super::Task| match named {
+            Some(name) if !known().any(|key| key == name.value) => {
+                let help = match did_you_mean(&name.value, known()) {
+                    Some(near) => format!("did you mean `{near}`?"),
+                    None => format!("declare it: `[db.{}]`", name.value),
+                };
+                let message = format!("`{}` names the database `{}`, which is not declared", task.name, name.value);
+                wrong.push(Diagnostic::error("config::unknown-database", name.at, message).help(help));
+            }
+            None if databases.is_empty() => wrong.push(
+                Diagnostic::error("config::unknown-database", at, format!("`{}` needs a database", task.name))
+                    .help("declare one, for example `[db.app]`"),
+            ),
+            None if databases.len() > 1 => wrong.push(
+                Diagnostic::error(
+                    "config::unknown-database",
+                    at,
+                    format!("`{}` does not say which database", task.name),
+                )
+                .help(format!("add `with = {{ db = \"{}\" }}`", databases[0].key)),
+            ),
+            _ => {}
+        };
+        for task in &self.tasks {
+            if let super::Action::Uses(uses) = &task.action
+                && uses.kind.is_database()
+            {
+                check(uses.with.db.as_ref(), uses.at, task);
+            }
+            let runs = !matches!(task.action, super::Action::Group { .. });
+            for used in task.databases.iter().filter(|_| runs) {
+                check(Some(&used.name), used.name.at, task);
+            }
+        }
+        self.diagnostics.extend(wrong);
+    }
+
+    /// Evidence is kept by the gate's id.
+    fn check_gates(&mut self) {
+        let mut ids: FxHashMap<&str, At> = FxHashMap::default();
+        let mut wrong = Vec::new();
+        for gate in self.tasks.iter().filter_map(|task| task.gate.as_ref()) {
+            if let Some(first) = ids.insert(&gate.value.id, gate.at) {
+                wrong.push(
+                    Diagnostic::error(
+                        "config::duplicate-gate",
+                        gate.at,
+                        format!("the gate `{}` is declared twice", gate.value.id),
+                    )
+                    .also(first, "first declared here")
+                    .help("give one of them another id: evidence is kept by it"),
+                );
+            }
+        }
+        self.diagnostics.extend(wrong);
+    }
+
     fn finish(mut self) -> Loaded {
+        self.check_databases();
+        self.check_gates();
         self.diagnostics.sort_by_key(|diagnostic| diagnostic.labels.first().map(|label| label.at));
         let config = Config {
             root: self.root.to_path_buf(),
@@ -222,6 +299,8 @@ impl Loader<'_> {
             settings: Settings { jobs: self.root_parts.settings.jobs, timeout: self.root_parts.settings.timeout },
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
+            structural: self.root_parts.structural,
+            databases: self.root_parts.databases.into_iter().map(Arc::new).collect(),
             tasks: self.tasks,
         };
         Loaded { config, diagnostics: self.diagnostics }

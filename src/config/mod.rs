@@ -2,6 +2,11 @@
 //! Knows nothing of the environment, processes or the clock.
 
 mod build_task;
+mod check;
+mod check_keys;
+mod database;
+mod database_keys;
+mod definition;
 mod diagnostic;
 mod edges;
 mod entries;
@@ -9,6 +14,7 @@ mod find;
 mod include;
 mod keys;
 mod load;
+mod looked;
 mod parts;
 mod pattern;
 mod profile;
@@ -16,31 +22,43 @@ mod reference;
 mod schema;
 mod scopes;
 pub mod shell;
+mod structural;
 mod task;
 mod task_keys;
 mod task_values;
 mod text;
+mod uses;
 mod values;
 
 #[cfg(test)]
 mod tests;
 
+pub use check::{Allowance, CheckWith, Eol, Selector, ValuePlace};
+pub use database::{
+    Database, DatabaseUse, Docker, Document, GateRules, Login, Provider, READY_CHECKS, Relation, ResetScope, RoleRule,
+    RowSeed,
+};
+pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
 pub use find::{FindError, Found, find};
-pub use load::{Loaded, load};
+pub use load::{Loaded, load, load_text};
+pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
-pub use task::{Action, ArgSpec, CacheMode, Dep, OnFail, Poll, PostDep, Retry, Task, When};
+pub use structural::Structural;
+pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
+pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;
+use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 /// A configuration: every file, read and validated on its own. Whether the names in it refer to
 /// anything is judged by the graph.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Config {
     /// The workspace root, absolute.
     pub root: PathBuf,
@@ -50,23 +68,41 @@ pub struct Config {
     pub settings: Settings,
     /// `[policy]`.
     pub policy: Policy,
+    /// `[structural]`.
+    pub structural: Structural,
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
+    /// `[db]`, profiles applied, in the order they stand in the file.
+    #[serde(with = "shared")]
+    pub databases: Vec<Arc<Database>>,
     /// All tasks, by file and then in the order they stand in it.
+    #[serde(with = "shared")]
     pub tasks: Vec<Arc<Task>>,
 }
 
+impl Config {
+    /// The database a node acts on: the one it names, or the only one.
+    pub fn database(&self, named: Option<&str>) -> Option<&Arc<Database>> {
+        match (named, &self.databases[..]) {
+            (Some(key), all) => all.iter().find(|database| database.key == key),
+            (None, [only]) => Some(only),
+            (None, _) => None,
+        }
+    }
+}
+
 /// A file of the configuration.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct SourceFile {
     /// Relative to the workspace root.
     pub path: WsPath,
-    /// Its text.
+    /// Its text; not kept with a configuration that is written down.
+    #[serde(skip)]
     pub text: Arc<str>,
 }
 
 /// `[settings]`.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Settings {
     /// How many tasks may run at once; none: as many as there are cores.
     pub jobs: Option<u32>,
@@ -75,7 +111,7 @@ pub struct Settings {
 }
 
 /// `[policy]`: what `weir tasks deps check` holds the graph to.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct Policy {
     /// Entry tasks.
     pub entry: Vec<Located<String>>,
@@ -83,4 +119,20 @@ pub struct Policy {
     pub require_sources: bool,
     /// A task slower than this wants outputs.
     pub outputs_after: Option<Duration>,
+}
+
+/// Tasks are written down as they are, without the sharing.
+mod shared {
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+    use std::sync::Arc;
+
+    pub(super) fn serialize<T: Serialize, S: Serializer>(all: &[Arc<T>], serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(all.iter().map(|one| &**one))
+    }
+
+    pub(super) fn deserialize<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Vec<Arc<T>>, D::Error> {
+        Ok(Vec::<T>::deserialize(deserializer)?.into_iter().map(Arc::new).collect())
+    }
 }

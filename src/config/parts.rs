@@ -1,13 +1,15 @@
 //! One file's own parts: version, settings, policy, variables, profiles, tasks, includes.
 
+use super::database_keys::DB;
 use super::diagnostic::{Diagnostic, Located};
 use super::keys::{Matched, Only};
 use super::profile::{Profile, by_strength, overlays, profiles_of};
 use super::scopes::{FILE, POLICY, Part, SETTINGS, SettingsDraft};
+use super::structural::{STRUCTURAL, Structural};
 use super::task_keys::Draft;
 use super::task_values::check_name;
 use super::values::{Entry, Reader, in_order};
-use super::{Policy, Task};
+use super::{Database, Policy, Task};
 use crate::model::TaskName;
 use std::collections::BTreeMap;
 use toml::de::{DeTable, DeValue};
@@ -19,6 +21,10 @@ pub(super) struct RootParts {
     pub(super) settings: SettingsDraft,
     /// `[policy]`.
     pub(super) policy: Policy,
+    /// `[db]`, profiles applied.
+    pub(super) databases: Vec<Database>,
+    /// `[structural]`.
+    pub(super) structural: Structural,
 }
 
 /// The variables a file takes from the files that include it.
@@ -66,6 +72,13 @@ pub(super) fn read_parts(
         {
             POLICY.read(reader, table, entry.key, &mut root.policy);
         }
+        if let Some(entry) = part(reader, Part::Structural)
+            && let Some(table) = reader.table(entry.value)
+        {
+            STRUCTURAL.read(reader, table, entry.key, &mut root.structural);
+        }
+        let db = part(reader, Part::Db);
+        root.databases = read_databases(reader, db, &profiles);
     } else {
         for matched in &matched {
             refuse_outside_root(reader, matched);
@@ -146,6 +159,70 @@ fn read_settings(
             read(entry, settings);
         } else {
             read(entry, &mut SettingsDraft::default());
+        }
+    }
+}
+
+/// `[db]`, then what the profiles in force lay over it.
+fn read_databases(
+    reader: &mut Reader<'_>,
+    entry: Option<Entry<'_, '_>>,
+    profiles: &[Profile<'_, '_>],
+) -> Vec<Database> {
+    let mut databases: Vec<Database> = Vec::new();
+    for (name, value) in entry.and_then(|entry| reader.table(entry.value)).map(in_order).unwrap_or_default() {
+        let at = reader.at(name.span());
+        if !check_name(reader, name.get_ref(), at) {
+            continue;
+        }
+        let mut database = Database::new(name.get_ref(), at);
+        if let Some(table) = reader.table(value) {
+            DB.read(reader, table, at, &mut database);
+        }
+        databases.push(database);
+    }
+    for (entry, in_force) in by_strength(profiles, |profile| profile.db) {
+        for (name, value) in reader.table(entry.value).map(in_order).unwrap_or_default() {
+            let at = reader.at(name.span());
+            let Some(database) = databases.iter_mut().find(|database| database.key == name.get_ref().as_ref()) else {
+                reader.report(
+                    Diagnostic::error(
+                        "config::unknown-database",
+                        at,
+                        format!("there is no database `{}`", name.get_ref()),
+                    )
+                    .help("a profile changes databases of `[db]`; declare it there"),
+                );
+                continue;
+            };
+            let Some(table) = reader.table(value) else { continue };
+            if in_force {
+                DB.read(reader, table, at, database);
+            } else {
+                DB.read(reader, table, at, &mut database.clone());
+            }
+        }
+    }
+    check_databases(reader, &databases);
+    databases
+}
+
+/// Two databases can't be told apart by one variable.
+fn check_databases(reader: &mut Reader<'_>, databases: &[Database]) {
+    for (index, database) in databases.iter().enumerate() {
+        for first in &databases[..index] {
+            if first.url_env.value == database.url_env.value {
+                let message = format!(
+                    "`{}` and `{}` are both named by the variable `{}`",
+                    first.key, database.key, database.url_env.value
+                );
+                let variable = format!("{}_DATABASE_URL", database.key.to_uppercase().replace(['-', '.', ':'], "_"));
+                reader.report(
+                    Diagnostic::error("config::conflict", database.url_env.at, message)
+                        .also(first.url_env.at, "")
+                        .help(format!("give one of them its own: `url_env = \"{variable}\"`")),
+                );
+            }
         }
     }
 }

@@ -1,6 +1,7 @@
 //! A declared source or output: a path or a glob, possibly negated.
 
 use crate::model::{PathError, WsPath};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::ops::Deref;
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use std::sync::Arc;
 pub struct Pattern(Arc<PatternParts>);
 
 /// What a pattern consists of.
-#[derive(Debug, PartialEq, Eq, Hash)]
+#[derive(Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct PatternParts {
     /// As written, where that differs from the prefix.
     written: Option<Box<str>>,
@@ -26,6 +27,18 @@ impl PatternParts {
     /// As written.
     pub fn raw(&self) -> &str {
         self.written.as_deref().unwrap_or_else(|| self.prefix.as_str())
+    }
+}
+
+impl Serialize for Pattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Pattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        PatternParts::deserialize(deserializer).map(|parts| Self(Arc::new(parts)))
     }
 }
 

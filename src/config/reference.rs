@@ -2,6 +2,7 @@
 
 use super::keys::{KeyInfo, Only, Shape};
 use super::schema::all_scopes;
+use super::uses::NODES;
 use std::fmt::Write as _;
 
 /// A Markdown table of keys for each kind of table in a `tasks.toml`.
@@ -24,6 +25,11 @@ pub fn key_reference() -> String {
             );
         }
     }
+    text.push_str("\n## Built-in nodes\n\n| `uses` | what it does | `with` | example |\n|---|---|---|---|\n");
+    for node in NODES {
+        let with: Vec<String> = node.with.keys.iter().map(|key| format!("`{}`", key.info.name)).collect();
+        let _ = writeln!(text, "| `{0}` | {1} | {2} | `uses = \"{0}\"` |", node.name, cell(node.doc), with.join(", "));
+    }
     text
 }
 
@@ -34,6 +40,9 @@ fn meaning(key: &KeyInfo) -> String {
     }
     if key.only == Only::Command {
         text.push_str(" Only with `run` or `exec`.");
+    }
+    if key.only == Only::Acting {
+        text.push_str(" Only with `run`, `exec` or `uses`.");
     }
     text
 }
@@ -51,6 +60,7 @@ fn words(shape: &Shape, many: bool) -> String {
         Shape::Text(what) => (*what).to_owned(),
         Shape::Bool => "`true` or `false`".to_owned(),
         Shape::Count => format!("positive integer{s}"),
+        Shape::Whole => format!("whole number{s}"),
         Shape::Number(number) => format!("`{number}`"),
         Shape::Duration => format!("duration{s}"),
         Shape::Scalar => format!("string{s}, number{s} or boolean{s}"),

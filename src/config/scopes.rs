@@ -21,6 +21,10 @@ pub(super) enum Part {
     Policy,
     /// `[env]`.
     Env,
+    /// `[db]`.
+    Db,
+    /// `[structural]`.
+    Structural,
     /// `[profile]`.
     Profile,
     /// `[tasks]`.
@@ -69,6 +73,22 @@ pub(super) static FILE: Scope<Part> = Scope {
             Part::Env,
         ),
         Key::new(
+            "db",
+            Shape::Map(&Shape::Table("database")),
+            "{ app = { provider = \"local\" } }",
+            "The databases, by name. Only in the root's file.",
+            Part::Db,
+        )
+        .only(Only::Root),
+        Key::new(
+            "structural",
+            Shape::Table("structural"),
+            "{ base = \"main\" }",
+            "What the structural-change rule is told. Only in the root's file.",
+            Part::Structural,
+        )
+        .only(Only::Root),
+        Key::new(
             "profile",
             Shape::Map(&Shape::Table("profile")),
             "{ ci = { env = { LOG = \"debug\" } } }",
@@ -83,7 +103,7 @@ pub(super) static FILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["db", "structural", "remote"],
+    unbuilt: &["remote"],
 };
 
 /// `[profile.NAME]`.
@@ -100,6 +120,14 @@ pub(super) static PROFILE: Scope<Part> = Scope {
         .only(Only::Root),
         Key::new("env", ENV, "{ LOG = \"debug\" }", "Variables beside and over those of `[env]`.", Part::Env),
         Key::new(
+            "db",
+            Shape::Map(&Shape::Table("database")),
+            "{ app = { provider = \"url\" } }",
+            "Keys that replace those of the file's databases. Only in the root's file.",
+            Part::Db,
+        )
+        .only(Only::Root),
+        Key::new(
             "tasks",
             Shape::Map(&Shape::Table("task")),
             "{ test = { timeout = \"1h\" } }",
@@ -107,7 +135,7 @@ pub(super) static PROFILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["db", "structural", "remote"],
+    unbuilt: &["remote"],
 };
 
 /// Settings while they are read.

@@ -95,36 +95,24 @@ pub fn programs(command: &str) -> BTreeSet<String> {
     let functions: BTreeSet<&str> =
         command.match_indices("()").filter_map(|(at, _)| command[..at].split_whitespace().last()).collect();
     for part in commands(command) {
-        let mut words = part.split_whitespace();
-        // `then cargo test`, `A=1 cargo test`: what is run comes later.
-        let first = words.find(|word| {
-            let assigns = word.split_once('=').is_some_and(|(name, _)| {
-                !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-            });
-            !assigns
-                && !matches!(
-                    *word,
-                    "if" | "then"
-                        | "else"
-                        | "elif"
-                        | "do"
-                        | "while"
-                        | "until"
-                        | "!"
-                        | "time"
-                        | "{"
-                        | "("
-                        | "exec"
-                        | "command"
-                )
-        });
-        let Some(word) = first else { continue };
+        let Some(word) = started(&part).next() else { continue };
         let plain = word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./+".contains(c));
         if plain && !BUILT_IN.contains(&word) && !functions.contains(word) && !word.starts_with('-') {
             found.insert(word.to_owned());
         }
     }
     found
+}
+
+/// The words of a simple command from the program on: of `then cargo test` and `A=1 cargo test`, `cargo test`.
+fn started(part: &str) -> impl Iterator<Item = &str> {
+    const BEFORE: [&str; 12] = ["if", "then", "else", "elif", "do", "while", "until", "!", "time", "{", "(", "exec"];
+    part.split_whitespace().skip_while(|word| {
+        let assigns = word
+            .split_once('=')
+            .is_some_and(|(name, _)| !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_'));
+        assigns || BEFORE.contains(word) || *word == "command"
+    })
 }
 
 /// The simple commands of a text, quotes respected; what is inside quotes or a here-document is
@@ -171,24 +159,38 @@ fn commands(text: &str) -> Vec<String> {
 
 /// What in a command can give another result each time: the network, the clock, chance.
 pub fn impure(command: &str) -> Option<&'static str> {
-    const PROGRAMS: [(&str, &str); 9] = [
-        ("curl", "`curl` asks the network"),
-        ("wget", "`wget` asks the network"),
-        ("ssh", "`ssh` asks the network"),
-        ("scp", "`scp` asks the network"),
-        ("rsync", "`rsync` may ask the network"),
-        ("ping", "`ping` asks the network"),
-        ("date", "`date` tells the time"),
-        ("uuidgen", "`uuidgen` is chance"),
-        ("hostname", "`hostname` differs by machine"),
+    /// A program, the words after it that are meant (none: whatever they are), and why.
+    type Program = (&'static str, &'static [&'static str], &'static str);
+    const PROGRAMS: [Program; 15] = [
+        ("curl", &[], "`curl` asks the network"),
+        ("wget", &[], "`wget` asks the network"),
+        ("ssh", &[], "`ssh` asks the network"),
+        ("scp", &[], "`scp` asks the network"),
+        ("rsync", &[], "`rsync` may ask the network"),
+        ("ping", &[], "`ping` asks the network"),
+        ("dig", &[], "`dig` asks the network"),
+        ("apt-get", &[], "`apt-get` asks the network"),
+        ("git", &["clone", "fetch", "ls-remote", "pull", "push"], "`git` asks the network"),
+        ("docker", &["pull", "push"], "`docker` asks the network"),
+        ("pip", &["install", "download"], "`pip` asks the network"),
+        ("kubectl", &[], "`kubectl` asks a cluster"),
+        ("date", &[], "`date` tells the time"),
+        ("uuidgen", &[], "`uuidgen` is chance"),
+        ("hostname", &[], "`hostname` differs by machine"),
     ];
     const VARIABLES: [(&str, &str); 3] = [
         ("RANDOM", "`$RANDOM` is chance"),
         ("SECONDS", "`$SECONDS` is time"),
         ("EPOCHSECONDS", "`$EPOCHSECONDS` is time"),
     ];
-    let programs = programs(command);
-    let found = PROGRAMS.iter().find(|(name, _)| programs.contains(*name)).map(|(_, why)| *why);
+    let parts = commands(command);
+    let found = PROGRAMS.iter().find(|(program, meant, _)| {
+        parts.iter().any(|part| {
+            let mut words = started(part);
+            words.next() == Some(*program) && (meant.is_empty() || words.any(|word| meant.contains(&word)))
+        })
+    });
+    let found = found.map(|(_, _, why)| *why);
     found.or_else(|| {
         VARIABLES
             .iter()
@@ -210,6 +212,9 @@ mod tests {
         assert!(impure("x=$(date)").is_some());
         assert!(impure("echo update").is_none());
         assert!(impure("echo $RANDOM").is_some());
+        assert_eq!(impure("A=1 git -C x fetch origin"), Some("`git` asks the network"));
+        assert_eq!(impure("git diff; echo git fetch"), None);
+        assert_eq!(impure("if true; then docker pull x; fi"), Some("`docker` asks the network"));
     }
 
     #[test]

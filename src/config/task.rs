@@ -1,13 +1,16 @@
 //! A task as declared and validated, before it is wired into a graph.
 
+use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
-use crate::model::{TaskName, WsPath};
+use super::uses::Uses;
+use crate::model::{Gate, TaskName, WsPath};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// One `[tasks.NAME]`. All paths are relative to the workspace root; profiles are applied.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Task {
     /// Full name, with the folder of its file in front (`services/api:test`).
     pub name: TaskName,
@@ -87,17 +90,53 @@ pub struct Task {
     pub quiet: bool,
     /// Names of variables whose values are masked.
     pub redact: Vec<String>,
+    /// The databases it uses while it runs.
+    pub databases: Vec<DatabaseUse>,
+    /// It is a gate.
+    pub gate: Option<Located<Gate>>,
+    /// Files that are kept with the run.
+    pub artifacts: Vec<Located<Pattern>>,
+    /// Where its test report lands, and what it must hold.
+    pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
 }
 
+/// `junit` and `expect`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TestReport {
+    /// The files, JUnit XML.
+    pub files: Vec<Located<Pattern>>,
+    /// What they must hold.
+    pub expect: Expect,
+}
+
+/// What a test report must hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Expect {
+    /// At least so many tests.
+    pub min_tests: u32,
+    /// At most so many skipped; none: any number.
+    pub max_skipped: Option<u32>,
+    /// At most so many that failed.
+    pub max_failed: u32,
+}
+
+impl Default for Expect {
+    fn default() -> Self {
+        Self { min_tests: 1, max_skipped: None, max_failed: 0 }
+    }
+}
+
 /// What a task does.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Action {
     /// Each string is given to the shell, stopping at the first failure.
     Shell(Vec<String>),
     /// An argument vector.
     Exec(Vec<String>),
+    /// A built-in node.
+    Uses(Box<Uses>),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.
@@ -106,7 +145,7 @@ pub enum Action {
 }
 
 /// An edge to another task.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dep {
     /// A name, or a glob of names.
     pub task: String,
@@ -121,7 +160,7 @@ pub struct Dep {
 }
 
 /// A cleanup edge.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PostDep {
     /// The edge.
     pub dep: Dep,
@@ -130,7 +169,7 @@ pub struct PostDep {
 }
 
 /// When a cleanup runs, given that its task was started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum When {
     /// However it ended.
     Always,
@@ -141,7 +180,7 @@ pub enum When {
 }
 
 /// A declared argument.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ArgSpec {
     /// Its name; `$WEIR_ARG_NAME` holds its value.
     pub name: String,
@@ -154,7 +193,7 @@ pub struct ArgSpec {
 }
 
 /// Whether results are recorded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CacheMode {
     /// Recorded, and shared where sharing is on.
     On,
@@ -165,7 +204,7 @@ pub enum CacheMode {
 }
 
 /// Attempts at a task.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Retry {
     /// At least 1.
     pub attempts: u32,
@@ -174,7 +213,7 @@ pub struct Retry {
 }
 
 /// Tried until it succeeds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Poll {
     /// Between tries.
     pub every: Duration,
@@ -183,7 +222,7 @@ pub struct Poll {
 }
 
 /// What a failure means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OnFail {
     /// The run fails.
     Fail,

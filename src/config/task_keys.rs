@@ -1,12 +1,16 @@
 //! The keys of a task: the one table of them.
 
+use super::database_keys::database_uses;
 use super::diagnostic::{At, Located};
 use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
-use super::task::{Dep, Task};
+use super::pattern::Pattern;
+use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
+use super::uses::{self, NODE_NAMES, NodeKind, With};
 use super::values::Reader;
+use crate::model::Gate;
 
 /// A task while it is read.
 #[derive(Clone)]
@@ -17,6 +21,14 @@ pub(super) struct Draft {
     pub(super) run: Option<Vec<String>>,
     /// `exec`.
     pub(super) exec: Option<Vec<String>>,
+    /// `junit`.
+    pub(super) junit: Vec<Located<Pattern>>,
+    /// `expect`.
+    pub(super) expect: Expect,
+    /// `uses`.
+    pub(super) uses: Option<Located<NodeKind>>,
+    /// `with`.
+    pub(super) with: With,
     /// `sequence`.
     pub(super) sequence: Option<Vec<Vec<Located<Dep>>>>,
     /// Every key given, good or not, and where.
@@ -44,8 +56,34 @@ const fn command(
     Key::new(name, shape, example, doc, read).only(Only::Command)
 }
 
+/// A key of tasks that do something themselves.
+const fn acting(
+    name: &'static str,
+    shape: Shape,
+    example: &'static str,
+    doc: &'static str,
+    read: Set<Draft>,
+) -> Key<Set<Draft>> {
+    Key::new(name, shape, example, doc, read).only(Only::Acting)
+}
+
 const PATTERNS: Shape = Shape::Any(&[Shape::Text("path or glob"), Shape::List(&Shape::Text("path or glob"), false)]);
 const PATHS: Shape = Shape::Any(&[Shape::Text("path"), Shape::List(&Shape::Text("path"), false)]);
+const WITH: Shape = Shape::Any(&[
+    Shape::Table("db.migrate"),
+    Shape::Table("db.baseline"),
+    Shape::Table("db.gate"),
+    Shape::Table("db.up"),
+    Shape::Table("check.graph"),
+    Shape::Table("check.drift"),
+    Shape::Table("check.forbid"),
+    Shape::Table("check.same"),
+    Shape::Table("check.exists"),
+    Shape::Table("check.branch"),
+    Shape::Table("check.cochange"),
+]);
+const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
+const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);
 const ARGV: Shape = Shape::List(&TEXT, true);
 const FAIL_WORDS: Shape = Shape::Words(&["fail", "warn"]);
 
@@ -70,6 +108,72 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "An argument vector, started without a shell. Arguments are appended.",
             |d, r, e| {
                 d.exec = argv(r, e, "`exec`");
+            },
+        ),
+        key(
+            "uses",
+            Shape::Words(&NODE_NAMES),
+            "\"db.migrate\"",
+            "A built-in node, in place of a command.",
+            |d, r, e| {
+                d.uses = uses::node_kind(r, e.value).map(|kind| Located::new(kind, r.at(e.value.span())));
+            },
+        ),
+        key("with", WITH, "{ db = \"app\" }", "The parameters of the built-in node.", |d, r, e| {
+            let (Some(kind), Some(table)) = (d.uses.as_ref().map(|uses| uses.value), r.table(e.value)) else { return };
+            let at = r.at(e.value.span());
+            uses::parameters(kind).read(r, table, at, &mut d.with);
+        }),
+        acting(
+            "gate",
+            Shape::Table("gate-of-task"),
+            "{ id = \"no-todo\", title = \"Nothing is left to do\" }",
+            "It is a gate: its outcome is recorded as evidence, under this id.",
+            |d, r, e| {
+                let Some(table) = r.table(e.value) else { return };
+                let at = r.at(e.value.span());
+                let mut gate = Gate { id: String::new(), title: None };
+                entries::GATE.read(r, table, at, &mut gate);
+                d.task.gate = (!gate.id.is_empty()).then(|| Located::new(gate, at));
+            },
+        ),
+        command(
+            "artifacts",
+            Shape::Any(&[PATTERNS, Shape::Table("artifacts")]),
+            "{ files = [\"coverage\"], kind = \"auxiliary\" }",
+            "Files that are kept with the run, whatever its outcome, apart from evidence.",
+            |d, r, e| {
+                d.task.artifacts = entries::artifacts(r, e.value);
+            },
+        ),
+        command(
+            "junit",
+            PATTERNS,
+            "\"target/junit.xml\"",
+            "Where its test report lands, as JUnit XML. One that is missing, was not written by this run or holds no test fails the task, whatever the command's exit status.",
+            |d, r, e| {
+                d.junit = patterns(r, e, "junit").map(|list| list.value).unwrap_or_default();
+            },
+        ),
+        command(
+            "expect",
+            Shape::Table("expect"),
+            "{ min_tests = 100, max_skipped = 0 }",
+            "What the test report must hold.",
+            |d, r, e| {
+                if let Some(table) = r.table(e.value) {
+                    d.expect = Expect::default();
+                    entries::EXPECT.read(r, table, e.key, &mut d.expect);
+                }
+            },
+        ),
+        command(
+            "database",
+            DATABASES,
+            "{ name = \"app\", clone = true }",
+            "The databases it uses, by name in `[db]`, or a table. Their state is part of its key; it is told where they are, and has each to itself unless it shares it or gets a clone.",
+            |d, r, e| {
+                d.task.databases = database_uses(r, e.value);
             },
         ),
         key(
@@ -134,7 +238,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "outputs",
             PATTERNS,
             "[\"target/release/weir\"]",
-            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts.",
+            "Every file it writes, restored from the cache on a hit. `[]` means that only its verdict counts. Without it nobody knows what it does, and only its last result counts: two calls of one task with other arguments or variables then take turns, and each runs again.",
             |d, r, e| {
                 d.task.outputs = patterns(r, e, "outputs");
             },
@@ -236,7 +340,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
         command("reset", Shape::Bool, "true", "Destroys state: it is never cached, and guarded.", |d, r, e| {
             d.task.reset = r.boolean(e.value).unwrap_or_default().then_some(e.key);
         }),
-        command(
+        acting(
             "on_fail",
             Shape::Any(&[FAIL_WORDS, Shape::Map(&FAIL_WORDS)]),
             "{ default = \"fail\", local = \"warn\" }",
@@ -246,7 +350,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
         key("help", TEXT, "\"run npm install first\"", "What to do when it fails; printed then.", |d, r, e| {
             d.task.help = r.string(e.value)
         }),
-        command(
+        acting(
             "locks",
             STRINGS,
             "[\"docker\"]",
@@ -255,10 +359,10 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 d.task.locks = r.strings(e.value, Reader::located).unwrap_or_default();
             },
         ),
-        command("timeout", Shape::Duration, "\"15m\"", "How long one attempt may take.", |d, r, e| {
+        acting("timeout", Shape::Duration, "\"15m\"", "How long one attempt may take.", |d, r, e| {
             d.task.timeout = r.duration(e.value)
         }),
-        command(
+        acting(
             "retry",
             Shape::Any(&[Shape::Count, Shape::Table("retry")]),
             "{ attempts = 3, backoff = \"1s\" }",
@@ -323,7 +427,7 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
         command("interactive", Shape::Bool, "true", "Has the terminal to itself; never cached.", |d, r, e| {
             d.task.interactive = r.boolean(e.value).unwrap_or_default();
         }),
-        command("quiet", Shape::Bool, "true", "Its output is shown only when it fails.", |d, r, e| {
+        acting("quiet", Shape::Bool, "true", "Its output is shown only when it fails.", |d, r, e| {
             d.task.quiet = r.boolean(e.value).unwrap_or_default();
         }),
         command(
@@ -336,5 +440,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["uses", "with", "service", "ports", "soak", "database", "gate", "artifacts", "junit", "expect"],
+    unbuilt: &["service", "ports", "soak"],
 };

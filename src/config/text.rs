@@ -1,6 +1,7 @@
 //! A file's bytes → text → the TOML tree, with syntax errors in plain words.
 
 use super::diagnostic::{Diagnostic, FileId};
+use super::looked::Looked;
 use super::values::place;
 use std::collections::HashSet;
 use std::io::Read as _;
@@ -27,13 +28,13 @@ pub(super) struct Unreadable {
 }
 
 /// The text of a file; `shown` is its path for people.
-pub(super) fn read_text(path: &Path, shown: &str) -> Result<String, Unreadable> {
+pub(super) fn read_text(path: &Path, shown: &str, looked: &Looked) -> Result<String, Unreadable> {
     let unreadable = |why: &std::io::Error| Unreadable {
         code: "config::unreadable",
         message: format!("failed to read `{shown}`: {why}"),
         help: "see that the file exists and that you may read it",
     };
-    let meta = std::fs::metadata(path).map_err(|why| unreadable(&why))?;
+    let meta = looked.behind(path).map_err(|why| unreadable(&why))?;
     if !meta.is_file() {
         let kind = if meta.is_dir() { "a directory" } else { "no regular file" };
         return Err(Unreadable {

@@ -80,6 +80,13 @@ impl Reader<'_> {
         })
     }
 
+    /// Whether anything was reported in this file since `at`.
+    pub(super) fn has_errors_since(&self, at: At) -> bool {
+        self.diagnostics
+            .iter()
+            .any(|diagnostic| diagnostic.labels.first().is_some_and(|label| label.at.file == at.file && label.at >= at))
+    }
+
     /// Notes a value of the wrong type.
     pub(super) fn wrong_type(&mut self, value: &Value<'_>, expected: &str) {
         let at = self.at(value.span());
@@ -149,6 +156,20 @@ impl Reader<'_> {
             let at = self.at(value.span());
             let message = format!("expected a positive integer, found `{number}`");
             self.bad_value(at, message, "write a whole number from 1 up");
+        }
+        parsed
+    }
+
+    /// A whole number from 0 up.
+    pub(super) fn whole(&mut self, value: &Value<'_>) -> Option<u32> {
+        let DeValue::Integer(number) = value.get_ref() else {
+            self.wrong_type(value, "a whole number");
+            return None;
+        };
+        let parsed = u32::from_str_radix(number.as_str(), number.radix()).ok();
+        if parsed.is_none() {
+            let at = self.at(value.span());
+            self.bad_value(at, format!("expected a whole number, found `{number}`"), "write a whole number from 0 up");
         }
         parsed
     }

@@ -8,8 +8,9 @@ use super::prepare::Prepared;
 use super::priority::node_plans;
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
 use super::services::Services;
+use super::standing::Standing;
 use super::work::Work;
-use crate::cache::{Last, RunFolder};
+use crate::cache::{Found, Last, RunFolder};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
@@ -42,10 +43,12 @@ pub struct Options {
 /// How a run ended.
 #[derive(Debug)]
 pub struct Finish {
-    /// 0, 1, 70, 130 or 143.
+    /// 0, 1, 3, 70, 130 or 143.
     pub exit_code: u8,
     /// What broke, if weir did.
     pub broken: Option<String>,
+    /// Where there was nothing to do, and nothing to tell: the verdict, as [`super::Standing`].
+    pub standing: Option<Vec<u8>>,
 }
 
 /// What reaches the loop.
@@ -86,6 +89,10 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
+    /// The nodes found fresh, in this order.
+    fresh: Vec<NodeId>,
+    /// Something was told beside that.
+    told: bool,
     judged: Vec<Option<Box<Judgement>>>,
     names: Vec<TaskName>,
     pool: Option<Pool>,
@@ -120,6 +127,8 @@ pub fn run(
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
         untouched: true,
+        fresh: vec![],
+        told: false,
         pool: None,
         sender,
         cancel: cancels.0,
@@ -181,6 +190,11 @@ fn rules(options: &Options) -> Rules {
 
 impl Driver<'_> {
     fn emit(&mut self, event: Event) {
+        self.told |= match &event {
+            Event::TaskFinished(task) => task.outcome != Outcome::Fresh,
+            Event::RunStarted { .. } | Event::RunFinished(_) => false,
+            _ => true,
+        };
         let record = Record {
             v: VERSION,
             seq: self.seq,
@@ -496,6 +510,9 @@ impl Driver<'_> {
             let page = self.ledger.page(id);
             (page.left, page.outputs) = (None, None);
         }
+        if outcome == Outcome::Fresh {
+            self.fresh.push(id);
+        }
         let (log, log_bytes) = self.log_of(id, &outcome);
         self.ledger.count(id, &name, &outcome);
         let page = self.ledger.page(id);
@@ -510,6 +527,8 @@ impl Driver<'_> {
             Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
             _ => 0,
         };
+        let replayed_from = self.replayed_from(id, &outcome);
+        let page = self.ledger.page(id);
         let finished = TaskFinished {
             task: name,
             flaky: outcome == Outcome::Ran && page.attempts > 1,
@@ -520,10 +539,23 @@ impl Driver<'_> {
             key: page.key,
             log,
             log_bytes,
+            replayed_from,
             help,
             parts: std::mem::take(&mut page.parts),
         };
         self.emit(Event::TaskFinished(Box::new(finished)));
+    }
+
+    /// Of a gate whose recorded result counts: the run that recorded it. What its key was made of is looked up too.
+    fn replayed_from(&mut self, id: NodeId, outcome: &Outcome) -> Option<String> {
+        let gate = self.plan.nodes[id.index()].node.facts().gate.is_some();
+        if !gate || !matches!(outcome, Outcome::Fresh | Outcome::Hit) {
+            return None;
+        }
+        let key = self.ledger.page(id).key?;
+        let Found::Yes(result) = self.services.store.as_ref()?.result(&key, true) else { return None };
+        self.ledger.page(id).parts = result.parts;
+        Some(result.run)
     }
 
     fn outcome(&self, id: NodeId) -> Outcome {
@@ -588,6 +620,7 @@ impl Driver<'_> {
             (Some(_), ..) => 70,
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
+            (None, None, _) if self.ledger.refused => 3,
             (None, None, Some(_)) => 1,
             (None, None, None) if self.ledger.totals.failed > 0 => 1,
             (None, None, None) => 0,
@@ -606,7 +639,16 @@ impl Driver<'_> {
             warnings: std::mem::take(&mut self.ledger.warnings),
         };
         self.emit(Event::RunFinished(Box::new(finished)));
-        Finish { exit_code, broken: self.broken }
+        Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
+    }
+
+    /// The verdict, where all that there was to do was to give it.
+    fn standing(&self, exit_code: u8) -> Option<Vec<u8>> {
+        let acting = self.plan.nodes.iter().filter(|node| node.node.facts().acts).count();
+        let idle = exit_code == 0 && self.untouched && !self.told && self.fresh.len() == acting;
+        let plain = self.services.redactor().is_empty();
+        let standing = || Standing::of(&self.plan, &self.fresh, &self.ledger.pages);
+        if idle && plain { standing()?.to_bytes() } else { None }
     }
 }
 
@@ -614,21 +656,14 @@ impl Driver<'_> {
 pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> PlannedTask + '_ {
     |node| {
         let facts = node.node.facts();
-        let triggers = node.triggers.iter().map(|(id, _)| id);
         PlannedTask {
             task: facts.name.clone(),
             group: !facts.acts,
             quiet: facts.quiet,
             interactive: facts.interactive,
             cleanup: node.is_cleanup(),
-            after: node
-                .data
-                .iter()
-                .chain(&node.order)
-                .chain(&node.soft)
-                .chain(triggers)
-                .map(|id| names[id.index()].clone())
-                .collect(),
+            gate: facts.gate.clone(),
+            after: node.before().map(|id| names[id.index()].clone()).collect(),
         }
     }
 }
@@ -652,6 +687,6 @@ fn backoff(base: Duration, attempt: u32) -> Duration {
     base.saturating_mul(1 << attempt.saturating_sub(2).min(16))
 }
 
-fn millis(duration: Duration) -> u64 {
+pub(super) fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

@@ -6,12 +6,13 @@ use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
-use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, file_name, restore};
+use super::standing::log_of;
+use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
-use crate::node::{Cancel, Effects};
+use crate::node::{Cancel, Effects, NamedLock};
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -81,7 +82,7 @@ impl JobReport {
 
 /// The log of a node, relative to the run's folder.
 pub fn log_name(node: &PlanNode) -> String {
-    format!("logs/{}.log", file_name(node.name().as_str()))
+    log_of(node.name())
 }
 
 impl Job<'_> {
@@ -273,10 +274,11 @@ impl Job<'_> {
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
         }
+        self.keep_artifacts();
         let fail = |reason: FailReason| JobReport {
             took,
             log_bytes,
-            ending: Ending::Failed { retry: reason != FailReason::Interrupted, reason, warn: facts.warn_on_fail },
+            ending: Ending::Failed { retry: may_pass_later(&reason), reason, warn: facts.warn_on_fail },
             left: None,
             outputs: None,
             key: judgement.key,
@@ -321,6 +323,38 @@ impl Job<'_> {
             took,
             log_bytes,
             found: None,
+        }
+    }
+
+    /// Copies what is to be kept with the run, whatever the outcome.
+    fn keep_artifacts(&self) {
+        let facts = self.node.node.facts();
+        if facts.artifacts.is_empty() {
+            return;
+        }
+        let folder = self
+            .run_dir
+            .join("artifacts")
+            .join(log_name(self.node).trim_start_matches("logs/").trim_end_matches(".log"));
+        let found = match self.services.surveyor.outputs(&facts.artifacts) {
+            Ok((found, missing)) => {
+                if !missing.is_empty() {
+                    let message = format!("artifacts that are not there: `{}`", missing.join("`, `"));
+                    self.warn("no-artifact", message, None);
+                }
+                found
+            }
+            Err(error) => return self.warn("no-artifact", error.to_string(), Some(error.help())),
+        };
+        for found in found {
+            let (from, to) = (found.path.under(&self.services.root), found.path.under(&folder));
+            if !from.is_file() {
+                continue;
+            }
+            let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&from, &to));
+            if let Err(error) = copied {
+                self.warn("no-artifact", format!("failed to keep `{}`: {error}", found.path), space_help(&error));
+            }
         }
     }
 
@@ -434,15 +468,17 @@ impl Job<'_> {
         let mut names = if declared { facts.locks.clone() } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
-        names.dedup();
-        let paths = names.iter().map(|name| place.user_lock(name)).chain([place.task_lock(&facts.locked_as)]);
-        for path in paths {
+        names.dedup_by(|later, first| later.name == first.name);
+        let kind = |lock: &NamedLock| if lock.shared { LockKind::Shared } else { LockKind::Exclusive };
+        let mut paths: Vec<_> = names.iter().map(|lock| (place.user_lock(&lock.name), kind(lock))).collect();
+        paths.push((place.task_lock(&facts.locked_as), LockKind::Exclusive));
+        for (path, kind) in paths {
             let waiting = |holder: &crate::journal::Holder| {
                 held.waited = true;
                 let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
             };
             let give_up = || *self.cancel.borrow() != Cancel::No;
-            match Lock::take(&path, LockKind::Exclusive, &self.services.me, waiting, give_up)? {
+            match Lock::take(&path, kind, &self.services.me, waiting, give_up)? {
                 Some(lock) => held._locks.push(lock),
                 None => return Ok(None),
             }
@@ -453,6 +489,11 @@ impl Job<'_> {
         let give_up = || *self.cancel.borrow() != Cancel::No;
         Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
+}
+
+/// Whether another attempt can end otherwise.
+fn may_pass_later(reason: &FailReason) -> bool {
+    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. })
 }
 
 struct Held {

@@ -2,7 +2,9 @@
 
 use super::services::Services;
 use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
-use crate::fingerprint::{InputError, KeyInputs, Left, Selection, Sources, Stat, changes, compare, explain, key_of};
+use crate::fingerprint::{
+    InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
+};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Notice, Observation, Reason, TaskName};
 use crate::node::{Cancel, Effects};
@@ -299,7 +301,11 @@ impl Judge<'_> {
         // The memo spares reading it again, where the blobs are in the workspace.
         let path = store.blob_path(digest);
         let inside = path.strip_prefix(&self.services.root).ok().and_then(|path| path.to_str());
-        let holds = match (inside, std::fs::symlink_metadata(&path)) {
+        let there = std::fs::symlink_metadata(&path);
+        if let Some(trail) = self.services.surveyor.trail() {
+            trail.note_look(&Look::of(&path, false, there.as_ref().ok()));
+        }
+        let holds = match (inside, there) {
             (Some(inside), Ok(metadata)) => {
                 let path = crate::model::WsPath::from_clean(inside);
                 self.services.surveyor.digest(&path, &Stat::of(&metadata)).is_ok_and(|found| found == *digest)

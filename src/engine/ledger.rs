@@ -4,7 +4,7 @@ use crate::cache::Recorded;
 use crate::event::{Blocked, Totals};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
-use crate::model::{Digest, KeyPart, NodeId, Outcome, SkipReason, TaskName};
+use crate::model::{Digest, FailReason, KeyPart, NodeId, Outcome, SkipReason, TaskName};
 use std::time::Duration;
 
 /// One node's page.
@@ -41,6 +41,8 @@ pub struct Ledger {
     pub saved: Duration,
     /// What did not run because of a failure.
     pub blocked: Vec<Blocked>,
+    /// A safety rule forbade something.
+    pub refused: bool,
     /// What failed as a warning.
     pub warnings: Vec<TaskName>,
 }
@@ -53,6 +55,7 @@ impl Ledger {
             totals: Totals::default(),
             saved: Duration::ZERO,
             blocked: vec![],
+            refused: false,
             warnings: vec![],
         }
     }
@@ -76,7 +79,10 @@ impl Ledger {
                 self.totals.warned += 1;
                 self.warnings.push(name.clone());
             }
-            Outcome::Failed { .. } => self.totals.failed += 1,
+            Outcome::Failed { reason, .. } => {
+                self.totals.failed += 1;
+                self.refused |= matches!(reason, FailReason::Refused { .. });
+            }
             Outcome::Skipped { reason } => {
                 let by = match reason {
                     SkipReason::Blocked { by } => Some(by.clone()),

@@ -12,9 +12,11 @@ mod printer;
 mod priority;
 pub mod scheduler;
 mod services;
+mod standing;
 mod work;
 
 pub use driver::{Finish, Options, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use prepare::Prepared;
 pub use services::{Services, ServicesError, WorkspaceTrouble};
+pub use standing::Standing;

@@ -5,6 +5,7 @@ use super::services::Services;
 use crate::cache::Last;
 use crate::graph::Plan;
 use crate::model::{NodeId, TaskName};
+use crate::node::NamedLock;
 use std::collections::BTreeMap;
 
 /// What the scheduler needs to know, longest paths first by what tasks took last time.
@@ -39,7 +40,7 @@ pub fn node_plans(plan: &Plan, services: &Services) -> Vec<NodePlan> {
     for (name, nodes) in sharing.into_iter().filter(|(_, nodes)| nodes.len() > 1) {
         for index in nodes {
             // No declared lock begins so.
-            plans[index].locks.push(format!("\0{name}"));
+            plans[index].locks.push(NamedLock::alone(format!("\0{name}")));
         }
     }
     // Each node stands after all it waits for, so that going backwards meets dependents first.

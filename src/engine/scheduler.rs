@@ -13,6 +13,7 @@
 
 use crate::config::When;
 use crate::model::{FailReason, NodeId, SkipReason};
+use crate::node::NamedLock;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::Bound;
 
@@ -26,7 +27,7 @@ pub struct NodePlan {
     /// Runs only if one of these was started and ended so; waits for them.
     pub triggers: Vec<(NodeId, When)>,
     /// Named locks.
-    pub locks: Vec<String>,
+    pub locks: Vec<NamedLock>,
     /// Runs alone.
     pub exclusive: bool,
     /// Attempts, at least 1.
@@ -227,7 +228,7 @@ pub struct Scheduler {
     ended: VecDeque<NodeId>,
     /// Waiting for a slot, best first: (priority, node).
     queue: BTreeSet<(std::cmp::Reverse<u64>, NodeId)>,
-    locks_held: BTreeSet<String>,
+    locks_held: Vec<NamedLock>,
     running: usize,
     exclusive_running: bool,
     unfinished: usize,
@@ -261,7 +262,7 @@ impl Scheduler {
             states,
             dependents,
             queue: BTreeSet::new(),
-            locks_held: BTreeSet::new(),
+            locks_held: Vec::new(),
             running: 0,
             exclusive_running: false,
             stage: Stage::Open,
@@ -423,7 +424,9 @@ impl Scheduler {
         self.running -= 1;
         self.exclusive_running &= !plan.exclusive;
         for lock in &plan.locks {
-            self.locks_held.remove(lock);
+            if let Some(at) = self.locks_held.iter().position(|held| held == lock) {
+                self.locks_held.swap_remove(at);
+            }
         }
         let again = attempt < plan.attempts && self.stops(!plan.triggers.is_empty()).is_none();
         match ending {
@@ -484,7 +487,7 @@ impl Scheduler {
                 // It waits for the others to end, and nothing overtakes it.
                 return;
             }
-            if plan.locks.iter().any(|lock| self.locks_held.contains(lock)) {
+            if plan.locks.iter().any(|lock| self.locks_held.iter().any(|held| held.excludes(lock))) {
                 continue;
             }
             self.queue.remove(&entry);

@@ -277,6 +277,22 @@ impl Services {
         Ok((context, machinery.runtime.clone()))
     }
 
+    /// Does `work` with what nodes are given to work with, for a command that is no run. Nothing cuts it short.
+    ///
+    /// # Errors
+    /// The guard can't be started.
+    pub fn block_on<T, F: Future<Output = T>>(
+        &self,
+        what: &str,
+        work: impl FnOnce(Context) -> F,
+    ) -> Result<T, ProcessError> {
+        let (_never, cancel) = watch::channel(Cancel::No);
+        let (context, runtime) = self.context(what, cancel)?;
+        let done = runtime.block_on(work(context));
+        self.finish();
+        Ok(done)
+    }
+
     /// Kills everything that runs, at once.
     pub fn kill_all(&self) {
         if let Some(machinery) = self.machinery.get() {

@@ -2,7 +2,7 @@
 //! Every reporter, the run history and the job summaries read these and nothing else. Knows nothing
 //! of styling or terminals.
 
-use crate::model::{KeyPart, Notice, Outcome, Reason, TaskName};
+use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, TaskName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -118,6 +118,9 @@ pub struct PlannedTask {
     pub interactive: bool,
     /// It only runs as cleanup of another task.
     pub cleanup: bool,
+    /// Its outcome is recorded as evidence.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub gate: Option<Gate>,
     /// The names of the nodes it waits for.
     pub after: Vec<TaskName>,
 }
@@ -158,6 +161,9 @@ pub struct TaskFinished {
     pub log: Option<String>,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// It is a gate, and the result of this earlier run still counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replayed_from: Option<String>,
     /// What to do now that it failed, from `help` in `tasks.toml`.
     pub help: Option<String>,
     /// The parts of its key, where it ran; for explanations.

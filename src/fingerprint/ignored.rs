@@ -1,6 +1,8 @@
 //! The workspace's ignore files: `.gitignore` and `.ignore`, from the workspace root down, and
 //! none of the user's own.
 
+use super::stat::Look;
+use super::trail::Trail;
 use crate::model::WsPath;
 use ignore::Match;
 use ignore::gitignore::{Gitignore, GitignoreBuilder};
@@ -16,12 +18,21 @@ pub const NAMES: [&str; 2] = [".gitignore", ".ignore"];
 pub struct IgnoreRules {
     root: PathBuf,
     folders: RwLock<FxHashMap<WsPath, Option<Arc<Gitignore>>>>,
+    trail: Option<Arc<Trail>>,
 }
 
 impl IgnoreRules {
     /// The rules of the workspace at `root`, none read yet.
     pub fn new(root: &Path) -> Self {
-        Self { root: root.to_path_buf(), folders: RwLock::default() }
+        Self { root: root.to_path_buf(), folders: RwLock::default(), trail: None }
+    }
+
+    /// The same, noting which ignore files are looked for. Of a folder that was listed and holds
+    /// none, the listing is on the trail.
+    #[must_use]
+    pub fn noting(mut self, trail: Arc<Trail>) -> Self {
+        self.trail = Some(trail);
+        self
     }
 
     /// Forgets what was read; files may have changed.
@@ -86,7 +97,12 @@ impl IgnoreRules {
     fn read(&self, folder: &WsPath) -> Option<Gitignore> {
         let mut builder: Option<GitignoreBuilder> = None;
         for name in NAMES {
-            let Ok(text) = std::fs::read(folder.join(name).under(&self.root)) else { continue };
+            let path = folder.join(name);
+            let absolute = path.under(&self.root);
+            if let Some(trail) = &self.trail {
+                trail.note_look(&Look::of(path.as_str(), true, std::fs::metadata(&absolute).ok().as_ref()));
+            }
+            let Ok(text) = std::fs::read(absolute) else { continue };
             let builder = builder.get_or_insert_with(|| GitignoreBuilder::new(""));
             for line in String::from_utf8_lossy(&text).lines() {
                 // A line git would not understand is no rule.

@@ -134,7 +134,8 @@ impl KeySink for Explainer<'_> {
             KeyValue::Content(digest, note) => format!("{} {note}", digest.short()),
             KeyValue::Absent => "not set".into(),
         };
-        self.parts.push(KeyPart { kind, name: name.to_owned(), shown });
+        let unset = matches!(value, KeyValue::Absent);
+        self.parts.push(KeyPart { kind, name: name.to_owned(), shown, unset });
     }
 }
 
@@ -160,16 +161,15 @@ pub fn explain(inputs: &KeyInputs<'_>, salt: &str) -> Result<Vec<KeyPart>, FailR
 
 /// What differs between two keys' parts, a line each, in the order of the new one.
 pub fn compare(old: &[KeyPart], new: &[KeyPart]) -> Vec<String> {
-    let index = |parts: &[KeyPart]| -> FxHashMap<(PartKind, String), String> {
-        parts.iter().map(|part| ((part.kind, part.name.clone()), part.shown.clone())).collect()
-    };
-    let before = index(old);
-    let after = index(new);
+    fn index(parts: &[KeyPart]) -> FxHashMap<(PartKind, &str), &KeyPart> {
+        parts.iter().map(|part| ((part.kind, part.name.as_str()), part)).collect()
+    }
+    let (before, after) = (index(old), index(new));
     let mut lines = Vec::new();
     for part in new {
-        match before.get(&(part.kind, part.name.clone())) {
-            Some(shown) if *shown == part.shown => {}
-            Some(shown) => lines.push(changed(part, shown)),
+        match before.get(&(part.kind, part.name.as_str())) {
+            Some(old) if *old == part => {}
+            Some(old) => lines.push(changed(part, old)),
             None => lines.push(match part.kind {
                 PartKind::Source => format!("`{}` was added", part.name),
                 _ => format!("{} is new", subject(part)),
@@ -177,7 +177,7 @@ pub fn compare(old: &[KeyPart], new: &[KeyPart]) -> Vec<String> {
         }
     }
     for part in old {
-        if !after.contains_key(&(part.kind, part.name.clone())) {
+        if !after.contains_key(&(part.kind, part.name.as_str())) {
             lines.push(match part.kind {
                 PartKind::Source => format!("`{}` was removed", part.name),
                 _ => format!("{} is gone", subject(part)),
@@ -196,17 +196,27 @@ fn subject(part: &KeyPart) -> String {
         PartKind::Dependency => format!("what `{}` leaves behind", part.name),
         PartKind::Program => format!("program `{}`", part.name),
         PartKind::Probe => format!("the output of probe `{}`", part.name),
+        PartKind::Live => format!("the state of {}", part.name),
         PartKind::Incarnation => format!("the state that `{}` resets", part.name),
     }
 }
 
-fn changed(part: &KeyPart, before: &str) -> String {
+fn changed(part: &KeyPart, before: &KeyPart) -> String {
     let subject = subject(part);
     match part.kind {
         PartKind::Source | PartKind::Dependency | PartKind::Incarnation => format!("{subject} changed"),
-        PartKind::Env | PartKind::Definition | PartKind::Program | PartKind::Format | PartKind::Probe => {
-            let oneline = |text: &str| text.replace('\n', "⏎");
-            format!("{subject} changed: `{}` → `{}`", oneline(before), oneline(&part.shown))
+        PartKind::Env
+        | PartKind::Definition
+        | PartKind::Program
+        | PartKind::Format
+        | PartKind::Probe
+        | PartKind::Live => {
+            // What is not set has no quotes: a variable may well hold these words.
+            let value = |part: &KeyPart| match part.unset {
+                true => part.shown.clone(),
+                false => format!("`{}`", part.shown.replace('\n', "⏎")),
+            };
+            format!("{subject} changed: {} → {}", value(before), value(part))
         }
     }
 }

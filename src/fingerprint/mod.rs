@@ -9,6 +9,7 @@ mod select;
 mod stat;
 #[cfg(test)]
 mod tests;
+mod trail;
 mod walk;
 
 pub use hash::{Reading, digest_file};
@@ -16,5 +17,6 @@ pub use ignored::IgnoreRules;
 pub use key::{Define, Explainer, KeyInputs, Left, compare, explain, key_of};
 pub use memo::Memo;
 pub use select::{Selection, Taken};
-pub use stat::{Stat, now};
+pub use stat::{Look, Stat, now};
+pub use trail::{Trail, unchanged};
 pub use walk::{Behind, Found, InputError, Source, SourceKind, Sources, Surveyor, What, changes};

@@ -1,4 +1,4 @@
-//! What `lstat` says of a file, as far as it tells an unchanged file from a changed one.
+//! What the system says of a file, as far as it tells an unchanged file from a changed one.
 
 use crate::model::WsPath;
 use nix::fcntl::AtFlags;
@@ -6,9 +6,9 @@ use nix::libc;
 use serde::{Deserialize, Serialize};
 use std::fs::Metadata;
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// Inode, size, mode and both times. The change time is in it because a program can set the
@@ -27,6 +27,20 @@ pub struct Stat {
     pub mode: u32,
 }
 
+/// Something that was looked at on the disk, and how it looked: as long as it looks the same, what
+/// was concluded from it holds.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Look {
+    /// Absolute, or relative to the workspace root.
+    pub path: PathBuf,
+    /// A symlink was followed.
+    pub behind: bool,
+    /// None: nothing was there.
+    pub stat: Option<Stat>,
+    /// The file system it is on, where something was there.
+    pub device: u64,
+}
+
 /// Time stamps come from a clock that ticks every few milliseconds: a file changed this shortly
 /// before it was looked at may change again without a new stamp (git calls it racily clean).
 const TICK: i64 = 20_000_000;
@@ -34,50 +48,42 @@ const TICK: i64 = 20_000_000;
 const COARSE_TICK: i64 = 2_000_000_000;
 const SECOND: i64 = 1_000_000_000;
 
+const KIND: u32 = 0o170_000;
+const FOLDER: u32 = 0o040_000;
+const LINK: u32 = 0o120_000;
+
+impl Look {
+    /// Of `path`, from what the system answered.
+    pub fn of(path: impl Into<PathBuf>, behind: bool, metadata: Option<&Metadata>) -> Self {
+        Self { path: path.into(), behind, stat: metadata.map(Stat::of), device: metadata.map_or(0, MetadataExt::dev) }
+    }
+}
+
 impl Stat {
     /// From what the file system said.
     pub fn of(metadata: &Metadata) -> Self {
         Self {
             ino: metadata.ino(),
             size: metadata.size(),
-            mtime: nanos(metadata.mtime(), metadata.mtime_nsec()),
-            ctime: nanos(metadata.ctime(), metadata.ctime_nsec()),
+            mtime: Self::nanos(metadata.mtime(), metadata.mtime_nsec()),
+            ctime: Self::nanos(metadata.ctime(), metadata.ctime_nsec()),
             mode: metadata.mode(),
         }
     }
 
-    /// Of what is at `path` in the folder `base`; a symlink is not followed. Relative to an open folder
-    /// the system has fewer components to look up, and no path needs to be put together.
-    ///
-    /// # Errors
-    /// As `lstat`.
-    #[allow(clippy::unnecessary_cast, reason = "the types of these fields differ between systems")]
-    pub fn at(base: &OwnedFd, path: &WsPath) -> io::Result<Self> {
-        let name = if path.is_root() { "." } else { path.as_str() };
-        let found = nix::sys::stat::fstatat(base, Path::new(name), AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        Ok(Self {
-            ino: found.st_ino as u64,
-            size: found.st_size as u64,
-            mtime: nanos(found.st_mtime as i64, found.st_mtime_nsec as i64),
-            ctime: nanos(found.st_ctime as i64, found.st_ctime_nsec as i64),
-            mode: found.st_mode as u32,
-        })
-    }
-
-    // The type is narrower on macOS.
-    #[allow(clippy::useless_conversion)]
-    fn is(&self, kind: libc::mode_t) -> bool {
-        self.mode & u32::from(libc::S_IFMT) == u32::from(kind)
+    /// Seconds and nanoseconds as one number.
+    const fn nanos(seconds: i64, nanos: i64) -> i64 {
+        seconds.saturating_mul(SECOND).saturating_add(nanos)
     }
 
     /// Whether it is a folder.
-    pub fn is_folder(&self) -> bool {
-        self.is(libc::S_IFDIR)
+    pub const fn is_folder(&self) -> bool {
+        self.mode & KIND == FOLDER
     }
 
     /// Whether it is a symlink.
-    pub fn is_link(&self) -> bool {
-        self.is(libc::S_IFLNK)
+    pub const fn is_link(&self) -> bool {
+        self.mode & KIND == LINK
     }
 
     /// Whether a digest taken at `now` may be trusted as long as the stat stays the same. False
@@ -98,8 +104,26 @@ impl Stat {
     }
 }
 
-fn nanos(seconds: i64, nanos: i64) -> i64 {
-    seconds.saturating_mul(SECOND).saturating_add(nanos)
+/// Of what is at `path` in the folder `base`; a symlink is not followed. Relative to an open folder
+/// the system has fewer components to look up, and no path needs to be put together.
+///
+/// # Errors
+/// As `lstat`.
+pub fn stat_at(base: &OwnedFd, path: &WsPath) -> io::Result<Stat> {
+    let name = if path.is_root() { "." } else { path.as_str() };
+    Ok(of_system(&nix::sys::stat::fstatat(base.as_fd(), Path::new(name), AtFlags::AT_SYMLINK_NOFOLLOW)?))
+}
+
+/// From the system's own form.
+#[allow(clippy::unnecessary_cast, reason = "the types of these fields differ between systems")]
+pub fn of_system(found: &libc::stat) -> Stat {
+    Stat {
+        ino: found.st_ino as u64,
+        size: found.st_size as u64,
+        mtime: Stat::nanos(found.st_mtime as i64, found.st_mtime_nsec as i64),
+        ctime: Stat::nanos(found.st_ctime as i64, found.st_ctime_nsec as i64),
+        mode: found.st_mode as u32,
+    }
 }
 
 /// Now, nanoseconds since 1970.

@@ -4,13 +4,15 @@ use super::hash::digest_file;
 use super::ignored::{IgnoreRules, NAMES};
 use super::memo::Memo;
 use super::select::{Selection, Taken};
-use super::stat::Stat;
+use super::stat::{Look, Stat, stat_at};
+use super::trail::Trail;
 use crate::config::{Pattern, did_you_mean};
 use crate::model::{Digest, WsPath, lossless};
 use std::fmt;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// A selected path and what is there.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,6 +169,7 @@ pub struct Surveyor {
     /// The root, opened; none where that fails, and then every look says why.
     base: Option<OwnedFd>,
     rules: IgnoreRules,
+    trail: Option<Arc<Trail>>,
     /// Which content files had.
     pub memo: Memo,
 }
@@ -175,7 +178,37 @@ impl Surveyor {
     /// For the workspace at `root`.
     pub fn new(root: &Path, memo: Memo) -> Self {
         let base = std::fs::File::open(root).ok().map(OwnedFd::from);
-        Self { root: root.to_path_buf(), base, rules: IgnoreRules::new(root), memo }
+        Self { root: root.to_path_buf(), base, rules: IgnoreRules::new(root), trail: None, memo }
+    }
+
+    /// From now on, notes what it looks at.
+    pub fn lay(&mut self, trail: Arc<Trail>) {
+        self.rules = IgnoreRules::new(&self.root).noting(Arc::clone(&trail));
+        self.trail = Some(trail);
+    }
+
+    /// Where it notes what it looks at, if it does.
+    pub const fn trail(&self) -> Option<&Arc<Trail>> {
+        self.trail.as_ref()
+    }
+
+    fn note(&self, path: &WsPath, stat: Option<&Stat>) {
+        if let Some(trail) = &self.trail {
+            trail.note(path.as_str().as_bytes(), false, stat);
+        }
+    }
+
+    /// Notes a folder that is about to be listed, or what is behind a symlink.
+    fn note_look(&self, path: &WsPath, behind: bool) {
+        let Some(trail) = &self.trail else { return };
+        let absolute = path.under(&self.root);
+        let answer = if behind { std::fs::metadata(absolute) } else { std::fs::symlink_metadata(absolute) };
+        let look = Look::of(path.as_str(), behind, answer.as_ref().ok());
+        let link = look.stat.is_some_and(|stat| stat.is_link());
+        trail.note_look(&look);
+        if link {
+            self.note_look(path, true);
+        }
     }
 
     /// The workspace root.
@@ -186,7 +219,7 @@ impl Surveyor {
     /// How `path` looks; a symlink is not followed.
     fn look(&self, path: &WsPath) -> io::Result<Stat> {
         match &self.base {
-            Some(base) => Stat::at(base, path),
+            Some(base) => stat_at(base, path),
             None => std::fs::symlink_metadata(path.under(&self.root)).map(|metadata| Stat::of(&metadata)),
         }
     }
@@ -286,9 +319,15 @@ impl Surveyor {
         }
         let stat = match self.look(start) {
             Ok(stat) => stat,
-            Err(error) if gone(&error) => return Ok(()),
+            Err(error) if gone(&error) => {
+                self.note(start, None);
+                return Ok(());
+            }
             Err(error) => return Err(read_error(start, &error)),
         };
+        if !stat.is_folder() {
+            self.note(start, Some(&stat));
+        }
         if taken.is_literal() && !stat.is_folder() && !stat.is_link() {
             out.push(Found { path: start.clone(), stat, what: What::File });
             return Ok(());
@@ -304,6 +343,7 @@ impl Surveyor {
             out,
         };
         if stat.is_link() {
+            self.note_look(start, true);
             if taken.is_literal() {
                 walk.link(start, stat)
             } else if std::fs::metadata(start.under(&self.root)).is_ok_and(|behind| behind.is_dir()) {
@@ -342,6 +382,9 @@ impl Surveyor {
                 Ok(Source { path, kind: SourceKind::Link { target, behind: Behind::Folder }, stat })
             }
             Ok(behind) => {
+                if let Some(trail) = &self.trail {
+                    trail.note(path.as_str().as_bytes(), true, Some(&Stat::of(&behind)));
+                }
                 let (digest, stat) = self.content(&path, Stat::of(&behind))?;
                 Ok(Source { path, kind: SourceKind::Link { target, behind: Behind::File(digest) }, stat })
             }
@@ -364,6 +407,9 @@ impl Surveyor {
             let reading = digest_file(&path.under(&self.root)).map_err(|error| ReadTrouble::of(path, &error))?;
             if reading.steady {
                 self.memo.put(path, reading.stat, reading.digest, reading.at);
+                if let Some(trail) = self.trail.as_ref().filter(|_| reading.stat != stat) {
+                    trail.lose();
+                }
                 return Ok((reading.digest, reading.stat));
             }
         }
@@ -462,6 +508,7 @@ struct Walk<'a> {
 impl Walk<'_> {
     /// Lists a folder. `all`: it, or a folder above it, is matched, and so everything below is.
     fn folder(&mut self, folder: &WsPath, depth: usize, all: bool) -> Result<(), InputError> {
+        self.surveyor.note_look(folder, false);
         let entries = match std::fs::read_dir(folder.under(&self.surveyor.root)) {
             Ok(entries) => entries,
             Err(error) if gone(&error) => return Ok(()),
@@ -534,6 +581,7 @@ impl Walk<'_> {
             Err(error) if gone(&error) => return Ok(()),
             Err(error) => return Err(read_error(&path, &error)),
         };
+        self.surveyor.note(&path, Some(&stat));
         if !kind.is_symlink() {
             self.out.push(Found { path, stat, what: What::File });
             Ok(())
@@ -563,6 +611,9 @@ impl Walk<'_> {
     fn behind(&mut self, path: &WsPath, depth: usize, all: bool) -> Result<(), InputError> {
         let root = &self.surveyor.root;
         let absolute = path.under(root);
+        if self.manner == Manner::Sources {
+            self.surveyor.note_look(path, true);
+        }
         if self.manner == Manner::Outputs || !std::fs::metadata(&absolute).is_ok_and(|behind| behind.is_dir()) {
             return Ok(());
         }

@@ -1,6 +1,10 @@
 //! Rank 1: reading a repository, by git's own plumbing commands: they read every repository there
 //! is (worktrees, alternates, partial clones), and a library would be one more thing to keep.
 
+mod repository;
+
+pub use repository::{Change, GitError, Head, Repository, Status};
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 

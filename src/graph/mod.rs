@@ -13,5 +13,5 @@ mod validate;
 
 pub use names::{Lookup, Names};
 pub use plan::{Plan, PlanError, PlanNode, Selection, Target, plan};
-pub use resolve::{Edge, Edges, Graph, TaskIndex};
+pub use resolve::{Edge, Edges, Graph, TaskIndex, Wait};
 pub use validate::validate;

@@ -68,6 +68,12 @@ impl PlanNode {
         &self.node.facts().name
     }
 
+    /// All that it waits for.
+    pub fn before(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let triggers = self.triggers.iter().map(|(id, _)| id);
+        self.data.iter().chain(&self.order).chain(&self.soft).chain(triggers).copied()
+    }
+
     /// Whether it only runs as cleanup.
     pub fn is_cleanup(&self) -> bool {
         !self.triggers.is_empty()
@@ -328,7 +334,7 @@ impl Builder<'_, '_> {
         let mut cleanups = Vec::new();
         for node in 0..self.nodes.len() {
             for waited in &self.graph.edges[self.nodes[node].task].wait_for {
-                for other in by_task.get(waited).into_iter().flatten().copied() {
+                for other in by_task.get(&waited.to).into_iter().flatten().copied() {
                     if self.nodes[other].is_cleanup() {
                         cleanups.push((node, other));
                     } else {
@@ -346,9 +352,7 @@ impl Builder<'_, '_> {
     }
 
     fn predecessors(&self, node: usize) -> impl Iterator<Item = usize> + '_ {
-        let node = &self.nodes[node];
-        let triggers = node.triggers.iter().map(|(id, _)| id);
-        node.data.iter().chain(&node.order).chain(&node.soft).chain(triggers).map(|id| id.index())
+        self.nodes[node].before().map(NodeId::index)
     }
 
     /// All that `node` waits for, itself included.
@@ -504,7 +508,7 @@ pub(super) fn resets_above(graph: &Graph<'_>) -> Vec<Vec<TaskIndex>> {
     let mut extra: Vec<Vec<TaskIndex>> = vec![vec![]; count];
     for (task, edges) in graph.edges.iter().enumerate() {
         for waited in &edges.wait_for {
-            extra[task].extend(members(graph, *waited).into_iter().filter(|member| tasks[*member].reset.is_some()));
+            extra[task].extend(members(graph, waited.to).into_iter().filter(|member| tasks[*member].reset.is_some()));
         }
     }
     // Sequences add to what is above; what is above adds to what sequences carry on. Each round

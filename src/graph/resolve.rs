@@ -20,6 +20,15 @@ pub struct Edge<'c> {
     pub from_glob: bool,
 }
 
+/// A `wait_for`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wait {
+    /// The other task.
+    pub to: TaskIndex,
+    /// Where it is declared.
+    pub at: At,
+}
+
 /// The edges of one task.
 #[derive(Debug, Clone, Default)]
 pub struct Edges<'c> {
@@ -28,7 +37,7 @@ pub struct Edges<'c> {
     /// The steps of a `sequence`; a member of a group too.
     pub sequence: Vec<Vec<Edge<'c>>>,
     /// `wait_for`.
-    pub wait_for: Vec<TaskIndex>,
+    pub wait_for: Vec<Wait>,
     /// `depends_post`.
     pub post: Vec<(Edge<'c>, When)>,
 }
@@ -156,10 +165,11 @@ impl<'c> Resolver<'_, 'c> {
         }
     }
 
-    fn waited(&mut self, waited: &Located<String>) -> Vec<TaskIndex> {
+    fn waited(&mut self, waited: &Located<String>) -> Vec<Wait> {
+        let wait = |to| Wait { to, at: waited.at };
         match self.names.look_up(&self.task.folder, &waited.value) {
-            Lookup::One(to) => vec![to],
-            Lookup::Many(found) => found.into_iter().filter(|to| *to != self.index).collect(),
+            Lookup::One(to) => vec![wait(to)],
+            Lookup::Many(found) => found.into_iter().filter(|to| *to != self.index).map(wait).collect(),
             Lookup::Unknown => {
                 let found = unknown(self.names, &self.task.folder, &waited.value, waited.at);
                 self.diagnostics.push(found);

@@ -72,6 +72,8 @@ fn still(instance: Instance<'_>) -> Arc<dyn Node> {
         help: None,
         confirm: None,
         retry: task.retry,
+        gate: None,
+        artifacts: vec![],
     }))
 }
 
@@ -135,7 +137,7 @@ fn config(tasks: &[Drawn]) -> Config {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("tasks.toml");
     std::fs::write(&file, render(tasks)).unwrap();
-    let loaded = load(&file, &[]);
+    let loaded = load(&file, &[], &crate::config::Looked::default());
     assert!(loaded.diagnostics.is_empty(), "{:?}\n{}", loaded.diagnostics, render(tasks));
     loaded.config
 }

@@ -2,7 +2,7 @@
 
 use super::overlap::{PrefixIndex, may_overlap, wholly_negated};
 use super::resolve::{Graph, TaskIndex};
-use crate::config::{Action, At, Diagnostic, Located, Pattern, Task};
+use crate::config::{Action, At, Dep, Diagnostic, Located, NodeKind, Pattern, Task};
 use crate::model::WsPath;
 use petgraph::algo::tarjan_scc;
 use petgraph::graph::{DiGraph, NodeIndex};
@@ -27,12 +27,11 @@ pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: boo
 /// Every edge that orders: (task that waits, task it waits for, where that is declared).
 fn ordering_edges<'g>(graph: &'g Graph<'_>) -> impl Iterator<Item = (TaskIndex, TaskIndex, At)> + 'g {
     graph.edges.iter().enumerate().flat_map(move |(from, edges)| {
-        let at = graph.task(from).at;
         let members = edges.members().map(move |edge| (from, edge.to, edge.at));
         let steps = edges.sequence.windows(2).flat_map(|pair| {
             pair[1].iter().flat_map(move |later| pair[0].iter().map(move |earlier| (later.to, earlier.to, later.at)))
         });
-        let waits = edges.wait_for.iter().map(move |to| (from, *to, at));
+        let waits = edges.wait_for.iter().map(move |wait| (from, wait.to, wait.at));
         let post = edges.post.iter().map(move |(edge, _)| (edge.to, from, edge.at));
         members.chain(steps).chain(waits).chain(post)
     })
@@ -288,22 +287,58 @@ fn missing_edge(task: &Task, producer: &Task, source: &Located<Pattern>, output:
     )
     .label(format!("source of `{}`", task.name))
     .also(output.at, format!("output of `{}`", producer.name))
-    .help(format!("add `depends = [\"{}\"]` to `{}`", producer.name, task.name))
+    .help(line_to_add(task, producer))
 }
 
-/// A reset and whoever shares a lock with it act on the same state: their order must be declared.
+/// The line that adds an edge: the whole of it where what stands there is plain.
+fn line_to_add(task: &Task, producer: &Task) -> String {
+    let name = &producer.name;
+    let plain = |dep: &Dep| dep.args.is_empty() && dep.env.is_empty() && !dep.order_only && !dep.optional;
+    if task.depends.is_empty() {
+        return format!("add `depends = [\"{name}\"]` to `{}`", task.name);
+    }
+    if !task.depends.iter().all(|dep| plain(&dep.value)) {
+        return format!("add `\"{name}\"` to the `depends` of `{}`", task.name);
+    }
+    let names = task.depends.iter().map(|dep| dep.value.task.as_str()).chain([name.as_str()]);
+    let names: Vec<String> = names.map(|name| format!("{name:?}")).collect();
+    format!("write `depends = [{}]` in `{}`", names.join(", "), task.name)
+}
+
+/// What a task acts on: what its locks name, and its databases. A clone is the task's own.
+fn states(graph: &Graph<'_>, task: &Task) -> Vec<(String, At)> {
+    let locks = task.locks.iter().map(|lock| (format!("lock `{}`", lock.value), lock.at));
+    let lent = task.databases.iter().filter(|used| !used.clone);
+    let lent = lent.map(|used| (format!("database `{}`", used.name.value), used.name.at));
+    let acted_on = match &task.action {
+        // It looks at files only.
+        Action::Uses(uses) if uses.kind.is_database() && uses.kind != NodeKind::DbLint => {
+            match (&uses.with.db, &graph.config.databases[..]) {
+                (Some(name), _) => Some((format!("database `{}`", name.value), name.at)),
+                (None, [only]) => Some((format!("database `{}`", only.key), uses.at)),
+                (None, _) => None,
+            }
+        }
+        _ => None,
+    };
+    locks.chain(lent).chain(acted_on).collect()
+}
+
+/// A reset and whoever acts on the same state: their order must be declared.
 fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
     let tasks = &graph.config.tasks;
-    if tasks.iter().all(|task| task.reset.is_none() || task.locks.is_empty()) {
+    if tasks.iter().all(|task| task.reset.is_none()) {
         return;
     }
     let order = Order::new(graph);
+    let states: Vec<Vec<(String, At)>> = tasks.iter().map(|task| states(graph, task)).collect();
     for (reset, task) in tasks.iter().enumerate() {
         let Some(at) = task.reset else { continue };
-        for lock in &task.locks {
+        for (state, _) in &states[reset] {
             for (other, user) in tasks.iter().enumerate() {
-                let shared = user.locks.iter().find(|theirs| theirs.value == lock.value);
-                let Some(shared) = shared.filter(|_| other != reset && !(user.reset.is_some() && other < reset)) else {
+                let shared = states[other].iter().find(|(theirs, _)| theirs == state);
+                let Some((_, shared)) = shared.filter(|_| other != reset && !(user.reset.is_some() && other < reset))
+                else {
                     continue;
                 };
                 if matches!(user.action, Action::Group { .. }) || order.has(reset, other) || order.has(other, reset) {
@@ -314,11 +349,11 @@ fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
                         "graph::unordered-reset",
                         at,
                         format!(
-                            "`{}` resets state that `{}` uses (lock `{}`), and neither waits for the other",
-                            task.name, user.name, lock.value
+                            "`{}` resets state that `{}` uses ({state}), and neither waits for the other",
+                            task.name, user.name
                         ),
                     )
-                    .also(shared.at, "used here")
+                    .also(*shared, "used here")
                     .help(format!(
                         "add `depends = [\"{0}\"]` or `wait_for = [\"{0}\"]` to `{1}`",
                         task.name, user.name

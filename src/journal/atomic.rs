@@ -10,6 +10,18 @@ pub(super) fn temporary(folder: &Path) -> io::Result<tempfile::NamedTempFile> {
     tempfile::Builder::new().prefix(".tmp-").permissions(mode).tempfile_in(folder)
 }
 
+/// Writes `data` to a new file at `path`, whole or not at all.
+///
+/// # Errors
+/// Something is at `path` already, and is left as it is; or what creating and writing report.
+pub fn create(path: &Path, data: &[u8]) -> io::Result<()> {
+    let folder = path.parent().ok_or_else(|| io::Error::other("a file needs a folder"))?;
+    let mut file = temporary(folder)?;
+    file.write_all(data)?;
+    file.persist_noclobber(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
 /// Writes `data` to `path` through a temporary file beside it and a rename. The folder must exist.
 /// Not forced to the disk: after a power failure the file may be empty or old, and its reader must
 /// check what it reads.

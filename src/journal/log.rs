@@ -303,6 +303,19 @@ impl Writer<'_> {
         self.log.seen
     }
 
+    /// Where it is.
+    pub fn path(&self) -> &Path {
+        &self.log.path
+    }
+
+    /// How the file looks while nobody else can write to it.
+    ///
+    /// # Errors
+    /// As `fstat`.
+    pub fn metadata(&self) -> io::Result<std::fs::Metadata> {
+        self.log.file.metadata()
+    }
+
     /// Whether it holds no frame.
     pub fn is_empty(&self) -> bool {
         self.log.seen <= HEADER as u64

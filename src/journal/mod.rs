@@ -5,6 +5,6 @@ mod atomic;
 mod lock;
 mod log;
 
-pub use atomic::replace;
+pub use atomic::{create, replace};
 pub use lock::{Holder, Lock, LockKind};
 pub use log::{Log, Opened, Trouble, Writer};

@@ -24,6 +24,8 @@ pub enum PartKind {
     Probe,
     /// The incarnation written by a reset.
     Incarnation,
+    /// The state of something live that the task is lent.
+    Live,
 }
 
 /// One part of a key as it is kept for explanations. `shown` never holds a secret: it is the value
@@ -36,6 +38,9 @@ pub struct KeyPart {
     pub name: String,
     /// The value for people.
     pub shown: String,
+    /// There is no value, which differs from any text that `shown` could hold.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unset: bool,
 }
 
 /// Something that a node observed for its key.

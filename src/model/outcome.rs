@@ -72,6 +72,20 @@ pub enum FailReason {
         /// What to do.
         help: Option<String>,
     },
+    /// A safety rule forbade it.
+    Refused {
+        /// Which rule, for people.
+        message: String,
+        /// What would satisfy it.
+        help: Option<String>,
+    },
+    /// A built-in node failed; details are in its output.
+    Node {
+        /// What happened, for people.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
     /// A probe or state command failed.
     Probe {
         /// The command.
@@ -95,7 +109,8 @@ impl FailReason {
                 format!("declared output not produced: `{}`", patterns.join("`, `"))
             }
             Self::Start { message } => format!("failed to start: {message}"),
-            Self::Inputs { message, .. } => message.clone(),
+            Self::Inputs { message, .. } | Self::Node { message, .. } => message.clone(),
+            Self::Refused { message, .. } => format!("refused: {message}"),
             Self::Probe { command, message } => format!("`{command}` failed: {message}"),
         }
     }
@@ -157,6 +172,8 @@ pub enum Reason {
     State,
     /// There is nowhere to record a result.
     NoStore,
+    /// It looks at something live each time.
+    Live,
 }
 
 impl Reason {
@@ -175,9 +192,19 @@ impl Reason {
             Self::Changed { what } => what.join("; "),
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
+            Self::Live => "it looks at what is there each time".into(),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }
+}
+
+/// What makes a task a gate: its outcome is recorded as evidence.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+pub struct Gate {
+    /// Unique in a workspace; letters, digits, `.`, `_` and `-`.
+    pub id: String,
+    /// What it is about, for people.
+    pub title: Option<String>,
 }
 
 /// Something a person should know about a task that is no failure.

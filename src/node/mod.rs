@@ -2,9 +2,10 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
-use crate::model::{Digest, FailReason, KeySink, Notice, Observation, Reason, TaskName};
+use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
@@ -68,7 +69,7 @@ pub struct Facts {
     /// Tracked files that it changes.
     pub writes: Vec<Pattern>,
     /// Named mutual exclusion.
-    pub locks: Vec<String>,
+    pub locks: Vec<NamedLock>,
     /// It has the terminal to itself.
     pub interactive: bool,
     /// Output only on failure; not replayed.
@@ -81,6 +82,86 @@ pub struct Facts {
     pub confirm: Option<String>,
     /// Attempts and backoff.
     pub retry: Retry,
+    /// Its outcome is recorded as evidence.
+    pub gate: Option<Gate>,
+    /// Files that are kept with the run, whatever the outcome.
+    pub artifacts: Vec<Pattern>,
+}
+
+/// A named lock. Sorted by name, and the stricter one first.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct NamedLock {
+    /// Its name.
+    pub name: String,
+    /// Others that share it may hold it too.
+    pub shared: bool,
+}
+
+impl NamedLock {
+    /// One that nobody else holds meanwhile.
+    pub fn alone(name: impl Into<String>) -> Self {
+        Self { name: name.into(), shared: false }
+    }
+
+    /// One that is shared.
+    pub fn shared(name: impl Into<String>) -> Self {
+        Self { name: name.into(), shared: true }
+    }
+
+    /// Whether the two can't be held at once by different tasks.
+    pub fn excludes(&self, other: &Self) -> bool {
+        self.name == other.name && !(self.shared && other.shared)
+    }
+}
+
+/// Why a safety rule forbids to run a node at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Which rule, and what it forbids.
+    pub message: String,
+    /// What would satisfy it.
+    pub help: String,
+}
+
+/// What a task is lent while it runs, and who takes it back.
+#[derive(Debug, Default)]
+pub struct Loan {
+    /// Variables it is given, over all others.
+    pub variables: Vec<(String, OsString)>,
+    /// Variables it must not see, wherever they come from.
+    pub hidden: Vec<String>,
+    /// What the lender needs to take it back.
+    pub ticket: Option<String>,
+}
+
+/// Something that tasks are lent while they run, such as a database.
+pub trait Resource: Send + Sync {
+    /// What it is, for people and for the key: ``database `app` ``.
+    fn name(&self) -> String;
+
+    /// How it is used, for the key: what is declared of it, and the names of the variables it gives.
+    fn declared(&self) -> String;
+
+    /// The locks it is lent under.
+    fn locks(&self) -> Vec<NamedLock>;
+
+    /// Secrets known by now.
+    fn secrets(&self) -> Vec<String>;
+
+    /// What of it enters the key, read from the thing itself after all that comes before the task.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>>;
+
+    /// Lends it for one attempt.
+    ///
+    /// # Errors
+    /// It is not there.
+    fn lend<'a>(&'a self, context: &'a Context, output: &'a mut dyn Output) -> Pending<'a, Result<Loan, FailReason>>;
+
+    /// Takes it back, however the task ended, also when the run is being cut short.
+    fn take_back<'a>(&'a self, context: &'a Context, loan: Loan, output: &'a mut dyn Output) -> Pending<'a, ()>;
 }
 
 /// What a task leaves behind, as declared.
@@ -163,6 +244,27 @@ impl Seen {
         let key = (folder.to_path_buf(), path.map(OsStr::to_os_string), name.to_owned());
         *self.programs.entry(key).or_insert_with(find)
     }
+
+    /// All that was found to be there.
+    pub fn surroundings(self) -> Surroundings {
+        let mut all = Surroundings {
+            folders: self.folders.into_iter().filter_map(|(folder, found)| found.then_some(folder)).collect(),
+            programs: self.programs.into_iter().filter_map(|(program, found)| found.then_some(program)).collect(),
+        };
+        all.folders.sort_unstable();
+        all.programs.sort_unstable();
+        all
+    }
+}
+
+/// What must be on the machine for nodes to have no obstacles: to be looked for again by whoever
+/// relies on that.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Surroundings {
+    /// Folders.
+    pub folders: Vec<PathBuf>,
+    /// Programs: the folder it is looked for from, the PATH, and its name.
+    pub programs: Vec<(PathBuf, Option<OsString>, String)>,
 }
 
 /// What programs were found to be, once a run: (program, what its answer depends on) → identity.
@@ -209,6 +311,18 @@ pub trait Node: Send + Sync {
 
     /// Why it can't run on this machine, before anything has run; `seen` is shared by all nodes.
     fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic>;
+
+    /// Safety rules that forbid to run it, judged before anything has run.
+    fn refusals(&self, _root: &Path, _outside: &Outside) -> Vec<Refusal> {
+        vec![]
+    }
+
+    /// The variables outside that its definition, its secrets and its obstacles depend on, a `*` at the
+    /// end for any rest. None: they depend on more than on these, the machine's folders and programs,
+    /// and what the engine looks at itself.
+    fn rests_on(&self) -> Option<Vec<&str>> {
+        None
+    }
 
     /// Looks at what it needs beside files: programs, probes. Only called where
     /// [`Facts::observes`] says so.

@@ -25,6 +25,8 @@ pub struct Command {
     pub cwd: PathBuf,
     /// Where its input comes from and its output goes to.
     pub stdio: Stdio,
+    /// Whom it runs as: user and group, without other groups; weir's own where none are named. Takes root.
+    pub account: Option<(u32, u32)>,
 }
 
 /// Where input comes from and output goes to.
@@ -48,6 +50,7 @@ impl Command {
             env: Vec::new(),
             cwd: cwd.into(),
             stdio: Stdio::Capture,
+            account: None,
         }
     }
 

@@ -47,6 +47,9 @@ impl Guard {
         start.arg0(command.arg0()).args(&command.args).current_dir(&cwd);
         start.env_clear().envs(command.env.iter().map(|(name, value)| (name, value)));
         start.stdin(Stdio::null()).stdout(log).stderr(errors);
+        if let Some((user, group)) = command.account {
+            start.uid(user).gid(group);
+        }
         // SAFETY: between fork and exec, `leave_home` makes system calls only.
         unsafe { start.pre_exec(leave_home) };
         let child =

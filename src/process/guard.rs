@@ -410,6 +410,9 @@ fn start(launch: &Launch, fds: Vec<OwnedFd>) -> Result<i32, i32> {
     command.arg0(&launch.arg0).args(&launch.args);
     command.env_clear().envs(launch.env.iter().map(|(name, value)| (name, value)));
     command.current_dir(&launch.cwd).process_group(launch.group.unwrap_or(0));
+    if let Some((user, group)) = launch.account {
+        command.uid(user).gid(group);
+    }
     let mut fds = fds.into_iter();
     match (fds.next(), fds.next(), fds.next()) {
         (Some(both), None, None) => {

@@ -210,6 +210,7 @@ impl Guard {
             env: command.env.clone(),
             cwd: cwd.clone(),
             group: (command.stdio == Stdio::Inherit).then(|| getpgrp().as_raw()),
+            account: command.account,
         };
         let frame = Request::Spawn(Box::new(launch)).frame(theirs.len());
         let (starting, started) = oneshot::channel();

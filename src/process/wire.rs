@@ -44,6 +44,8 @@ pub(super) struct Launch {
     pub(super) cwd: PathBuf,
     /// The process group to join; none: one of its own.
     pub(super) group: Option<i32>,
+    /// The user and the group to run as; none: the guard's own.
+    pub(super) account: Option<(u32, u32)>,
 }
 
 /// What the guard tells weir.
@@ -153,6 +155,8 @@ impl Launch {
     fn frame(&self, fds: usize) -> Vec<u8> {
         let mut w = Writer::new(fds, 1);
         w.u64(self.id).i32(self.group.unwrap_or(0));
+        let (named, (user, group)) = (self.account.is_some(), self.account.unwrap_or_default());
+        w.u32(u32::from(named)).u32(user).u32(group);
         w.bytes(self.file.as_os_str().as_bytes());
         w.bytes(self.cwd.as_os_str().as_bytes()).bytes(self.arg0.as_bytes());
         w.u32(self.args.len() as u32);
@@ -170,6 +174,11 @@ impl Launch {
         Some(Self {
             id: body.u64()?,
             group: Some(body.i32()?).filter(|group| *group != 0),
+            account: {
+                let named = body.u32()? != 0;
+                let account = (body.u32()?, body.u32()?);
+                named.then_some(account)
+            },
             file: body.string()?.into(),
             cwd: body.string()?.into(),
             arg0: body.string()?,
@@ -338,10 +347,11 @@ mod tests {
             args in proptest::collection::vec(name(), 0..5),
             env in proptest::collection::vec((name(), name()), 0..5),
             group in proptest::option::of(1..i32::MAX),
+            account in proptest::option::of(any::<(u32, u32)>()),
             cut in 1usize..40,
         ) {
             let launch = Launch {
-                id: 7, file: "/bin/x".into(), arg0: "x".into(), args, env, cwd: "/".into(), group,
+                id: 7, file: "/bin/x".into(), arg0: "x".into(), args, env, cwd: "/".into(), group, account,
             };
             let sent = [
                 Request::Spawn(Box::new(launch)),

@@ -163,7 +163,10 @@ pub(super) fn failure(finished: &TaskFinished) -> Option<String> {
 /// What to do about a failure: from `help` in `tasks.toml`, and from the failure itself.
 pub(super) fn help(finished: &TaskFinished) -> impl Iterator<Item = &str> {
     let own = match &finished.outcome {
-        Outcome::Failed { reason: FailReason::Inputs { help, .. }, .. } => help.as_deref(),
+        Outcome::Failed {
+            reason: FailReason::Inputs { help, .. } | FailReason::Node { help, .. } | FailReason::Refused { help, .. },
+            ..
+        } => help.as_deref(),
         _ => None,
     };
     let declared = finished.help.as_deref().filter(|help| own != Some(*help));

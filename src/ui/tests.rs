@@ -89,6 +89,7 @@ pub(super) fn planned(task: &str, after: &[&str]) -> PlannedTask {
         quiet: false,
         interactive: false,
         cleanup: false,
+        gate: None,
         after: after.iter().map(|task| name(task)).collect(),
     }
 }
@@ -121,6 +122,7 @@ pub(super) fn ended(task: &str, outcome: Outcome, duration_ms: u64) -> TaskFinis
         key: None,
         log: None,
         log_bytes: 0,
+        replayed_from: None,
         help: None,
         parts: vec![],
     }
@@ -229,7 +231,7 @@ pub(super) fn every_event() -> Vec<Record> {
             key: Some(Digest::of(b"key")),
             log: Some("logs/a.log".into()),
             log_bytes: 5,
-            parts: vec![KeyPart { kind: PartKind::Source, name: "a".into(), shown: "0123".into() }],
+            parts: vec![KeyPart { kind: PartKind::Source, name: "a".into(), shown: "0123".into(), unset: false }],
             ..ended("a", outcome, 5)
         }))
     }));

@@ -105,6 +105,28 @@ fn explain_says_what_changed() {
 }
 
 #[test]
+fn explain_tells_unset_from_the_words_for_it() {
+    let ws = Workspace::new("[tasks.t]\nrun = 'true'\nsources = []\noutputs = []\nenv_inputs = ['V']");
+    ws.run("t");
+    let explained = ws.weir(&["explain", "t"]).env("V", "not set").ok();
+    explained.says("variable `V` changed: not set → `not set`");
+    ws.weir(&["run", "t"]).env("V", "not set").ok().tasks("t ran");
+    let runs = json(&ws.weir(&["runs", "ls", "--json"]).ok());
+    let words = runs[0]["run"].as_str().unwrap();
+    ws.weir(&["explain", "t", "--against", words]).ok().says("variable `V` changed: `not set` → not set");
+    let part = |value: Option<&str>| {
+        let call = ws.weir(&["explain", "--json", "t"]);
+        let explained = json(&value.into_iter().fold(call, |call, value| call.env("V", value)).ok());
+        let parts = explained[0]["parts"].as_array().unwrap().clone();
+        parts.into_iter().find(|part| part["name"] == "V").unwrap()
+    };
+    assert_ne!(part(None), part(Some("not set")));
+    // `weir runs diff` tells it too.
+    ws.run("-f t");
+    ws.weir(&["runs", "diff", words]).ok().says("`not set` → not set");
+}
+
+#[test]
 fn a_checkout_that_never_ran_is_judged_as_its_first_run_will_be() {
     let (one, two) = (workspace(), workspace());
     let call = |ws: &Workspace, words: &[&str]| ws.weir(words).env("WEIR_CACHE_DIR", one.outside("shared")).ok();

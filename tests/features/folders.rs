@@ -63,6 +63,17 @@ fn from_a_folder_its_own_names_come_first() {
 }
 
 #[test]
+fn directories_are_relative_to_each_other() {
+    let ws = workspace();
+    ws.weir(&["-C", "services", "-C", "api", "run", "build"]).ok().tasks("services/api:build ran");
+    ws.weir(&["-C", "services/web", "run", "-C", "../api", "build"]).ok().tasks("services/api:build fresh");
+    ws.weir(&["run", "build", "-C", "services", "-Capi/../web", "-C", "../api"]).ok().tasks("services/api:build fresh");
+    let root = ws.root();
+    ws.weir(&["-C", "services", "-C", root.to_str().unwrap(), "run", "build"]).ok().tasks("build ran");
+    ws.weir(&["-C", "services", "-C", "infra", "run", "build"]).go().exit(2).says("services/infra");
+}
+
+#[test]
 fn a_file_that_nobody_includes_is_a_workspace_of_its_own() {
     let ws = workspace();
     ws.write("alone/tasks.toml", "version = 1\n[tasks.t]\nrun = 'true'\n");

@@ -1,11 +1,16 @@
 //! Every key of a tasks.toml that weir carries out, and every command, through the binary.
 
 mod arguments;
+mod checks;
 mod commands;
 mod environment;
+mod evidence;
 mod folders;
 mod graphs;
 mod init;
 mod output;
+mod reports;
+mod rule;
 mod running;
 mod secrets;
+mod terminal;

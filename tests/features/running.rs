@@ -148,6 +148,10 @@ fn a_local_result_stays_in_its_checkout() {
     run(&one).tasks("here fresh, there fresh, never ran");
     run(&two).tasks("here ran, there hit, never ran");
     assert_eq!(two.read("t"), "t\n");
+    // Nor is it left there for those who would look.
+    let left = walkdir::WalkDir::new(shared.path().join("results")).into_iter().flatten();
+    let left: Vec<_> = left.filter(|entry| entry.file_type().is_file()).collect();
+    assert_eq!(left.len(), 1, "{left:?}");
     // Without the shared cache a checkout is on its own.
     let three = Workspace::new(text);
     three.run("all").tasks("here ran, there ran, never ran");

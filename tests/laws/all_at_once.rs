@@ -1,7 +1,7 @@
 //! All laws at once: after any sequence of edits, damages, runs and kills, a run that ends well
 //! leaves what a run from scratch would leave, and the one after it has nothing to do.
 
-use crate::support::{Running, Workspace, wait_until};
+use crate::support::{Ran, Running, Weir, Workspace, wait_until};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestRunner};
@@ -66,12 +66,14 @@ enum Step {
     Forget(&'static str),
     /// A task is run, perhaps by force.
     Run(&'static str, bool),
+    /// A task is run until a seal answers for it, or it fails.
+    Rest(&'static str),
     /// weir is killed while `top` is being made, when this is there.
     Kill(&'static str),
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    use Step::{Drop, Forget, Kill, Litter, Lose, Put, Run, Set, Spoil, Write};
+    use Step::{Drop, Forget, Kill, Litter, Lose, Put, Rest, Run, Set, Spoil, Write};
     let content = || select(vec!["a\n", "b\n"]);
     let declared = || select(vec!["gen.out", "both.out", "always.out", "list.out/x/copy", "list.out/y/copy"]);
     prop_oneof![
@@ -86,6 +88,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => select(vec!["state", "results", "cas", "runs"]).prop_map(Forget),
         4 => (select(vec!["gen", "list", "unknown", "verdict", "both", "group", "top"]), prop::bool::weighted(0.2))
             .prop_map(|(task, force)| Run(task, force)),
+        3 => select(vec!["gen", "list", "unknown", "verdict", "both", "group"]).prop_map(Rest),
         1 => select(vec![".weir/state", "../gen.ran", "../unknown.ran", "../list.ran", "../both.ran"]).prop_map(Kill),
     ]
 }
@@ -138,7 +141,7 @@ impl<'c> Checkout<'c> {
         checkout
     }
 
-    fn weir(&self, words: &[&str]) -> Running {
+    fn call(&self, words: &[&str]) -> Weir<'_> {
         let words: Vec<&str> = ["run"].iter().chain(words).copied().collect();
         let mut call = self.ws.weir(&words);
         if !self.model.variable.is_empty() {
@@ -147,7 +150,27 @@ impl<'c> Checkout<'c> {
         if let Some(cache) = self.cache {
             call = call.env("WEIR_CACHE_DIR", cache);
         }
-        call.spawn()
+        call
+    }
+
+    fn weir(&self, words: &[&str]) -> Running {
+        self.call(words).spawn()
+    }
+
+    /// Runs a task. Where a seal answers, the long way would have said the same.
+    fn run(&self, task: &str) -> (Ran, bool) {
+        let ran = self.call(&[task]).env("WEIR_LOG", "weir::cli::seal=debug").go();
+        let answered = ran.err.contains("a seal is unbroken");
+        if answered {
+            let counts = || CACHEABLE.map(|task| self.ws.count(task));
+            let before = counts();
+            // With this variable no seal is asked for.
+            let long = self.call(&[task]).env("WEIR_WORKSPACE", "/nowhere").go();
+            assert_eq!((long.code, counts()), (0, before), "a seal said otherwise: {}", long.shown());
+            let both = [&ran, &long].map(Ran::record_without_times);
+            assert_eq!(both[0], both[1]);
+        }
+        (ran, answered)
     }
 
     fn spoil(&self, file: &str, text: &str) {
@@ -182,11 +205,14 @@ impl<'c> Checkout<'c> {
                 let _ = fs::remove_dir_all(ws.path(".weir").join(part));
             }
             Step::Run(task, force) => {
-                let words = ["-f", task];
-                let ran = self.weir(if force { &words } else { &words[1..] }).end();
+                let ran = if force { self.weir(&["-f", task]).end() } else { self.run(task).0 };
                 let fails = self.model.is_bad() && matches!(task, "verdict" | "top");
                 assert_eq!(ran.code, i32::from(fails), "{}", ran.shown());
             }
+            Step::Rest(task) => wait_until("a seal answers", || {
+                let (ran, answered) = self.run(task);
+                answered || ran.code != 0
+            }),
             Step::Kill(there) => {
                 let seen = || fs::metadata(self.ws.path(there)).and_then(|there| there.modified()).ok();
                 let before = seen();

@@ -1,13 +1,16 @@
 //! Workspaces in temporary folders, weir run in them, and what its record of a run says.
 
+pub mod postgres;
 mod puppet;
 mod ran;
 pub mod stored;
+mod terminal;
 mod workspace;
 
 pub use puppet::Puppet;
 pub use ran::Ran;
-pub use workspace::{Running, Workspace};
+pub use terminal::Terminal;
+pub use workspace::{Running, Weir, Workspace};
 
 use std::time::{Duration, Instant};
 

@@ -55,6 +55,15 @@ impl Ran {
         self
     }
 
+    /// Its record, without what differs from run to run.
+    pub fn record_without_times(&self) -> Vec<Value> {
+        let mut events = self.events.clone().unwrap_or_else(|| panic!("no run was recorded: {}", self.shown()));
+        for field in ["at", "elapsed_ms", "run", "wall_ms"] {
+            events.iter_mut().filter_map(Value::as_object_mut).for_each(|event| drop(event.remove(field)));
+        }
+        events
+    }
+
     /// Whether it recorded a run.
     pub fn recorded(&self) -> bool {
         self.events.is_some()

@@ -193,6 +193,11 @@ impl Weir<'_> {
         self
     }
 
+    /// With more variables.
+    pub fn envs<V: AsRef<OsStr>>(self, all: impl IntoIterator<Item = (&'static str, V)>) -> Self {
+        all.into_iter().fold(self, |weir, (name, value)| weir.env(name, value))
+    }
+
     /// Starts it and does not wait.
     pub fn spawn(self) -> Running {
         let workspace = self.workspace;
@@ -295,13 +300,17 @@ impl Running {
         Ran::new(&self.call, status.unwrap(), (read(&self.out), read(&self.err)), self.run_folder())
     }
 
-    /// The folder of its run: of those that are new, the one whose lock it wrote its number to.
+    /// The folder of its run: of those that are new, the one whose lock it wrote its number to, or the
+    /// only one without a lock, of a run that started nothing.
     fn run_folder(&self) -> Option<PathBuf> {
-        let new = fs::read_dir(&self.runs).ok()?.flatten().map(|entry| entry.path());
-        new.filter(|path| !self.before.contains(path)).find(|path| {
+        let all = fs::read_dir(&self.runs).ok()?.flatten().map(|entry| entry.path());
+        let new: Vec<PathBuf> = all.filter(|path| !self.before.contains(path)).collect();
+        let own = new.iter().find(|path| {
             let holder = fs::read_to_string(path.join("lock")).unwrap_or_default();
             holder.lines().next() == Some(&self.child.id().to_string())
-        })
+        });
+        let mut brief = new.iter().filter(|path| !path.join("lock").exists());
+        own.or_else(|| brief.next().filter(|_| brief.next().is_none())).cloned()
     }
 }
 

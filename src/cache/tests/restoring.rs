@@ -243,8 +243,49 @@ fn tells_stale_foreign_and_wrong_apart() {
     let found = ws.survey(&patterns, &manifest, &earlier);
     let path = |text: &str| WsPath::from_clean(text);
     assert_eq!(found.wrong.iter().map(|entry| &entry.path).collect::<Vec<_>>(), [&path("out/a")]);
-    assert_eq!(found.stale, [path("out/gone")]);
+    assert_eq!(found.stale.iter().map(|entry| &entry.path).collect::<Vec<_>>(), [&path("out/gone")]);
     assert_eq!(found.foreign, [path("out/new"), path("out/touched")], "what was changed by hand is kept");
+}
+
+#[test]
+fn what_was_written_since_it_was_looked_at_is_not_removed() {
+    type Alteration<'a> = (&'a str, &'a dyn Fn(&Path));
+    let alterations: [Alteration<'_>; 5] = [
+        ("the same again", &|path| std::fs::write(path, "left").unwrap()),
+        ("other content of the same length", &|path| std::fs::write(path, "mine").unwrap()),
+        ("another mode", &|path| std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o755)).unwrap()),
+        ("a link in its place", &|path| {
+            std::fs::remove_file(path).unwrap();
+            symlink("a", path).unwrap();
+        }),
+        ("a folder in its place", &|path| {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+        }),
+    ];
+    for (what, alter) in alterations {
+        let ws = Workspace::new();
+        let patterns = patterns(&["out"]);
+        ws.write("out/a", "1", 0o644);
+        ws.write("out/old", "left", 0o644);
+        let earlier = ws.keep(&patterns);
+        std::fs::remove_file(ws.root.join("out/old")).unwrap();
+        let manifest = ws.keep(&patterns);
+        ws.write("out/old", "left", 0o644);
+        let found = ws.survey(&patterns, &manifest, &earlier);
+        assert_eq!(found.stale.len(), 1);
+        alter(&ws.root.join("out/old"));
+        let altered = picture(&ws.root);
+        match restore(&ws.root, &ws.store, &found) {
+            Ok(done) => assert_eq!((done.removed, what), (1, "the same again")),
+            Err(RestoreError::Altered(path)) => {
+                assert_eq!(path.as_str(), "out/old");
+                assert_ne!(what, "the same again");
+                assert_eq!(picture(&ws.root), altered, "{what}");
+            }
+            Err(error) => panic!("{what}: {error}"),
+        }
+    }
 }
 
 #[test]
@@ -294,7 +335,7 @@ fn nothing_is_written_or_removed_through_a_symlink_that_leads_out() {
     let surveys = [
         Survey { wrong: vec![below.clone()], ..Survey::default() },
         Survey { wrong: vec![file_entry(&ws, "out/deep/er/new", "x")], ..Survey::default() },
-        Survey { stale: vec![WsPath::from_clean("out/precious")], ..Survey::default() },
+        Survey { stale: vec![file_entry(&ws, "out/precious", "kept")], ..Survey::default() },
         Survey { wrong: vec![file_entry(&ws, "out/precious", "x")], ..Survey::default() },
     ];
     for found in &surveys {

@@ -60,7 +60,7 @@ impl Fixture {
                 state: None,
             },
             run: "r".into(),
-            parts: vec![KeyPart { kind: PartKind::Env, name: "A".into(), shown: "1".into() }],
+            parts: vec![KeyPart { kind: PartKind::Env, name: "A".into(), shown: "1".into(), unset: false }],
         };
         self.store.put_result(key, &result, share).unwrap();
         result
@@ -278,4 +278,25 @@ fn prune_keeps_what_the_results_it_keeps_name() {
         assert_eq!(fixture.store.verify().removed, Vec::<String>::new());
         assert_eq!(fixture.store.prune(None, None).unwrap(), (0, 0, 0));
     });
+}
+
+#[test]
+fn prune_by_size_keeps_nothing_older_than_what_it_removes() {
+    // Ages 3, 2, 1: the one in the middle is large.
+    for (limit, kept) in [(10_000, [true, true, true]), (200, [false, false, true]), (10, [false, false, false])] {
+        each(|fixture| {
+            for (seconds, content) in [(300, "old".to_owned()), (200, "x".repeat(500)), (100, "new".repeat(10))] {
+                let key = key(&seconds.to_string());
+                fixture.put(&key, &content, false);
+                for path in fixture.results() {
+                    if std::fs::read_to_string(&path).unwrap().contains(&key.to_hex()) {
+                        age(&path, seconds);
+                    }
+                }
+            }
+            fixture.store.prune(None, Some(limit)).unwrap();
+            let found = [300, 200, 100].map(|seconds: u64| fixture.get(&key(&seconds.to_string())).is_some());
+            assert_eq!(found, kept, "at most {limit} bytes");
+        });
+    }
 }

@@ -5,9 +5,15 @@ use super::*;
 /// Bad bodies of a file with `version = 1`: text, code, text under the first span, a part of the message or help.
 const FILES: &[(&str, &str, &str, &str)] = &[
     ("taks = 1", "config::unknown-key", "taks", "did you mean `tasks`?"),
-    ("zzz = 1", "config::unknown-key", "zzz", "takes `version`, `include`"),
-    ("[db.app]", "config::not-yet-supported", "db", "`db` is not yet supported by this version of weir"),
-    ("[structural]", "config::not-yet-supported", "structural", "use a newer weir"),
+    ("zzz = 1", "config::unknown-key", "zzz", "`weir schema` lists the keys"),
+    ("[remote]", "config::not-yet-supported", "remote", "`remote` is not yet supported by this version of weir"),
+    ("[db.app]\nprovder = 'url'", "config::unknown-key", "provder", "did you mean `provider`?"),
+    ("[db.app]\nledger = 'a.b.c'", "config::bad-value", "'a.b.c'", "no name of a table"),
+    ("[db.app]\n[db.sys]", "config::conflict", "sys", "both named by the variable `DATABASE_URL`"),
+    ("[profile.ci.db.app]\nprovider = 'url'", "config::unknown-database", "app", "no database `app`"),
+    ("[structural]\nbaze = 'x'", "config::unknown-key", "baze", "did you mean `base`?"),
+    ("[profile.ci.structural]", "config::unknown-key", "structural", "unknown key"),
+    ("[structural]\nmax_days = 0", "config::bad-value", "0", ""),
     ("[remote]", "config::not-yet-supported", "remote", "not yet"),
     ("tasks = 3", "config::wrong-type", "3", "expected a table, found an integer"),
     ("tasks.t = 'make'", "config::wrong-type", "'make'", "write `[tasks.NAME]`"),
@@ -48,7 +54,11 @@ const LINES: &[(&str, &str, &str, &str)] = &[
     ("depnds = 'x'", "config::unknown-key", "depnds", "did you mean `depends`?"),
     ("wholly = 1", "config::unknown-key", "wholly", "`weir schema`"),
     ("service = {}", "config::not-yet-supported", "service", "`service` is not yet supported by this version of weir"),
-    ("uses = 'db.up'", "config::not-yet-supported", "uses", "remove it, or use a newer weir"),
+    ("uses = 'db.up'", "config::conflict", "uses", "keep one of them"),
+    ("database = 'ap'", "config::unknown-database", "'ap'", "declare it: `[db.ap]`"),
+    ("with = {}", "config::conflict", "with", "no `uses`"),
+    ("gate = { id = 'a b' }", "config::bad-value", "'a b'", "no id of a gate"),
+    ("expect = {}", "config::conflict", "expect", "add `junit = "),
     ("description = 3", "config::wrong-type", "3", "expected a string, found an integer"),
     ("sources = [3, 'a']", "config::wrong-type", "3", "expected a string"),
     ("sources = ['a', '[']", "config::bad-glob", "'['", "`[` is no valid glob"),
@@ -201,7 +211,7 @@ fn a_group_takes_no_keys_of_a_command() {
             crate::config::task_keys::TASK
                 .keys
                 .iter()
-                .any(|k| k.info.name == key && k.info.only == crate::config::keys::Only::Command)
+                .any(|k| k.info.name == key && k.info.only != crate::config::keys::Only::Anywhere)
         );
     }
 }
@@ -277,7 +287,7 @@ fn files_that_are_no_text() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tasks.toml");
     let only = |path: &std::path::Path| {
-        let loaded = load(path, &[]);
+        let loaded = load(path, &[], &crate::config::Looked::default());
         assert_eq!((loaded.diagnostics.len(), loaded.config.files.len()), (1, 1));
         assert!(loaded.has_errors());
         said(&loaded).remove(0)

@@ -192,7 +192,7 @@ fn an_included_file_that_is_no_text_is_reported_at_the_include() {
     let dir = tempfile::tempdir().unwrap();
     std::fs::write(dir.path().join("tasks.toml"), "version = 1\ninclude = 'a.toml'").unwrap();
     std::fs::write(dir.path().join("a.toml"), b"\xff").unwrap();
-    let loaded = load(&dir.path().join("tasks.toml"), &[]);
+    let loaded = load(&dir.path().join("tasks.toml"), &[], &crate::config::Looked::default());
     assert_eq!(
         said(&loaded),
         ["config::not-utf8 «'a.toml'» `a.toml` is not UTF-8: byte 0, on line 1 / save the file as UTF-8"]

@@ -16,7 +16,7 @@ pub(super) fn load_files(files: &[(&str, &str)], profiles: &[&str]) -> Loaded {
         std::fs::write(path, text).unwrap();
     }
     let profiles: Vec<String> = profiles.iter().map(|name| (*name).to_owned()).collect();
-    load(&dir.path().join("tasks.toml"), &profiles)
+    load(&dir.path().join("tasks.toml"), &profiles, &crate::config::Looked::default())
 }
 
 /// A single file that is right.
@@ -28,7 +28,17 @@ pub(super) fn good(text: &str) -> Config {
 pub(super) fn good_in(text: &str, profiles: &[&str]) -> Config {
     let loaded = load_files(&[("tasks.toml", text)], profiles);
     assert_eq!(said(&loaded), Vec::<String>::new(), "{text}");
+    comes_back(&loaded.config);
     loaded.config
+}
+
+/// Written down and read back, it is the same, texts apart.
+fn comes_back(config: &Config) {
+    let bytes = postcard::to_stdvec(config).unwrap();
+    let back: Config = postcard::from_bytes(&bytes).unwrap();
+    let mut without_texts = config.clone();
+    without_texts.files.iter_mut().for_each(|file| file.text = "".into());
+    assert_eq!(format!("{back:?}"), format!("{without_texts:?}"));
 }
 
 /// The task `t` of a file that has its version put in front.

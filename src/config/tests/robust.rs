@@ -11,7 +11,7 @@ fn survives(bytes: &[u8]) {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("tasks.toml");
     std::fs::write(&file, bytes).unwrap();
-    let loaded = load(&file, &["ci".to_owned()]);
+    let loaded = load(&file, &["ci".to_owned()], &crate::config::Looked::default());
     let sound = std::str::from_utf8(bytes).is_ok_and(|text| toml::de::DeTable::parse(text).is_ok());
     assert!(sound || loaded.has_errors(), "a broken file passed for a good one");
     for diagnostic in &loaded.diagnostics {

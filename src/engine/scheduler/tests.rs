@@ -210,7 +210,9 @@ impl<'c> Watcher<'c> {
             return;
         }
         for index in all {
-            let held = |lock: &String| self.running.keys().any(|other| nodes[*other].locks.contains(lock));
+            let held = |lock: &NamedLock| {
+                self.running.keys().any(|other| nodes[*other].locks.iter().any(|theirs| theirs.excludes(lock)))
+            };
             assert!(nodes[index].locks.iter().any(held), "{index} could run");
         }
     }
@@ -243,7 +245,10 @@ impl<'c> Watcher<'c> {
                 for other in self.running.keys() {
                     assert!(!nodes[index].exclusive && !nodes[*other].exclusive, "{index} runs beside {other}");
                     assert!(
-                        !nodes[index].locks.iter().any(|lock| nodes[*other].locks.contains(lock)),
+                        !nodes[index]
+                            .locks
+                            .iter()
+                            .any(|lock| nodes[*other].locks.iter().any(|theirs| theirs.excludes(lock))),
                         "{index} and {other} share a lock"
                     );
                 }
@@ -403,11 +408,12 @@ fn some_node(index: usize) -> impl Strategy<Value = (NodePlan, Script)> {
             if some && index > 0 { list.into_iter().map(|(of, when)| (id(of), when)).collect() } else { vec![] }
         },
     );
-    let locks = prop::collection::btree_set(prop_oneof![Just("a"), Just("b"), Just("c")], 0..=2);
+    let locks =
+        prop::collection::btree_map(prop_oneof![Just("a"), Just("b"), Just("c")], prop::bool::weighted(0.4), 0..=2);
     let plan = (earlier(3), earlier(2), triggers, locks, prop::bool::weighted(0.1), 1..4u32, 0..4u64);
     let script = (some_verdict(), prop::collection::vec(some_ending(), 1..4));
     (plan, script).prop_map(|((hard, soft, triggers, locks, exclusive, attempts, priority), (verdict, endings))| {
-        let locks = locks.into_iter().map(str::to_owned).collect();
+        let locks = locks.into_iter().map(|(name, shared)| NamedLock { name: name.to_owned(), shared }).collect();
         let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority };
         (plan, Script { verdict, endings })
     })
@@ -481,8 +487,8 @@ fn what_a_failure_blocks_is_blocked_though_something_else_was_stopped() {
 
 #[test]
 fn a_retry_that_is_not_granted_leaves_a_failure() {
-    let twice = NodePlan { attempts: 2, locks: vec!["a".into()], ..plain(&[]) };
-    let other = NodePlan { locks: vec!["a".into()], priority: 9, ..plain(&[]) };
+    let twice = NodePlan { attempts: 2, locks: vec![NamedLock::alone("a")], ..plain(&[]) };
+    let other = NodePlan { locks: vec![NamedLock::alone("a")], priority: 9, ..plain(&[]) };
     let mut scheduler = Scheduler::new(vec![twice, other], Rules { jobs: 2, keep_going: false });
     scheduler.step(Input::Start);
     scheduler.step(Input::Checked(id(0), Verdict::Run));

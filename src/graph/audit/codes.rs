@@ -67,12 +67,12 @@ codes! {
     REDUNDANT_EDGE = "graph::redundant-edge", Note, "an edge that the others imply",
         "It says nothing new, and hides what the graph really is.",
         "Remove it.";
-    IGNORED_SOURCE = "graph::ignored-source", Warning, "a source that the ignore files leave out",
+    IGNORED_SOURCE = "graph::ignored-source", Warning, "a source that an ignore file names",
         "It is not in the repository: another checkout has another one, or none.",
         "Track it, or make a task that writes it.";
-    WIDE_SOURCE = "graph::wide-source", Warning, "a source that takes in build folders",
-        "`target` and `node_modules` change with every build: the task will hardly ever be fresh.",
-        "Ignore them in `.gitignore`, or leave them out with a `!` pattern.";
+    WIDE_SOURCE = "graph::wide-source", Warning, "a source that takes in folders that change all the time",
+        "`target`, `node_modules`, `.git` and `.weir` change with every build or run: the task will hardly ever be fresh.",
+        "Leave them out with `.gitignore` or a `!` pattern, or name the files that matter.";
     TRACKED_OUTPUT = "graph::tracked-output", Warning, "an output that is tracked by git",
         "Restoring it overwrites what a person edited, and every run dirties the tree.",
         "Declare it as `writes`, or, if it is generated and committed on purpose, allow this finding with the reason.";

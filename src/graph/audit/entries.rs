@@ -2,7 +2,7 @@
 
 use super::Audit;
 use super::codes::{ENTRY_MISSES, OUTPUTS_UNDECLARED, SOURCES_UNDECLARED, TIMEOUT_UNDECLARED};
-use crate::config::{Action, CacheMode, Task};
+use crate::config::{Action, CacheMode, NodeKind, Task};
 use crate::graph::names::Lookup;
 use crate::graph::resolve::{Graph, TaskIndex};
 use crate::model::{WsPath, format_duration};
@@ -19,7 +19,9 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
     let reached = reached_from_entries(graph, &entries);
     for (index, task) in graph.config.tasks.iter().enumerate() {
         let acts = !matches!(task.action, Action::Group { .. });
-        if acts && policy.require_sources && always_runs_unasked(task) {
+        // A built-in node knows itself what it reads.
+        let runs = acts && !matches!(task.action, Action::Uses(_));
+        if runs && policy.require_sources && always_runs_unasked(task) {
             let message = format!("`{}` declares no `sources`, and not `cache = false` either", task.name);
             audit.find(SOURCES_UNDECLARED, index, task.at, message, SOURCES_UNDECLARED.mend.into());
         }
@@ -88,6 +90,18 @@ fn always_runs_unasked(task: &Task) -> bool {
         && !task.interactive
 }
 
-fn is_check(task: &Task) -> bool {
+/// Whether a task is a test, a lint or a gate: by its node, its `gate`, or a word in its name.
+pub fn is_check(task: &Task) -> bool {
+    let built_in = match &task.action {
+        Action::Uses(uses) => {
+            uses.kind.name().starts_with("check.")
+                || uses.kind == NodeKind::RuleStructural
+                || matches!(uses.kind, NodeKind::DbGate | NodeKind::DbLint)
+        }
+        _ => false,
+    };
+    if built_in || task.gate.is_some() {
+        return true;
+    }
     task.name.as_str().split([':', '/', '-', '_', '.']).any(|word| CHECKS.contains(&word))
 }

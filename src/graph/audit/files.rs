@@ -13,8 +13,8 @@ use crate::graph::resolve::TaskIndex;
 use crate::model::WsPath;
 use std::collections::BTreeSet;
 
-/// Folders that builds fill.
-const BUILD_FOLDERS: [&str; 2] = ["target", "node_modules"];
+/// Folders that builds, git and weir fill.
+const CHANGING_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", ".weir"];
 
 /// Passed to every task, whatever it declares.
 const PASSED: [&str; 19] = [
@@ -97,17 +97,19 @@ fn sources(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task, produce
                 continue;
             }
         };
-        let inside = |path: &WsPath| path.as_str()[pattern.prefix.as_str().len()..].to_owned();
+        // A file that is named as such is meant.
         let wide = found.iter().find(|path| {
-            path.is_within(&pattern.prefix) && inside(path).split('/').any(|part| BUILD_FOLDERS.contains(&part))
+            **path != pattern.prefix && path.as_str().split('/').any(|part| CHANGING_FOLDERS.contains(&part))
         });
         if let Some(path) = wide {
             let message = format!("source `{}` of `{}` takes in `{path}`", pattern.raw(), task.name);
             audit.find(WIDE_SOURCE, index, *at, message, WIDE_SOURCE.mend.into());
+            continue;
         }
         let is_dir = audit.ground.is_dir(&pattern.prefix);
         if !pattern.prefix.is_root() && audit.ground.ignores(&pattern.prefix, is_dir) {
-            let message = format!("source `{}` of `{}` is left out by an ignore file", pattern.raw(), task.name);
+            let message =
+                format!("source `{}` of `{}` is in no fresh clone: an ignore file names it", pattern.raw(), task.name);
             audit.find(IGNORED_SOURCE, index, *at, message, IGNORED_SOURCE.mend.into());
         }
     }
@@ -116,7 +118,7 @@ fn sources(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task, produce
 fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
     let texts: Vec<String> = match &task.action {
         Action::Shell(texts) => texts.clone(),
-        Action::Exec(_) | Action::Group { .. } => vec![],
+        Action::Exec(_) | Action::Uses(_) | Action::Group { .. } => vec![],
     };
     let mut named: BTreeSet<String> = texts.iter().flat_map(|text| programs(text)).collect();
     if let Action::Exec(words) = &task.action {
@@ -141,7 +143,14 @@ fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
     if !is_cacheable(task) {
         return;
     }
-    if let Some(why) = texts.iter().find_map(|text| impure(text)) {
+    let called = match &task.action {
+        // What is quoted in a shell is not looked into; here each word is one.
+        Action::Exec(words) => {
+            vec![words.iter().filter(|word| !word.contains(' ')).cloned().collect::<Vec<_>>().join(" ")]
+        }
+        Action::Shell(_) | Action::Uses(_) | Action::Group { .. } => texts.clone(),
+    };
+    if let Some(why) = called.iter().find_map(|text| impure(text)) {
         let message = format!("`{}` is cached, but {why}", task.name);
         audit.find(IMPURE, index, task.at, message, IMPURE.mend.into());
     }

@@ -5,7 +5,7 @@ mod edges;
 mod entries;
 mod files;
 
-pub use entries::reached_from_entries;
+pub use entries::{is_check, reached_from_entries};
 
 use super::resolve::{Graph, TaskIndex};
 use crate::config::{At, Diagnostic, Label, Pattern, Severity, Task};

@@ -1,0 +1,189 @@
+//! How long weir takes to find that there is nothing to do, beside `/bin/true` and ninja.
+//!
+//! `cargo bench --bench noop` prints a Markdown table. ninja is taken from the folder that
+//! `WEIR_BENCH_NINJA` names, or from PATH; without it its rows are missing. `-- --quick` leaves out
+//! the graphs of 100,000 files. `-- --instructions` counts instructions instead, with valgrind, and fails
+//! where they are more than they should be.
+#![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
+
+mod graph;
+mod measure;
+
+use graph::Shape;
+use measure::{Before, MEMORY, Row, instructions, look_at, measure_memory, ms, ratio, take_turns};
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::time::Duration;
+
+const WEIR: &str = env!("CARGO_BIN_EXE_weir");
+const ONE: Shape = Shape { tasks: 1, files: 10, folders: true };
+const SMALL: Shape = Shape { tasks: 1_000, files: 10, folders: false };
+const WIDE: Shape = Shape { tasks: 1_000, files: 100, folders: false };
+const LARGE: Shape = Shape { tasks: 10_000, files: 10, folders: false };
+
+/// Instructions of a run of 1,000 tasks that finds nothing to do, at most: half as much again as there
+/// were when this was written.
+const MOST_INSTRUCTIONS: u64 = 40_000_000;
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(at) = words.iter().position(|word| word == MEMORY) {
+        return measure_memory(&words[at + 1..]);
+    }
+    let asked = |name: &str| words.iter().any(|word| word == name);
+    if asked("--instructions") {
+        return count_instructions();
+    }
+    let ninja = find_ninja();
+    if ninja.is_none() {
+        eprintln!("ninja is neither in WEIR_BENCH_NINJA nor on PATH: its rows are left out");
+    }
+    println!("| case | command | median | fastest to slowest | least processor time | about |");
+    println!("|---|---|---:|---:|---:|---|");
+    one_task(ninja.as_deref());
+    let small = many_tasks(SMALL, 31, ninja.as_deref());
+    changed(SMALL, 15, ninja.as_deref());
+    cold(SMALL, 3, ninja.as_deref());
+    if !asked("--quick") {
+        many_tasks(WIDE, 15, ninja.as_deref());
+        let large = many_tasks(LARGE, 15, ninja.as_deref());
+        println!();
+        for (before, after) in small.iter().zip(&large) {
+            println!("- `{}`: 10 times the tasks take {:.1} times as long", before.name, ratio(after, before));
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+fn find_ninja() -> Option<String> {
+    let given = std::env::var_os("WEIR_BENCH_NINJA").map(PathBuf::from);
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let mut folders = given.into_iter().chain(std::env::split_paths(&path));
+    let found = folders.find(|folder| folder.join("ninja").is_file())?.join("ninja");
+    Some(found.to_string_lossy().into_owned())
+}
+
+fn workspace(shape: Shape) -> tempfile::TempDir {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    shape.generate(folder.path());
+    folder
+}
+
+/// Has weir run everything once, and makes sure that it then finds nothing to do.
+fn settle(folder: &Path) {
+    // A file that has just been written is read again by the next run.
+    std::thread::sleep(Duration::from_millis(100));
+    Row::new("weir", folder, &[WEIR, "run", "--output", "quiet", "all"]).run();
+    std::thread::sleep(Duration::from_millis(100));
+    let report = folder.join("report.json");
+    let report = report.to_str().unwrap();
+    Row::new("weir", folder, &[WEIR, "run", "--output", "quiet", "--report", report, "all"]).run();
+    let text = fs::read_to_string(report).unwrap();
+    let totals = &text[text.find("\"totals\"").unwrap()..];
+    let totals: String = totals[..totals.find('}').unwrap()].split_whitespace().collect();
+    assert!(totals.contains("\"ran\":0,"), "the second run ran something: {totals}");
+    fs::remove_file(report).unwrap();
+}
+
+/// The rows of weir and ninja in one folder.
+fn rows(at: &Path, name: &'static str, ninja: Option<&str>) -> Vec<Row> {
+    let mut rows = vec![Row::new(name, at, &[WEIR, "run", "all"])];
+    rows.extend(ninja.map(|ninja| Row::new("ninja", at, &[ninja, "all"])));
+    rows
+}
+
+fn one_task(ninja: Option<&str>) {
+    let folder = workspace(ONE);
+    let at = folder.path();
+    settle(at);
+    let mut rows = rows(at, "weir", ninja);
+    rows.insert(0, Row::new("`/bin/true`", at, &["/bin/true"]));
+    take_turns(&mut rows, 101);
+    print_beside_ninja(&rows, &ONE.describe(), |_| String::new());
+}
+
+/// Prints all rows; those beside one of ninja with the ratio to it.
+fn print_beside_ninja(rows: &[Row], case: &str, more: impl Fn(&Row) -> String) {
+    let ninja = rows.iter().find(|row| row.name == "ninja");
+    for row in rows {
+        let mut about = ninja.map_or_else(String::new, |ninja| format!("{:.2} of ninja", ratio(row, ninja)));
+        about += &more(row);
+        row.print(case, &about);
+    }
+}
+
+fn many_tasks(shape: Shape, rounds: usize, ninja: Option<&str>) -> Vec<Row> {
+    let (listed, whole) = (workspace(shape), workspace(Shape { folders: true, ..shape }));
+    settle(listed.path());
+    settle(whole.path());
+    let mut rows = rows(listed.path(), "weir, files listed", ninja);
+    rows.insert(1, Row::new("weir, a folder each", whole.path(), &[WEIR, "run", "all"]));
+    take_turns(&mut rows, rounds);
+    print_beside_ninja(&rows, &shape.describe(), |row| format!("; peak {:.0} MiB", row.peak()));
+    let paths = shape.paths(listed.path());
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    for (threads, name) in [(1, "one thread".to_owned()), (cores, format!("{cores} threads"))] {
+        let took = look_at(&paths, threads);
+        println!("| {} | `lstat` of all files, {name} | {} | | | |", shape.describe(), ms(took));
+    }
+    rows
+}
+
+/// One source has other content each time.
+fn changed(shape: Shape, rounds: usize, ninja: Option<&str>) {
+    let folder = workspace(shape);
+    settle(folder.path());
+    let edit = |source: PathBuf| -> Before {
+        let edits = std::cell::Cell::new(0);
+        Box::new(move || {
+            edits.set(edits.get() + 1);
+            fs::write(&source, format!("edit {}\n", edits.get())).unwrap();
+        })
+    };
+    let source = shape.last_source(folder.path());
+    let mut rows: Vec<Row> =
+        rows(folder.path(), "weir", ninja).into_iter().map(|row| row.after(edit(source.clone()))).collect();
+    take_turns(&mut rows, rounds);
+    print_beside_ninja(&rows, &format!("{}, one changed", shape.describe()), |_| String::new());
+}
+
+/// Nothing is on record, and no output is there.
+fn cold(shape: Shape, rounds: usize, ninja: Option<&str>) {
+    let folder = workspace(shape);
+    let at = folder.path().to_path_buf();
+    let clean = move || {
+        for name in [".weir", ".ninja_log", ".ninja_deps"] {
+            let path = at.join(name);
+            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
+        }
+        for name in ["out", "out-ninja"] {
+            fs::remove_dir_all(at.join(name)).unwrap();
+            fs::create_dir(at.join(name)).unwrap();
+        }
+    };
+    let mut rows: Vec<Row> =
+        rows(folder.path(), "weir", ninja).into_iter().map(|row| row.after(Box::new(clean.clone()))).collect();
+    take_turns(&mut rows, rounds);
+    print_beside_ninja(&rows, &format!("{}, cold", shape.describe()), |_| String::new());
+}
+
+fn count_instructions() -> ExitCode {
+    let folder = workspace(SMALL);
+    settle(folder.path());
+    // The first run after the second is answered by a seal.
+    match instructions(folder.path(), &[WEIR, "run", "all"]) {
+        Ok(count) => {
+            let mut text = format!("{count} instructions for {}", SMALL.describe());
+            let within = count <= MOST_INSTRUCTIONS;
+            let _ = write!(text, ", {} {MOST_INSTRUCTIONS}", if within { "at most" } else { "which is more than" });
+            println!("{text}");
+            if within { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+        }
+        Err(why) => {
+            eprintln!("{why}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! `weir run` where nothing has changed since a run that found nothing to do: its verdict is given
+//! again, if the seal on it is unbroken. Everything else is left to the long way.
+
+use super::args::RunArgs;
+use super::project::{Place, Project};
+use super::run::{run_jobs, sinks};
+use crate::cache::{
+    Place as WeirFolder, Question, Seal, Store, digest_of_outside, parse_sealed, read_sealed, write_sealed,
+};
+use crate::command::still_there;
+use crate::engine::{self, Services, Standing};
+use crate::fingerprint::{Stat, Trail, now, unchanged};
+use crate::graph::{Plan, PlanNode};
+use crate::journal::{Lock, LockKind};
+use crate::model::Digest;
+use crate::node::{Seen, Surroundings};
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// The question that a call asks; none where it asks for more than a verdict, or where nobody can
+/// tell which weir this is.
+fn question(place: &Place, args: &RunArgs) -> Option<Digest> {
+    // A nested run is judged, and refused, the long way.
+    let plain = !(args.dry_run || args.force || args.force_all || place.outside.vars.contains_key("WEIR_WORKSPACE"));
+    let shared = place.shared_cache();
+    plain.then_some(())?;
+    asked(&Question {
+        kind: "run",
+        folder: &place.folder,
+        targets: &args.tasks,
+        arguments: &args.arguments,
+        profiles: &place.profiles(&args.profile),
+        shared: shared.as_deref(),
+    })
+}
+
+/// The digest of a question to this weir; none where nobody can tell which weir this is.
+pub fn asked(question: &Question<'_>) -> Option<Digest> {
+    let program = Stat::of(&std::env::current_exe().and_then(std::fs::metadata).ok()?);
+    program.settled(now()).then(|| question.digest(&program))
+}
+
+/// Gives the verdict again that an unbroken seal is on; none where there is no such seal.
+pub fn answer(place: &Place, args: &RunArgs) -> Option<u8> {
+    let started = Instant::now();
+    let question = question(place, args)?;
+    place.folder.ancestors().find_map(|root| {
+        let weir = WeirFolder::at(root);
+        let data = read_sealed(&weir.seals(), &question)?;
+        let seal = parse_sealed::<Seal<'_>>(&data, &question).filter(|seal| seal.root == root)?;
+        give(place, args, &weir, &seal, started)
+    })
+}
+
+fn give(place: &Place, args: &RunArgs, weir: &WeirFolder, seal: &Seal<'_>, started: Instant) -> Option<u8> {
+    let holds = digest_of_outside(&place.outside, &seal.names) == seal.outside
+        && seal.mark.holds(&weir.state())
+        && still_there(&seal.surroundings)
+        && seal.trails.iter().all(|trail| unchanged(&seal.root, trail))
+        // Again: nobody has begun to change anything while it was looked at.
+        && seal.mark.looks_the_same(&weir.state())
+        // What can't be written to is for the long way to speak of.
+        && weir.probe().is_ok();
+    if !holds {
+        tracing::debug!("a seal is broken");
+        return None;
+    }
+    let standing = Standing::parse(seal.verdict)?;
+    let me = Place::holder();
+    let folder = weir.new_brief_run(&me).ok()?;
+    let _in_use = if standing.has_logs() {
+        std::fs::create_dir(folder.path.join("logs")).ok()?;
+        Lock::take(&weir.store_lock(), LockKind::Shared, &me, |_| (), || false).ok()
+    } else {
+        None
+    };
+    tracing::debug!("a seal is unbroken");
+    let store = Store::at(weir.weir(), place.shared_cache().as_deref());
+    let options = engine::Options {
+        jobs: run_jobs(args.jobs, seal.jobs),
+        keep_going: args.keep_going,
+        live_output: false,
+        profiles: place.profiles(&args.profile),
+        targets: args.tasks.clone(),
+        warnings: vec![],
+    };
+    // A gate's verdict is never sealed: it leaves evidence each time.
+    let mut sink = sinks(place, args, &folder, None);
+    Some(standing.give((&folder, &store), &options, started, &mut *sink).exit_code)
+}
+
+/// A seal in the making.
+pub struct Sealing {
+    question: Digest,
+    /// What is looked at on the way.
+    pub trail: Arc<Trail>,
+}
+
+impl Sealing {
+    /// Begins one for a call that took its first look at `since`; none where it can't have one.
+    pub fn begin(place: &Place, args: &RunArgs, root: &Path, since: i64) -> Option<Self> {
+        let question = question(place, args)?;
+        Some(Self { question, trail: Arc::new(Trail::new(root, since)) })
+    }
+
+    /// What the nodes of a plan rest on beside what is on the trail; none where that is more than can be
+    /// told, or where somebody is to be asked something.
+    pub fn rests_on(project: &Project, plan: &Plan, seen: Seen) -> Option<Rest> {
+        // Whether the rule that judges a change was taken out of an entry task is asked each time.
+        let entries: Vec<&str> = project.config.policy.entry.iter().map(|entry| entry.value.as_str()).collect();
+        let is_entry = |node: &PlanNode| entries.contains(&node.name().as_str());
+        if plan.nodes.iter().any(is_entry) {
+            return None;
+        }
+        let mut names = BTreeSet::new();
+        for node in &plan.nodes {
+            let facts = node.node.facts();
+            if facts.confirm.is_some() || facts.gate.is_some() {
+                return None;
+            }
+            names.extend(node.node.rests_on()?.into_iter().map(str::to_owned));
+        }
+        Some(Rest { names, surroundings: seen.surroundings(), jobs: project.config.settings.jobs })
+    }
+
+    /// Puts the seal on a verdict; `configured` is the trail of the configuration. Without one the next run is slower, and that is all.
+    pub fn close(self, place: &Place, services: &Services, configured: &[u8], rest: Rest, verdict: &[u8]) {
+        let Some(weir) = services.place.as_ref().filter(|_| services.store.is_some()) else { return };
+        let Some(mark) = services.lock_state().mark(now()) else { return };
+        let Some(trail) = self.trail.finish() else { return };
+        let names: Vec<&str> = rest.names.iter().map(String::as_str).collect();
+        let seal = Seal {
+            root: services.root.clone(),
+            outside: digest_of_outside(&place.outside, &names),
+            names,
+            surroundings: rest.surroundings,
+            jobs: rest.jobs,
+            mark,
+            trails: vec![configured, &trail],
+            verdict,
+        };
+        let written = write_sealed(&weir.seals(), &self.question, &seal);
+        tracing::debug!(?written, "sealed");
+    }
+}
+
+/// What a verdict rests on that is not on the trail.
+pub struct Rest {
+    names: BTreeSet<String>,
+    surroundings: Surroundings,
+    jobs: Option<u32>,
+}

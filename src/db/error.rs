@@ -1,0 +1,77 @@
+//! What goes wrong with a database, in words.
+
+use crate::model::{FailReason, Notice};
+
+/// Why something was not done.
+#[derive(Debug)]
+pub enum DbError {
+    /// A safety rule forbids it.
+    Refused {
+        /// Which.
+        message: String,
+        /// What would satisfy it.
+        help: String,
+    },
+    /// It failed.
+    Failed {
+        /// What happened, in one line.
+        message: String,
+        /// What to do.
+        help: Option<String>,
+    },
+    /// The run is being cut short.
+    Interrupted,
+}
+
+impl DbError {
+    /// A failure.
+    pub fn failed(message: impl Into<String>) -> Self {
+        Self::Failed { message: message.into(), help: None }
+    }
+
+    /// The same with help; of a refusal too.
+    pub fn help(self, text: impl Into<String>) -> Self {
+        match self {
+            Self::Failed { message, .. } => Self::Failed { message, help: Some(text.into()) },
+            Self::Refused { message, .. } => Self::Refused { message, help: text.into() },
+            Self::Interrupted => Self::Interrupted,
+        }
+    }
+
+    /// As something a person should know, where it fails nothing.
+    pub fn notice(self, code: &str) -> Notice {
+        let (message, help) = match self {
+            Self::Failed { message, help } => (message, help),
+            Self::Refused { message, help } => (message, Some(help)),
+            Self::Interrupted => ("interrupted".into(), None),
+        };
+        Notice { code: code.into(), message, help }
+    }
+
+    /// What Postgres or the connection to it said, after `what` failed: `failed to connect`.
+    pub fn postgres(what: &str, error: &tokio_postgres::Error) -> Self {
+        match error.as_db_error() {
+            Some(said) => {
+                let mut message = format!("{what}: {} (SQLSTATE {})", said.message(), said.code().code());
+                if let Some(detail) = said.detail() {
+                    message.push_str(&format!("; {detail}"));
+                }
+                Self::Failed { message, help: said.hint().map(str::to_owned) }
+            }
+            None => {
+                let cause = super::server::innermost(error);
+                Self::failed(format!("{what}: {cause}"))
+            }
+        }
+    }
+}
+
+impl From<DbError> for FailReason {
+    fn from(error: DbError) -> Self {
+        match error {
+            DbError::Refused { message, help } => Self::Refused { message, help: Some(help) },
+            DbError::Failed { message, help } => Self::Node { message, help },
+            DbError::Interrupted => Self::Interrupted,
+        }
+    }
+}

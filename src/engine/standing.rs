@@ -1,0 +1,177 @@
+//! The verdict of a run that found nothing to do, kept so that it can be given again: what the plan
+//! looked like, and which recorded result counted for each node. Whether it still stands is judged
+//! elsewhere.
+
+use super::driver::{Finish, Options, millis};
+use super::ledger::Page;
+use crate::cache::{RunFolder, Store, file_name};
+use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION};
+use crate::graph::Plan;
+use crate::model::{Digest, NodeId, Outcome, TaskName};
+use serde::{Deserialize, Serialize};
+use std::time::{Instant, SystemTime};
+
+/// A verdict.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Standing<'s> {
+    #[serde(borrow)]
+    nodes: Vec<Known<'s>>,
+    /// In the order in which they were found fresh.
+    fresh: Vec<Fresh>,
+}
+
+/// A node of the plan.
+#[derive(Debug, Serialize, Deserialize)]
+struct Known<'s> {
+    name: &'s str,
+    group: bool,
+    quiet: bool,
+    interactive: bool,
+    cleanup: bool,
+    after: Vec<u32>,
+}
+
+/// A node whose recorded result counted.
+#[derive(Debug, Serialize, Deserialize)]
+struct Fresh {
+    node: u32,
+    key: Digest,
+    saved_ms: u64,
+    log: Option<(Digest, u64)>,
+}
+
+impl<'s> Standing<'s> {
+    /// Of a run in which each of `fresh` was found fresh; none where a page says less than is needed.
+    pub(super) fn of(plan: &'s Plan, fresh: &[NodeId], pages: &[Page]) -> Option<Self> {
+        let nodes = plan
+            .nodes
+            .iter()
+            .map(|node| {
+                let facts = node.node.facts();
+                let after = node.before().map(|id| id.0).collect();
+                Known {
+                    name: facts.name.as_str(),
+                    group: !facts.acts,
+                    quiet: facts.quiet,
+                    interactive: facts.interactive,
+                    cleanup: node.is_cleanup(),
+                    after,
+                }
+            })
+            .collect();
+        let fresh = fresh
+            .iter()
+            .map(|id| {
+                let recorded = pages[id.index()].recorded.as_ref()?;
+                Some(Fresh { node: id.0, key: recorded.key, saved_ms: recorded.duration_ms, log: recorded.log })
+            })
+            .collect::<Option<_>>()?;
+        Some(Self { nodes, fresh })
+    }
+
+    /// As bytes.
+    pub fn to_bytes(&self) -> Option<Vec<u8>> {
+        postcard::to_stdvec(self).ok()
+    }
+
+    /// Back from bytes.
+    pub fn parse(bytes: &'s [u8]) -> Option<Self> {
+        let standing: Self = postcard::from_bytes(bytes).ok()?;
+        let known = |id: &u32| (*id as usize) < standing.nodes.len();
+        let sound = standing.nodes.iter().all(|node| node.after.iter().all(known))
+            && standing.fresh.iter().all(|fresh| known(&fresh.node));
+        sound.then_some(standing)
+    }
+
+    /// Whether a log is to be shown again.
+    pub fn has_logs(&self) -> bool {
+        self.fresh.iter().any(|fresh| fresh.log.is_some())
+    }
+
+    /// Gives the verdict again, as a run of its own.
+    pub fn give(
+        &self,
+        (folder, store): (&RunFolder, &Store),
+        options: &Options,
+        started: Instant,
+        sink: &mut dyn Sink,
+    ) -> Finish {
+        let names: Vec<TaskName> = self.nodes.iter().map(|node| TaskName::new(node.name)).collect();
+        let mut seq = 0;
+        let mut emit = |event| {
+            let at = humantime::format_rfc3339_millis(SystemTime::now()).to_string();
+            sink.record(&Record { v: VERSION, seq, at, elapsed_ms: millis(started.elapsed()), event });
+            seq += 1;
+        };
+        emit(Event::RunStarted {
+            run: folder.id.clone(),
+            weir: env!("CARGO_PKG_VERSION").into(),
+            targets: options.targets.clone(),
+            profiles: options.profiles.clone(),
+            jobs: options.jobs,
+            dry_run: false,
+            tasks: self.nodes.iter().zip(&names).map(|(node, name)| node.planned(name, &names)).collect(),
+        });
+        let mut saved_ms = 0;
+        for fresh in &self.fresh {
+            saved_ms += fresh.saved_ms;
+            emit(Event::TaskFinished(Box::new(fresh.finished(&names[fresh.node as usize], folder, store))));
+        }
+        let totals = Totals { fresh: u32::try_from(self.fresh.len()).unwrap_or(u32::MAX), ..Totals::default() };
+        emit(Event::RunFinished(Box::new(RunFinished {
+            exit_code: 0,
+            wall_ms: millis(started.elapsed()),
+            saved_ms,
+            critical_path_ms: 0,
+            critical_path: vec![],
+            totals,
+            first_failure: None,
+            blocked: vec![],
+            warnings: vec![],
+        })));
+        Finish { exit_code: 0, broken: None, standing: None }
+    }
+}
+
+impl Known<'_> {
+    fn planned(&self, name: &TaskName, names: &[TaskName]) -> PlannedTask {
+        PlannedTask {
+            task: name.clone(),
+            group: self.group,
+            quiet: self.quiet,
+            interactive: self.interactive,
+            cleanup: self.cleanup,
+            gate: None,
+            after: self.after.iter().map(|id| names[*id as usize].clone()).collect(),
+        }
+    }
+}
+
+impl Fresh {
+    fn finished(&self, name: &TaskName, folder: &RunFolder, store: &Store) -> TaskFinished {
+        let log = self.log.and_then(|(digest, length)| {
+            let log = log_of(name);
+            store.lend_blob(&digest, &folder.path.join(&log)).ok().map(|()| (log, length))
+        });
+        let (log, log_bytes) = log.map_or((None, 0), |(log, length)| (Some(log), length));
+        TaskFinished {
+            task: name.clone(),
+            outcome: Outcome::Fresh,
+            duration_ms: 0,
+            saved_ms: self.saved_ms,
+            attempts: 0,
+            flaky: false,
+            key: Some(self.key),
+            log,
+            log_bytes,
+            replayed_from: None,
+            help: None,
+            parts: vec![],
+        }
+    }
+}
+
+/// A node's log, relative to the run's folder.
+pub(super) fn log_of(name: &TaskName) -> String {
+    format!("logs/{}.log", file_name(name.as_str()))
+}
