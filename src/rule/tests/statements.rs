@@ -177,6 +177,47 @@ const ADDED: &[(&str, &str, &[&str])] = &[
     ("a notification", "notify c, 'drop table t';", &[]),
     ("a savepoint", "begin; savepoint s; rollback to s; commit;", &[]),
     ("an empty statement", ";;", &[]),
+    ("a comment on a function", "comment on function f(int) is 'drop function f(int)';", &[]),
+    ("a comment on a role", "comment on role r is 'superuser';", &[]),
+    ("a comment on a constraint", "comment on constraint k on t is null;", &[]),
+    ("rows are copied in", "copy t from '/tmp/create-table.csv' with (format csv);", &[]),
+    ("rows are copied out", "copy (select a from t) to stdout;", &[]),
+    ("rows are returned", "insert into t values (1) returning a as grant;", &[]),
+    ("an update from a view", "update t set b = 'x' from v where v.a = t.a returning t.a;", &[]),
+    (
+        "a recursive query",
+        "with recursive x(n) as (select 1 union all select n + 1 from x) select n from x limit 3;",
+        &[],
+    ),
+    ("locked rows", "select a from t for update skip locked;", &[]),
+    ("values", "values (1, 'drop table t'), (2, 'alter role r');", &[]),
+    ("a whole table", "table t;", &[]),
+    ("a cursor", "declare c cursor for select a from t; fetch all from c; close c;", &[]),
+    ("a channel", "listen c; unlisten *;", &[]),
+    ("constraints are put off", "set constraints all deferred;", &[]),
+    ("an isolation level", "set transaction isolation level serializable;", &[]),
+    ("a time zone", "set time zone 'UTC';", &[]),
+    ("a setting is put back", "reset statement_timeout;", &[]),
+    ("a checkpoint", "checkpoint;", &[]),
+    ("an explained change", "explain analyze delete from t;", &[]),
+    ("an escape string", "select E'drop\\' table t';", &[]),
+    ("a unicode string", "select U&'drop table t';", &[]),
+    ("strings in a row", "select 'drop '\n'table t';", &[]),
+    ("a quote in a string", "select 'it''s; drop table t; --';", &[]),
+    ("a dollar string in a dollar string", "select $a$ $b$ drop table t; $b$ $a$;", &[]),
+    ("a quote in a name", "select a as \"x\"\"; drop table t\" from t;", &[]),
+    ("a function with a telling name", "select drop_table('t'), create_index();", &[]),
+    ("a column with a telling name", "select t.grant, t.\"create\" from t;", &[]),
+    ("operators of JSON", "select b::jsonb ? 'drop' and b::jsonb @> '{\"table\": 1}' from t;", &[]),
+    ("a sequence is moved on", "select setval('s', 10), nextval('s');", &[]),
+    ("a temporary sequence", "create temp sequence q; select nextval('q'); drop sequence q;", &[]),
+    ("a temporary table that goes with the transaction", "create temp table u (a int) on commit drop;", &[]),
+    ("a handler", "do $$ begin perform f(1); exception when others then raise notice 'x'; end $$;", &[]),
+    ("an error is raised", "do $$ begin raise exception 'grant select on t to r'; end $$;", &[]),
+    ("a count", "do $$ declare n int; begin delete from t; get diagnostics n = row_count; end $$;", &[]),
+    ("a constant string with an update", "do $$ begin execute 'update t ' || 'set b = null'; end $$;", &[]),
+    ("an assertion", "do $$ begin assert (select count(*) from t) = 0, 'create table'; end $$;", &[]),
+    ("a while loop", "do $$ declare i int := 0; begin while i < 3 loop i := i + 1; end loop; end $$;", &[]),
 ];
 
 /// Name, before, after, what is found.
@@ -292,6 +333,47 @@ const CHANGED: &[(&str, &str, &str, &[&str])] = &[
         &[],
     ),
     ("line ends", "create table u (a int,\n b int);\n", "create table u (a int,\r\n b int);\r\n", &[]),
+    ("an unquoted name's case", "create table U (a int);", "create table u (a int);", &[]),
+    ("tabs", "create table u (a int);", "create\ttable\tu\t(\ta\tint\t)\t;", &[]),
+    ("the last semicolon", "create table u (a int);", "create table u (a int)", &[]),
+    ("a transaction around it", "create table u (a int);", "begin;\ncreate table u (a int);\ncommit;", &[]),
+    ("a timeout before it", "drop view v;", "set lock_timeout = '5s';\ndrop view v;", &[]),
+    ("statistics after it", "create index i on t (b);", "create index i on t (b);\nanalyze t;", &[]),
+    ("another comment", "-- one\ncreate table u (a int);", "-- two, and more of it\ncreate table u (a int);", &[]),
+    ("a comment on it", "create table u (a int);", "create table u (a int); comment on table u is 'x';", &[]),
+    ("other rows", "insert into t values (1);", "insert into t values (2), (3);", &[]),
+    ("other rows are deleted", "delete from t where a = 1;", "delete from t where a = 2;", &[]),
+    ("another query", "select a from t;", "select b from t order by 1;", &[]),
+    (
+        "keywords' case in a trigger",
+        "create trigger g before insert on t for each row execute function f();",
+        "CREATE TRIGGER g BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION f();",
+        &[],
+    ),
+    (
+        "white space in a view",
+        "create view w as select a, b from t where a = 1;",
+        "create view w as\nselect a, b\n  from t\n where a = 1;",
+        &[],
+    ),
+    (
+        "two tables change places",
+        "create table u (a int); create table w (a int);",
+        "create table w (a int); create table u (a int);",
+        &[],
+    ),
+    (
+        "a comment in a block",
+        "do $$ begin drop view v; end $$;",
+        "do $$ begin /* it goes */ drop view v; -- now\nend $$;",
+        &[],
+    ),
+    (
+        "grants on other tables change places",
+        "grant select on t to r; grant select on v to r;",
+        "grant select on v to r; grant select on t to r;",
+        &[],
+    ),
 ];
 
 fn of(before: &str, after: &str) -> Case {
@@ -321,7 +403,8 @@ fn statements_that_differ() {
 fn the_table_is_long_and_half_of_it_passes() {
     let passing =
         ADDED.iter().filter(|case| case.2.is_empty()).count() + CHANGED.iter().filter(|case| case.3.is_empty()).count();
-    assert!(ADDED.len() + CHANGED.len() >= 120 && passing >= 45, "{} {passing}", ADDED.len() + CHANGED.len());
+    let all = ADDED.len() + CHANGED.len();
+    assert!(all >= 200 && passing * 2 >= all, "{all} {passing}");
 }
 
 #[test]
