@@ -1,26 +1,29 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
-use super::job::{JobReport, log_name};
+mod tell;
+
+pub use tell::planned;
+
+use super::job::JobReport;
 use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
-use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Skip, Verdict};
+use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Verdict};
 use super::services::Services;
-use super::standing::Standing;
 use super::work::Work;
-use crate::cache::{Found, Last, RunFolder};
-use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, VERSION};
+use crate::cache::{Last, RunFolder};
+use crate::event::{Event, Sink};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
-use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Outcome, TaskName};
+use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, TaskName};
 use crate::node::Cancel;
 use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 /// How a run is to go.
@@ -189,39 +192,6 @@ fn rules(options: &Options) -> Rules {
 }
 
 impl Driver<'_> {
-    fn emit(&mut self, event: Event) {
-        self.told |= match &event {
-            Event::TaskFinished(task) => task.outcome != Outcome::Fresh,
-            Event::RunStarted { .. } | Event::RunFinished(_) => false,
-            _ => true,
-        };
-        let record = Record {
-            v: VERSION,
-            seq: self.seq,
-            at: humantime::format_rfc3339_millis(SystemTime::now()).to_string(),
-            elapsed_ms: millis(self.started.elapsed()),
-            event,
-        };
-        self.seq += 1;
-        self.sink.record(&self.services.masked(record));
-    }
-
-    fn announce(&mut self) {
-        let tasks = self.plan.nodes.iter().map(planned(&self.names)).collect();
-        self.emit(Event::RunStarted {
-            run: self.folder.id.clone(),
-            weir: env!("CARGO_PKG_VERSION").into(),
-            targets: self.options.targets.clone(),
-            profiles: self.options.profiles.clone(),
-            jobs: self.options.jobs,
-            dry_run: false,
-            tasks,
-        });
-        for warning in &self.options.warnings {
-            self.emit(Event::Warned(warning.clone()));
-        }
-    }
-
     fn go(&mut self, inbox: &Receiver<Message>) {
         let mut inputs = VecDeque::from([Input::Start]);
         loop {
@@ -494,177 +464,6 @@ impl Driver<'_> {
         let stage = self.interrupts.min(2);
         self.emit(Event::Interrupted { signal: signal.name().into(), stage });
         inputs.push_back(if stage == 1 { Input::Interrupt } else { Input::Kill });
-    }
-
-    fn finished(&mut self, id: NodeId) {
-        let plan = Arc::clone(&self.plan);
-        let node = &plan.nodes[id.index()];
-        let facts = node.node.facts();
-        if !facts.acts {
-            return;
-        }
-        let outcome = self.outcome(id);
-        let name = self.names[id.index()].clone();
-        if matches!(outcome, Outcome::Failed { .. }) {
-            // Where that is a warning its dependents go on, and nobody knows what it left.
-            let page = self.ledger.page(id);
-            (page.left, page.outputs) = (None, None);
-        }
-        if outcome == Outcome::Fresh {
-            self.fresh.push(id);
-        }
-        let (log, log_bytes) = self.log_of(id, &outcome);
-        self.ledger.count(id, &name, &outcome);
-        let page = self.ledger.page(id);
-        let help = match &outcome {
-            Outcome::Failed { reason: FailReason::Inputs { help, .. }, .. } => {
-                facts.help.clone().or_else(|| help.clone())
-            }
-            Outcome::Failed { .. } => facts.help.clone(),
-            _ => None,
-        };
-        let saved = match &outcome {
-            Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
-            _ => 0,
-        };
-        let replayed_from = self.replayed_from(id, &outcome);
-        let page = self.ledger.page(id);
-        let finished = TaskFinished {
-            task: name,
-            flaky: outcome == Outcome::Ran && page.attempts > 1,
-            outcome,
-            duration_ms: millis(page.took),
-            saved_ms: saved,
-            attempts: page.attempts,
-            key: page.key,
-            log,
-            log_bytes,
-            replayed_from,
-            help,
-            parts: std::mem::take(&mut page.parts),
-        };
-        self.emit(Event::TaskFinished(Box::new(finished)));
-    }
-
-    /// Of a gate whose recorded result counts: the run that recorded it. What its key was made of is looked up too.
-    fn replayed_from(&mut self, id: NodeId, outcome: &Outcome) -> Option<String> {
-        let gate = self.plan.nodes[id.index()].node.facts().gate.is_some();
-        if !gate || !matches!(outcome, Outcome::Fresh | Outcome::Hit) {
-            return None;
-        }
-        let key = self.ledger.page(id).key?;
-        let Found::Yes(result) = self.services.store.as_ref()?.result(&key, true) else { return None };
-        self.ledger.page(id).parts = result.parts;
-        Some(result.run)
-    }
-
-    fn outcome(&self, id: NodeId) -> Outcome {
-        match self.scheduler.state(id) {
-            NodeState::Done(Done::Fresh) => Outcome::Fresh,
-            NodeState::Done(Done::Hit) => Outcome::Hit,
-            NodeState::Done(Done::Ran) => Outcome::Ran,
-            NodeState::Failed { reason, warn } => Outcome::Failed { reason: reason.clone(), warn: *warn },
-            NodeState::Skipped(skip) => {
-                Outcome::Skipped { reason: Skip::reason(*skip, |id| self.names[id.index()].clone()) }
-            }
-            other => unreachable!("node {} finished as {other:?}", id.0),
-        }
-    }
-
-    /// The log to show, in the run's folder; a replayed one is put there.
-    fn log_of(&mut self, id: NodeId, outcome: &Outcome) -> (Option<String>, u64) {
-        let plan = Arc::clone(&self.plan);
-        let node = &plan.nodes[id.index()];
-        let page = &self.ledger.pages[id.index()];
-        let name = log_name(node);
-        match (outcome, &page.recorded) {
-            (Outcome::Fresh | Outcome::Hit, Some(recorded)) => {
-                let (Some((digest, length)), Some(store)) = (&recorded.log, &self.services.store) else {
-                    return (None, 0);
-                };
-                match store.lend_blob(digest, &self.folder.path.join(&name)) {
-                    Ok(()) => (Some(name), *length),
-                    Err(_) => (None, 0),
-                }
-            }
-            _ if page.log_bytes > 0 => (Some(name), page.log_bytes),
-            _ => (None, 0),
-        }
-    }
-
-    fn close(mut self) -> Finish {
-        // Threads first: nothing must still be recording.
-        drop(self.pool.take());
-        let strays = self.services.finish();
-        if !strays.is_empty() {
-            self.emit(Event::Warned(Notice {
-                code: "left-behind".into(),
-                message: format!("ended what tasks had left running: {}", strays.join(", ")),
-                help: None,
-            }));
-        }
-        let kept = self.services.lock_state().keep_memo(&self.services.surveyor.memo);
-        if let Err(error) = kept {
-            self.emit(Event::Warned(Notice {
-                code: "not-recorded".into(),
-                message: format!("failed to keep what was learnt of files: {error}; the next run reads them again"),
-                help: None,
-            }));
-        }
-        let stuck = self.scheduler.stuck();
-        if !stuck.is_empty() && self.broken.is_none() {
-            let names: Vec<&str> = stuck.iter().map(|id| self.names[id.index()].as_str()).collect();
-            self.broken = Some(format!("the run ended before `{}`", names.join("`, `")));
-        }
-        let exit_code = match (&self.broken, self.exit_signal, self.scheduler.first_failure()) {
-            (Some(_), ..) => 70,
-            (None, Some(Signal::Int), _) => 130,
-            (None, Some(_), _) => 143,
-            (None, None, _) if self.ledger.refused => 3,
-            (None, None, Some(_)) => 1,
-            (None, None, None) if self.ledger.totals.failed > 0 => 1,
-            (None, None, None) => 0,
-        };
-        let (critical, chain) = self.ledger.critical_path(&self.plan);
-        let first_failure = self.scheduler.first_failure().map(|id| self.names[id.index()].clone());
-        let finished = RunFinished {
-            exit_code,
-            wall_ms: millis(self.started.elapsed()),
-            saved_ms: millis(self.ledger.saved),
-            critical_path_ms: millis(critical),
-            critical_path: chain,
-            totals: self.ledger.totals.clone(),
-            first_failure,
-            blocked: std::mem::take(&mut self.ledger.blocked),
-            warnings: std::mem::take(&mut self.ledger.warnings),
-        };
-        self.emit(Event::RunFinished(Box::new(finished)));
-        Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
-    }
-
-    /// The verdict, where all that there was to do was to give it.
-    fn standing(&self, exit_code: u8) -> Option<Vec<u8>> {
-        let acting = self.plan.nodes.iter().filter(|node| node.node.facts().acts).count();
-        let idle = exit_code == 0 && self.untouched && !self.told && self.fresh.len() == acting;
-        let plain = self.services.redactor().is_empty();
-        let standing = || Standing::of(&self.plan, &self.fresh, &self.ledger.pages);
-        if idle && plain { standing()?.to_bytes() } else { None }
-    }
-}
-
-/// A node of the plan, as events name it.
-pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> PlannedTask + '_ {
-    |node| {
-        let facts = node.node.facts();
-        PlannedTask {
-            task: facts.name.clone(),
-            group: !facts.acts,
-            quiet: facts.quiet,
-            interactive: facts.interactive,
-            cleanup: node.is_cleanup(),
-            gate: facts.gate.clone(),
-            after: node.before().map(|id| names[id.index()].clone()).collect(),
-        }
     }
 }
 
