@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, GroupNode};
+use crate::command::{CommandNode, GroupNode, Ports};
 use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
@@ -247,7 +247,10 @@ impl Factory {
         match &instance.task.action {
             Action::Group { .. } => group(),
             Action::Shell(_) | Action::Exec(_) => {
-                let lent = self.databases.resources(&instance.task.databases);
+                let mut lent = self.databases.resources(&instance.task.databases);
+                if !instance.task.ports.is_empty() {
+                    lent.push(Arc::new(Ports::new(&instance.task.ports, &instance.env)));
+                }
                 Arc::new(CommandNode::new(instance, self.timeout, lent))
             }
             Action::Uses(uses) => {

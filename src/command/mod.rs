@@ -3,9 +3,11 @@
 mod environment;
 mod execute;
 mod group;
+mod ports;
 mod report;
 mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
+pub use ports::Ports;
 pub use task::{CommandNode, still_there};

@@ -57,6 +57,7 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            ports: vec![],
             gate: None,
             artifacts: vec![],
             report: None,
@@ -123,6 +124,7 @@ impl Draft {
         if !self.junit.is_empty() {
             self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
         }
+        self.check_ports(reader);
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
@@ -225,6 +227,22 @@ impl Draft {
         if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
             let message = format!("`{name}` does not say what to check");
             reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
+        }
+    }
+
+    /// A variable has one value.
+    fn check_ports(&self, reader: &mut Reader<'_>) {
+        for port in &self.task.ports {
+            let name = &port.name.value;
+            if self.task.env.contains_key(name) {
+                let message = format!("`{name}` is a port that weir chooses, and set by `env` too");
+                let mut conflict = Diagnostic::error("config::conflict", port.name.at, message)
+                    .help("remove it from `env`, or from `ports`; `{ NAME = 3001 }` in `ports` prefers a number");
+                if let Some(at) = self.given("env") {
+                    conflict = conflict.also(at, "");
+                }
+                reader.report(conflict);
+            }
         }
     }
 

@@ -47,7 +47,9 @@ pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
 pub use structural::Structural;
-pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
+pub use task::{
+    Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PortUse, PostDep, Retry, Task, TestReport, When,
+};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;

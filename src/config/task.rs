@@ -92,6 +92,8 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// The ports it is given while it runs.
+    pub ports: Vec<PortUse>,
     /// It is a gate.
     pub gate: Option<Located<Gate>>,
     /// Files that are kept with the run.
@@ -100,6 +102,15 @@ pub struct Task {
     pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
+}
+
+/// A port that a task is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortUse {
+    /// The variable that names it.
+    pub name: Located<String>,
+    /// Taken where it is free; any other otherwise.
+    pub preferred: Option<u16>,
 }
 
 /// `junit` and `expect`.

@@ -176,6 +176,15 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 d.task.databases = database_uses(r, e.value);
             },
         ),
+        command(
+            "ports",
+            entries::PORTS,
+            "{ PORT = 3001 }",
+            "Ports it is given while it runs, by the names of variables, or a table with the number that each prefers. The variable from outside wins, then the preference, then a free one, which no other run on this machine is given meanwhile. Only their names are in its key.",
+            |d, r, e| {
+                d.task.ports = entries::ports(r, e.value);
+            },
+        ),
         key(
             "sequence",
             STEPS,
@@ -440,5 +449,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "ports", "soak"],
+    unbuilt: &["service", "soak"],
 };
