@@ -107,9 +107,12 @@ pub struct RunArgs {
     /// How output is shown
     #[arg(long, value_name = "MODE", value_enum, default_value_t = OutputMode::Grouped)]
     pub output: OutputMode,
-    /// Write a report of the run to FILE, as JSON
-    #[arg(long, value_name = "FILE.json")]
+    /// Write a report of the run to FILE, as JSON, or as JUnit XML where it ends in `.xml`
+    #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Of a soak, run only this iteration again, with its variables
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub iteration: Option<u32>,
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,

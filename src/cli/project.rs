@@ -3,13 +3,13 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, GroupNode, Ports};
+use crate::command::{CommandNode, GroupNode, Ports, SoakNode};
 use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
 use crate::journal::Holder;
-use crate::model::WsPath;
+use crate::model::{TaskName, WsPath};
 use crate::node::{Bound, Instance, Node, Outside};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -191,7 +191,21 @@ impl Project {
     /// # Errors
     /// What is asked for does not exist or does not fit.
     pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
-        let factory = self.factory(destroy);
+        self.plan_iteration(graph, selection, destroy, None)
+    }
+
+    /// The same; of soaks only this iteration, where one is named.
+    ///
+    /// # Errors
+    /// As [`Project::plan`].
+    pub fn plan_iteration(
+        &self,
+        graph: &Graph<'_>,
+        selection: &Selection,
+        destroy: &[String],
+        iteration: Option<u32>,
+    ) -> Result<Plan, CliError> {
+        let factory = Factory { iteration, ..self.factory(destroy) };
         plan(graph, selection, &|instance| factory.node(&instance)).map_err(|error| match error {
             PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
             PlanError::Usage { message, help } => CliError::usage(message, help),
@@ -204,13 +218,19 @@ impl Project {
             timeout: self.config.settings.timeout,
             databases: Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec())),
             audit: super::audit::as_node(self),
+            iteration: None,
         }
     }
 
     /// The node of a task as it is declared: without arguments, and with no variables of an edge.
     pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
         let name = task.name.clone();
-        self.factory(&[]).node(&Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
+        let soaks = match &task.action {
+            Action::Soak(_) => self.graph().soaked(task).cloned(),
+            _ => None,
+        };
+        let (arguments, env) = (Bound::default(), BTreeMap::new());
+        self.factory(&[]).node(&Instance { task, name, arguments, env, soaks: soaks.as_ref() })
     }
 
     /// Its files; if their texts were not read this time, they are read now.
@@ -239,6 +259,8 @@ struct Factory {
     timeout: Duration,
     databases: Arc<Databases>,
     audit: Arc<GraphAudit>,
+    /// Of soaks only this iteration is run.
+    iteration: Option<u32>,
 }
 
 impl Factory {
@@ -246,6 +268,11 @@ impl Factory {
         let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
         match &instance.task.action {
             Action::Group { .. } => group(),
+            Action::Soak(soak) => match instance.soaks {
+                Some(base) => Arc::new(SoakNode::new(instance, soak, self.repeated(instance, base), self.iteration)),
+                // A configuration with such a task has errors, and is never planned.
+                None => group(),
+            },
             Action::Shell(_) | Action::Exec(_) => {
                 let mut lent = self.databases.resources(&instance.task.databases);
                 if !instance.task.ports.is_empty() {
@@ -260,6 +287,17 @@ impl Factory {
                     .unwrap_or_else(|| group())
             }
         }
+    }
+}
+
+impl Factory {
+    /// What a soak repeats: as the task is, but each iteration has databases of its own.
+    fn repeated(&self, soak: &Instance<'_>, base: &Arc<Task>) -> Arc<dyn Node> {
+        let mut task = (**base).clone();
+        task.databases.iter_mut().for_each(|used| (used.clone, used.shared) = (true, false));
+        let name = TaskName::new(soak.name.as_str().replacen(soak.task.name.as_str(), base.name.as_str(), 1));
+        let (arguments, env) = (soak.arguments.clone(), soak.env.clone());
+        self.node(&Instance { task: &Arc::new(task), name, arguments, env, soaks: None })
     }
 }
 

@@ -17,6 +17,7 @@ use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
 use crate::model::{Notice, Reason, TaskName};
 use crate::node::{Effects, Seen};
 use crate::ui;
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -43,7 +44,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         force: args.force,
         force_all: args.force_all,
     };
-    let plan = project.plan(&graph, &selection, &args.destroy)?;
+    let plan = project.plan_iteration(&graph, &selection, &args.destroy, args.iteration)?;
+    check_iteration(&plan, args)?;
     let mut seen = Seen::default();
     let obstacles: Vec<Diagnostic> = plan
         .nodes
@@ -53,6 +55,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
+    refuse_unforced(&plan, args)?;
     refuse(&plan, project, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
     if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
@@ -166,10 +169,12 @@ fn dedup(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 fn check_report(args: &RunArgs) -> Result<(), CliError> {
     match &args.report {
-        Some(path) if path.extension().is_none_or(|extension| extension != "json") => Err(CliError::usage(
-            format!("a report is written as JSON, and `{}` does not end in `.json`", path.display()),
-            "name it `….json`",
-        )),
+        Some(path) if path.extension().is_none_or(|extension| extension != "json" && extension != "xml") => {
+            Err(CliError::usage(
+                format!("a report is JSON or JUnit XML, and `{}` ends in neither `.json` nor `.xml`", path.display()),
+                "name it `….json` or `….xml`",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -199,6 +204,44 @@ fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
         message: format!("`weir run` inside task `{task}` of the same workspace"),
         help: format!("let `{task}` depend on the task instead: `depends = [\"…\"]`"),
     })
+}
+
+/// What `--iteration` names must be of something.
+fn check_iteration(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+    let soaks = plan.nodes.iter().filter(|node| node.node.wants_force()).count();
+    match args.iteration {
+        Some(_) if soaks != 1 => Err(CliError::usage(
+            format!("`--iteration` is about one soak, and this run has {soaks}"),
+            "name the soak alone: `weir run -f --iteration N TASK`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What runs only where it is forced: then nothing of the plan starts.
+fn refuse_unforced(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+    let Some(node) = plan.nodes.iter().find(|node| node.node.wants_force() && !node.forced) else { return Ok(()) };
+    let arguments = if args.arguments.is_empty() { String::new() } else { format!(" -- {}", args.arguments.join(" ")) };
+    let all = args.tasks.join(" ");
+    // `-f` forces what was named, and of a group its members; what these need takes `--force-all`.
+    let help = if forced_by_name(plan).contains(node.name()) {
+        format!("to run it: `weir run -f {all}{arguments}`")
+    } else {
+        format!("to run it alone: `weir run -f {}`; in this run: `weir run --force-all {all}{arguments}`", node.name())
+    };
+    Err(CliError::Refused { message: format!("`{}` is a soak, and runs only when it is forced", node.name()), help })
+}
+
+/// What `-f` would force.
+fn forced_by_name(plan: &Plan) -> BTreeSet<&TaskName> {
+    let mut stack: Vec<&PlanNode> = plan.nodes.iter().filter(|node| node.target).collect();
+    let mut forced = BTreeSet::new();
+    while let Some(node) = stack.pop() {
+        if forced.insert(node.name()) && !node.node.facts().acts {
+            stack.extend(node.data.iter().map(|id| &plan.nodes[id.index()]));
+        }
+    }
+    forced
 }
 
 /// Safety rules that forbid something of the plan: then nothing of it starts.

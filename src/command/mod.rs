@@ -5,9 +5,11 @@ mod execute;
 mod group;
 mod ports;
 mod report;
+mod soak;
 mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
 pub use ports::Ports;
+pub use soak::SoakNode;
 pub use task::{CommandNode, still_there};

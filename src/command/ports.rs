@@ -73,13 +73,28 @@ impl Ports {
         for port in &self.ports {
             let name = &port.name.value;
             let told = self.given.get(name).cloned().or_else(|| context.outside.get(name));
+            let iteration = context.iteration.as_ref();
             chosen.push(match (told.filter(|told| !told.is_empty()), port.preferred) {
+                // All of them would be told the same.
+                (Some(_), _) if iteration.is_some_and(|iteration| iteration.crowded) => {
+                    let mut own = any(&folder, name)?;
+                    own.notice = Some(Notice {
+                        code: "port-not-shared".into(),
+                        message: format!(
+                            "`{name}` is set outside, but iterations run at the same time; each has its own"
+                        ),
+                        help: Some("run one at a time (`jobs = 1`) to have the port that is set".into()),
+                    });
+                    own
+                }
                 (Some(told), _) => as_told(&folder, name, &told)?,
                 (None, Some(preferred)) => match take(&folder, preferred, Check::Listening) {
                     Ok(held) => Chosen { port: preferred, held: Some(held), notice: None },
                     Err(taken) => {
                         let mut other = any(&folder, name)?;
-                        other.notice = Some(instead(name, preferred, other.port, &taken));
+                        // Of many iterations only one can have it, and need not be told so.
+                        let told = iteration.is_none().then(|| instead(name, preferred, other.port, &taken));
+                        other.notice = told;
                         other
                     }
                 },

@@ -92,15 +92,13 @@ impl CommandNode {
     }
 
     fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
-        self.environment.build(
-            &context.root,
-            &context.outside,
-            [
-                ("WEIR_TASK", self.facts.name.as_str().into()),
-                ("WEIR_RUN_ID", context.run_id.clone().into()),
-                ("WEIR_WORKSPACE", context.root.clone().into()),
-            ],
-        )
+        let own = [
+            ("WEIR_TASK", self.facts.name.as_str().into()),
+            ("WEIR_RUN_ID", context.run_id.clone().into()),
+            ("WEIR_WORKSPACE", context.root.clone().into()),
+        ];
+        let iteration = context.iteration.iter().flat_map(|iteration| iteration.variables());
+        self.environment.build(&context.root, &context.outside, own.into_iter().chain(iteration))
     }
 
     fn dir(&self, root: &Path) -> PathBuf {
@@ -132,7 +130,7 @@ impl CommandNode {
                 command.env = self.environment(context)?;
                 vec![command]
             }
-            Action::Uses(_) | Action::Group { .. } => vec![],
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => vec![],
         };
         if self.facts.interactive {
             commands.iter_mut().for_each(|command| command.stdio = Stdio::Inherit);
@@ -362,7 +360,7 @@ impl Node for CommandNode {
                 define("shell", &listed(&task.shell));
             }
             Action::Exec(words) => define("exec", &listed(words)),
-            Action::Uses(_) | Action::Group { .. } => {}
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => {}
         }
         if !self.arguments.is_empty() {
             define("arguments", &listed(&self.arguments));
@@ -462,7 +460,7 @@ impl Node for CommandNode {
             Action::Shell(_) => {
                 missing("task::program", task.at, task.shell.first().map_or("", String::as_str), "runs in the shell");
             }
-            Action::Uses(_) | Action::Group { .. } => {}
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => {}
         }
         found
     }

@@ -2,7 +2,7 @@
 
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
-use super::keys::{Only, backticked};
+use super::keys::{KeyInfo, Only, backticked};
 use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
 use super::uses::{self, NodeKind, Uses, With};
@@ -11,7 +11,9 @@ use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
 
 /// The keys that say what a task does; one at the most.
-const ACTIONS: [&str; 4] = ["run", "exec", "uses", "sequence"];
+const ACTIONS: [&str; 5] = ["run", "exec", "uses", "soak", "sequence"];
+/// Keys that a soak leaves to the task it repeats.
+const NOT_OF_SOAKS: [&str; 2] = ["timeout", "retry"];
 
 impl Draft {
     /// A task of which nothing is known but its name.
@@ -70,6 +72,7 @@ impl Draft {
             run: None,
             exec: None,
             uses: None,
+            soak: None,
             with: With::default(),
             sequence: None,
             given: vec![],
@@ -92,7 +95,7 @@ impl Draft {
         matched.sort_by_key(|matched| matched.key.info.name != "uses");
         // A profile may run, in place of one action, another.
         if matched.iter().any(|matched| ACTIONS.contains(&matched.key.info.name)) {
-            (self.run, self.exec, self.uses, self.sequence) = (None, None, None, None);
+            (self.run, self.exec, self.uses, self.soak, self.sequence) = (None, None, None, None, None);
             self.given.retain(|(key, _)| !ACTIONS.contains(&key.info.name));
         }
         for matched in matched {
@@ -139,7 +142,10 @@ impl Draft {
             (None, None, Some(uses), _) => {
                 Action::Uses(Box::new(Uses { kind: uses.value, at: uses.at, with: self.with }))
             }
-            (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
+            (None, None, None, sequence) => match self.soak {
+                Some(soak) => Action::Soak(Box::new(soak)),
+                None => Action::Group { sequence: sequence.unwrap_or_default() },
+            },
         };
         self.task
     }
@@ -167,7 +173,7 @@ impl Draft {
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
                 Diagnostic::error("config::empty-task", self.task.at, format!("`{name}` does nothing"))
-                    .help("give it `run`, `exec`, `uses`, `sequence` or `depends`"),
+                    .help("give it `run`, `exec`, `uses`, `soak`, `sequence` or `depends`"),
             );
             return;
         }
@@ -181,11 +187,17 @@ impl Draft {
             None => "neither `run` nor `exec`",
             Some(&("sequence", _)) => "a `sequence`, and runs nothing itself",
             Some(&("uses", _)) => "a built-in node",
+            Some(&("soak", _)) => "a soak, which repeats a task with all that this task has",
             Some(_) => return,
         };
-        let uses = self.given("uses").is_some();
-        let refused = |only: Only| only == Only::Command || (only == Only::Acting && !uses);
-        for (key, at) in self.given.iter().filter(|(key, _)| refused(key.info.only)) {
+        let soaks = self.given("soak").is_some();
+        let acts = soaks || self.given("uses").is_some();
+        let refused = |key: &KeyInfo| match key.only {
+            Only::Command => true,
+            Only::Acting => !acts || (soaks && NOT_OF_SOAKS.contains(&key.name)),
+            Only::Anywhere | Only::Root => false,
+        };
+        for (key, at) in self.given.iter().filter(|(key, _)| refused(&key.info)) {
             let key = key.info.name;
             reader.report(
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))

@@ -261,7 +261,7 @@ impl Loader<'_> {
             {
                 check(uses.with.db.as_ref(), uses.at, task);
             }
-            let runs = !matches!(task.action, super::Action::Group { .. });
+            let runs = !matches!(task.action, super::Action::Group { .. } | super::Action::Soak(_));
             for used in task.databases.iter().filter(|_| runs) {
                 check(Some(&used.name), used.name.at, task);
             }

@@ -22,6 +22,7 @@ mod reference;
 mod schema;
 mod scopes;
 pub mod shell;
+mod soak;
 mod structural;
 mod task;
 mod task_keys;
@@ -46,6 +47,7 @@ pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
 pub use schema::tasks_schema;
+pub use soak::Soak;
 pub use structural::Structural;
 pub use task::{
     Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PortUse, PostDep, Retry, Task, TestReport, When,

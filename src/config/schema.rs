@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{check_keys, database_keys, edges, entries, scopes, structural, task_keys, uses};
+use super::{check_keys, database_keys, edges, entries, scopes, soak, structural, task_keys, uses};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -33,6 +33,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("soak", "`soak`", &soak::SOAK),
         described("gate-of-task", "`gate` of a task", &entries::GATE),
         described("artifacts", "`artifacts`", &entries::ARTIFACTS),
         described("expect", "`expect`", &entries::EXPECT),

@@ -3,6 +3,7 @@
 use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
+use super::soak::Soak;
 use super::uses::Uses;
 use crate::model::{Gate, TaskName, WsPath};
 use serde::{Deserialize, Serialize};
@@ -148,6 +149,8 @@ pub enum Action {
     Exec(Vec<String>),
     /// A built-in node.
     Uses(Box<Uses>),
+    /// Repeats another task.
+    Soak(Box<Soak>),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.

@@ -6,6 +6,7 @@ use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
 use super::pattern::Pattern;
+use super::soak::{Soak, soak};
 use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
 use super::uses::{self, NODE_NAMES, NodeKind, With};
@@ -29,6 +30,8 @@ pub(super) struct Draft {
     pub(super) uses: Option<Located<NodeKind>>,
     /// `with`.
     pub(super) with: With,
+    /// `soak`.
+    pub(super) soak: Option<Soak>,
     /// `sequence`.
     pub(super) sequence: Option<Vec<Vec<Located<Dep>>>>,
     /// Every key given, good or not, and where.
@@ -183,6 +186,15 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "Ports it is given while it runs, by the names of variables, or a table with the number that each prefers. The variable from outside wins, then the preference, then a free one, which no other run on this machine is given meanwhile. Only their names are in its key.",
             |d, r, e| {
                 d.task.ports = entries::ports(r, e.value);
+            },
+        ),
+        key(
+            "soak",
+            Shape::Table("soak"),
+            "{ task = \"test:unit\", runs = 200 }",
+            "Repeats another task: so many times, for so long, or until it fails, one after the other or several at once. Each iteration has ports, a scratch directory (`$WEIR_SCRATCH`) and a clone of a database of its own. Runs only when it is forced (`-f`), and is never cached.",
+            |d, r, e| {
+                d.soak = soak(r, e.value);
             },
         ),
         key(
@@ -449,5 +461,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "soak"],
+    unbuilt: &["service"],
 };

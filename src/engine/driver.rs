@@ -69,6 +69,8 @@ pub enum Message {
     Output(NodeId, Vec<u8>),
     /// Something to tell about a node.
     Notice(NodeId, Notice),
+    /// A node tells what happened.
+    Told(Box<Event>),
     /// A signal arrived.
     Signal(Signal),
     /// weir broke.
@@ -428,6 +430,7 @@ impl Driver<'_> {
             Message::Notice(id, notice) => {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
+            Message::Told(event) => self.emit(*event),
             Message::Signal(signal) => self.signalled(signal, inputs),
             Message::Panicked(id) => {
                 let why = format!("the work on `{}` panicked", self.names[id.index()]);

@@ -273,6 +273,7 @@ impl Services {
             guard: machinery.guard.clone(),
             cancel,
             programs: Arc::clone(&self.programs),
+            iteration: None,
         };
         Ok((context, machinery.runtime.clone()))
     }

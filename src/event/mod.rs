@@ -2,6 +2,10 @@
 //! Every reporter, the run history and the job summaries read these and nothing else. Knows nothing
 //! of styling or terminals.
 
+mod soak;
+
+pub use soak::{SoakDurations, SoakEnd, SoakFailure, SoakGroup, SoakIteration, SoakStarted, SoakSummary};
+
 use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, TaskName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -92,6 +96,12 @@ pub enum Event {
     },
     /// A task ended.
     TaskFinished(Box<TaskFinished>),
+    /// A soak begins.
+    SoakStarted(SoakStarted),
+    /// An iteration of a soak ended.
+    SoakIteration(SoakIteration),
+    /// What a soak found.
+    SoakFinished(Box<SoakSummary>),
     /// Something about the run as a whole that a person should know.
     Warned(Notice),
     /// A signal arrived.

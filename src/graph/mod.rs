@@ -7,6 +7,7 @@ mod names;
 mod overlap;
 mod plan;
 mod resolve;
+mod soaks;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -4,7 +4,7 @@ use super::arguments::bind;
 use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
-use crate::config::{Diagnostic, Pattern, Task, When};
+use crate::config::{ArgSpec, Diagnostic, Pattern, Task, When};
 use crate::model::{Digest, NodeId, TaskName, WsPath};
 use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -127,7 +127,7 @@ pub fn plan(
     };
     let mut roots = Vec::new();
     for target in &targets {
-        let bound = bind(graph.task(*target), &selection.arguments)
+        let bound = bind(graph.takes_arguments(*target), &selection.arguments)
             .map_err(|(message, help)| PlanError::Usage { message, help })?;
         roots.push(builder.add(*target, bound, BTreeMap::new()));
     }
@@ -184,10 +184,9 @@ fn find_targets(graph: &Graph<'_>, selection: &Selection) -> Result<Vec<TaskInde
 
 /// The task's name with what makes this node differ from the plain task: arguments at the end
 /// that equal their defaults are left out.
-fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
-    let is_default = |(index, given): (usize, &String)| {
-        task.args.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given))
-    };
+fn node_name(task: &Task, declared: &[ArgSpec], arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
+    let is_default =
+        |(index, given): (usize, &String)| declared.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given));
     let plain = arguments.iter().enumerate().rev().take_while(|pair| is_default(*pair)).count();
     let arguments = &arguments[..arguments.len() - plain];
     if arguments.is_empty() && env.is_empty() {
@@ -217,7 +216,7 @@ impl Builder<'_, '_> {
     /// Adds a node and all it depends on; returns its index. The graph has no cycles.
     fn add(&mut self, index: TaskIndex, bound: Bound, env: BTreeMap<String, String>) -> usize {
         let task = self.graph.task(index);
-        let name = node_name(task, &bound.positional, &env);
+        let name = node_name(task, &self.graph.takes_arguments(index).args, &bound.positional, &env);
         if let Some(known) = self.ids.get(&name) {
             return *known;
         }
@@ -234,7 +233,8 @@ impl Builder<'_, '_> {
             data.extend(nodes.iter().map(|node| NodeId(*node as u32)));
             steps.push(nodes);
         }
-        let node = (self.factory)(Instance { task, name: name.clone(), arguments: bound, env });
+        let soaks = edges.soaks.map(|base| self.graph.task(base));
+        let node = (self.factory)(Instance { task, name: name.clone(), arguments: bound, env, soaks });
         let dedup = |mut list: Vec<NodeId>| {
             let mut seen = FxHashSet::default();
             list.retain(|id| seen.insert(*id));
@@ -260,7 +260,7 @@ impl Builder<'_, '_> {
     }
 
     fn add_edge(&mut self, edge: &Edge<'_>) -> Option<usize> {
-        match bind(self.graph.task(edge.to), &edge.dep.args) {
+        match bind(self.graph.takes_arguments(edge.to), &edge.dep.args) {
             Ok(bound) => Some(self.add(edge.to, bound, edge.dep.env.clone())),
             Err((message, help)) => {
                 self.diagnostics.push(Diagnostic::error("graph::arguments", edge.at, message).help(help));

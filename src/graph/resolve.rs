@@ -1,6 +1,7 @@
 //! The graph of all tasks of a configuration: every name resolved to a task.
 
 use super::names::{Lookup, Names};
+use super::soaks;
 use crate::config::{Action, At, Config, Dep, Diagnostic, Located, Task, When};
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Edges<'c> {
     pub wait_for: Vec<Wait>,
     /// `depends_post`.
     pub post: Vec<(Edge<'c>, When)>,
+    /// Of a soak: the task that it repeats, whose edges are among its own.
+    pub soaks: Option<TaskIndex>,
 }
 
 impl<'c> Edges<'c> {
@@ -91,7 +94,20 @@ impl<'c> Graph<'c> {
                 diagnostics.push(unknown(&names, &crate::model::WsPath::root(), &entry.value, entry.at));
             }
         }
-        (Self { config, names, edges }, diagnostics)
+        let mut graph = Self { config, names, edges };
+        soaks::wire(&mut graph, &mut diagnostics);
+        (graph, diagnostics)
+    }
+
+    /// The task that a soak repeats.
+    pub fn soaked(&self, soak: &Task) -> Option<&'c Arc<Task>> {
+        let index = self.config.tasks.iter().position(|task| task.name == soak.name)?;
+        Some(self.task(self.edges[index].soaks?))
+    }
+
+    /// The task that is given the arguments of another: that which a soak repeats, or itself.
+    pub fn takes_arguments(&self, index: TaskIndex) -> &'c Arc<Task> {
+        self.task(self.edges[index].soaks.unwrap_or(index))
     }
 
     /// The task at an index.
@@ -100,7 +116,7 @@ impl<'c> Graph<'c> {
     }
 }
 
-fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
+pub(super) fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
     Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`")).label("not a task").help(
         match names.like(folder, text) {
             Some(like) => format!("did you mean `{like}`?"),

@@ -174,6 +174,8 @@ pub enum Reason {
     NoStore,
     /// It looks at something live each time.
     Live,
+    /// It is a soak.
+    Soak,
 }
 
 impl Reason {
@@ -193,6 +195,7 @@ impl Reason {
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
             Self::Live => "it looks at what is there each time".into(),
+            Self::Soak => "a soak is never cached".into(),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }

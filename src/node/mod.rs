@@ -2,6 +2,7 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
+use crate::event::Event;
 use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
@@ -9,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +39,8 @@ pub struct Instance<'a> {
     pub arguments: Bound,
     /// Variables given by the edge.
     pub env: BTreeMap<String, String>,
+    /// Of a soak: the task that it repeats.
+    pub soaks: Option<&'a Arc<Task>>,
 }
 
 /// What the engine knows about any node.
@@ -290,6 +294,30 @@ pub struct Context {
     pub cancel: watch::Receiver<Cancel>,
     /// Programs looked at already.
     pub programs: Programs,
+    /// It is run as one of many times.
+    pub iteration: Option<Arc<Iteration>>,
+}
+
+/// One of many times that a node is run, in a soak.
+#[derive(Debug)]
+pub struct Iteration {
+    /// From 1.
+    pub number: u32,
+    /// A folder that nobody else has.
+    pub scratch: PathBuf,
+    /// Others run at the same time.
+    pub crowded: bool,
+}
+
+impl Iteration {
+    /// What its commands are told.
+    pub fn variables(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("WEIR_SOAK_ITERATION", self.number.to_string().into()),
+            ("WEIR_SCRATCH", self.scratch.clone().into()),
+            ("TMPDIR", self.scratch.join("tmp").into()),
+        ]
+    }
 }
 
 /// Takes what a node prints and says.
@@ -298,6 +326,45 @@ pub trait Output: Send {
     fn bytes(&mut self, bytes: &[u8]);
     /// Something a person should know.
     fn notice(&mut self, notice: Notice);
+    /// Something that happened, for the record of the run.
+    fn tell(&mut self, _: Event) {}
+    /// Opens a log of its own beside that of the node.
+    fn aside(&mut self, _name: &str) -> Box<dyn Aside> {
+        Box::new(Unheard)
+    }
+}
+
+/// A log beside that of a node, kept with the run.
+pub trait Aside: Send {
+    /// Raw bytes, as they come.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// Ends it. One that is not to be kept is removed.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn finish(self: Box<Self>, keep: bool) -> io::Result<Option<Kept>>;
+}
+
+/// A log that was kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Relative to the run's folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it ends, at most 16 KiB, without secrets.
+    pub end: Vec<u8>,
+}
+
+/// Where nothing is kept.
+struct Unheard;
+
+impl Aside for Unheard {
+    fn bytes(&mut self, _: &[u8]) {}
+
+    fn finish(self: Box<Self>, _: bool) -> io::Result<Option<Kept>> {
+        Ok(None)
+    }
 }
 
 /// A node of the graph.
@@ -320,6 +387,11 @@ pub trait Node: Send + Sync {
     /// Safety rules that forbid to run it, judged before anything has run.
     fn refusals(&self, _root: &Path, _outside: &Outside) -> Vec<Refusal> {
         vec![]
+    }
+
+    /// It runs only where it is forced, so that nobody starts it by accident.
+    fn wants_force(&self) -> bool {
+        false
     }
 
     /// The variables outside that its definition, its secrets and its obstacles depend on, a `*` at the

@@ -20,6 +20,9 @@ pub(super) const STATUS_WIDTH: usize = 8;
 /// Width of durations.
 const TIME_WIDTH: usize = 8;
 
+/// Failed iterations of a soak that get a line of their own, before its end.
+const SHOWN_FAILURES: u32 = 5;
+
 /// What is known of a task while the run goes on.
 #[derive(Default)]
 pub(super) struct Known {
@@ -241,6 +244,17 @@ impl Sink for Human {
             Event::TaskFinished(finished) => self.finished(finished),
             Event::Warned(notice) => self.notice(None, notice),
             Event::Interrupted { signal, stage } => self.signalled(signal, *stage),
+            Event::SoakStarted(soak) => self.board.soak(soak),
+            Event::SoakIteration(iteration) => {
+                let failed = self.board.iteration(iteration);
+                if let Some(reason) = iteration.failed.as_ref().filter(|_| talks && failed <= SHOWN_FAILURES) {
+                    let number = iteration.iteration;
+                    let rest = format!("iteration {number}: {}", clean(&reason.describe()));
+                    self.task_line(("failed", Tone::Bad), &iteration.task, &rest, false);
+                }
+            }
+            // What it found stands at the end of its log.
+            Event::SoakFinished(_) => {}
             Event::RunFinished(run) => {
                 self.over = true;
                 self.end(run);
@@ -283,9 +297,9 @@ impl Sink for Human {
     fn tick(&mut self) {
         let speaks = !self.options.live && self.options.mode == Mode::Grouped && !self.handed_over;
         if speaks && !self.over {
-            for (task, time) in self.board.beats() {
+            for (task, time, progress) in self.board.beats() {
                 let time = format::elapsed(time);
-                self.task_line(("running", Tone::Dim), &task, &format!("{time:>TIME_WIDTH$}"), false);
+                self.task_line(("running", Tone::Dim), &task, &format!("{time:>TIME_WIDTH$}  {progress}"), false);
             }
         }
         self.redraw(true);

@@ -43,7 +43,10 @@ fn must_not_be_lost(event: &Event) -> bool {
         | Event::TaskStarted { .. }
         | Event::Warned(_)
         | Event::Interrupted { .. }
+        | Event::SoakStarted(_)
+        | Event::SoakFinished(_)
         | Event::RunFinished(_) => true,
+        Event::SoakIteration(iteration) => iteration.failed.is_some(),
         Event::TaskFinished(task) => matches!(task.outcome, Outcome::Ran | Outcome::Failed { .. }),
         Event::TaskWaiting { .. }
         | Event::TaskJudged { .. }

@@ -16,4 +16,5 @@ mod migrate_refused;
 mod migrating;
 mod reset;
 mod seed;
+mod soak;
 mod up;

@@ -14,4 +14,6 @@ mod reports;
 mod rule;
 mod running;
 mod secrets;
+mod soak;
+mod soak_refused;
 mod terminal;
