@@ -224,10 +224,14 @@ fn refuse_unforced(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
     let arguments = if args.arguments.is_empty() { String::new() } else { format!(" -- {}", args.arguments.join(" ")) };
     let all = args.tasks.join(" ");
     // `-f` forces what was named, and of a group its members; what these need takes `--force-all`.
+    let name = node.name().as_str();
     let help = if forced_by_name(plan).contains(node.name()) {
         format!("to run it: `weir run -f {all}{arguments}`")
+    } else if name.contains(' ') {
+        // Arguments and variables of an edge can't all be typed.
+        format!("to run it: `weir run --force-all {all}{arguments}`")
     } else {
-        format!("to run it alone: `weir run -f {}`; in this run: `weir run --force-all {all}{arguments}`", node.name())
+        format!("to run it alone: `weir run -f {name}`; in this run: `weir run --force-all {all}{arguments}`")
     };
     Err(CliError::Refused { message: format!("`{}` is a soak, and runs only when it is forced", node.name()), help })
 }

@@ -10,9 +10,9 @@ use std::fs;
 /// Fails one time in ten, in two ways.
 const FLAKY: &str = "[tasks.flaky]\nrun = '''\n\
     echo x >> ../flaky.ran\n\
-    n=$WEIR_SOAK_ITERATION\n\
+    n=${WEIR_SOAK_ITERATION:-0}\n\
     echo \"$(date +%s%N) pid $$: seed $n\"\n\
-    case $n in *37) echo \"lost connection to 10.0.0.$n:5432 in $WEIR_SCRATCH\"; exit 3;; esac\n\
+    case $n in *37) echo \"lost connection to 10.0.0.$n:5432 in ${WEIR_SCRATCH:-}\"; exit 3;; esac\n\
     case $n in *7) echo \"assertion failed: left $n, right $((n * 2))\"; exit 1;; esac\n'''\n\
     sources = []\noutputs = []\n";
 

@@ -14,7 +14,7 @@ fn without_force_nothing_runs() {
     let refused = |words: &[&str], help: &str| {
         let ran = ws.weir(&[&["run"], words].concat()).go().exit(3);
         assert!(!ran.recorded() && ws.count("t") == 0, "{}", ran.shown());
-        ran.says("`test:unit:soak` is a soak, and runs only when it is forced").says(help);
+        ran.says("is a soak, and runs only when it is forced").says(help);
     };
     refused(&["test:unit:soak"], "to run it: `weir run -f test:unit:soak`");
     refused(&["test:unit:soak", "--", "a"], "to run it: `weir run -f test:unit:soak -- a`");
@@ -48,7 +48,7 @@ fn what_can_not_be_repeated_is_refused() {
         ("runs = 2", "`soak` needs `task`"),
         ("task = 't', runs = 0", "expected a positive integer, found `0`"),
         ("task = 't', runs = 2, jobs = 0", "expected a positive integer, found `0`"),
-        ("task = 't', for = '0s'", "a soak for no time at all"),
+        ("task = 't', for = '0s'", "a duration must be longer than zero"),
         ("task = 't', until = 'success'", "expected `\"failure\"`, found `success`"),
         ("task = 't', times = 2, runs = 2", "unknown key `times` in `soak`"),
     ] {

@@ -202,7 +202,7 @@ mod tests {
         let again = |n| format!("weir run -f --iteration {n} t:soak");
         let (summary, logs) = book.sum_up((&task, &base), SoakEnd::Interrupted, Duration::from_millis(1500), &again);
         assert_eq!((summary.iterations, summary.passed, summary.failed, summary.cut_short), (20, 18, 2, 1));
-        insta::assert_snapshot!(text(&summary, &logs, Path::new("/ws")), @"");
+        insta::assert_snapshot!(text(&summary, &logs, Path::new("/ws")));
     }
 
     #[test]
