@@ -75,7 +75,9 @@ impl Groups {
 
     /// Puts a failure where it belongs; `output` is the end of what it printed.
     pub(super) fn add(&mut self, iteration: u32, reason: &str, output: &str) {
-        let likeness = (self.leveller.level(reason), last_lines(&self.leveller.level(output), LAST_LINES));
+        // Of an exit status the number is all there is.
+        let ended = if reason.starts_with("exit status") { reason.to_owned() } else { self.leveller.level(reason) };
+        let likeness = (ended, last_lines(&self.leveller.level(output), LAST_LINES));
         let like = |group: &&mut Group| group.likeness == likeness || is_like(&group.likeness, &likeness);
         if let Some(group) = self.all.iter_mut().find(like) {
             return group.iterations.push(iteration);

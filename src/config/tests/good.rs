@@ -9,7 +9,7 @@ use std::time::Duration;
 fn around(scope: &str, key: &KeyInfo) -> String {
     let line = format!("{} = {}", key.name, key.example);
     let run = match key.name {
-        "run" | "exec" | "sequence" | "uses" => "",
+        "run" | "exec" | "sequence" | "uses" | "soak" => "",
         "with" => "uses = 'db.up'\n",
         "expect" => "run = 'x'\njunit = 'r'\n",
         _ => "run = 'x'\n",
@@ -33,6 +33,14 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         }
         "retry" => format!("version = 1\n[tasks.t]\nrun = 'x'\nretry = {{ {} }}", with("attempts", key)),
         "poll" => format!("version = 1\n[tasks.t]\nrun = 'x'\npoll = {{ {} }}", with("timeout", key)),
+        "soak" => {
+            let rest = match key.name {
+                "task" => "runs = 2, ",
+                "runs" => "task = 'a', ",
+                _ => "task = 'a', runs = 2, ",
+            };
+            format!("version = 1\n[tasks.t]\nsoak = {{ {rest}{line} }}")
+        }
         "expect" => format!("version = 1\n[tasks.t]\nrun = 'x'\njunit = 'r'\nexpect = {{ {line} }}"),
         "gate-of-task" => format!("version = 1\n[tasks.t]\nrun = 'x'\ngate = {{ {} }}", with("id", key)),
         "artifacts" => {
