@@ -280,7 +280,7 @@ fn ephemeral() -> (u16, u16) {
     range_in(&text).unwrap_or(EPHEMERAL)
 }
 
-/// `32768	60999`.
+/// Two numbers, the lowest and the highest.
 fn range_in(text: &str) -> Option<(u16, u16)> {
     let mut words = text.split_whitespace().map(str::parse);
     match (words.next(), words.next(), words.next()) {

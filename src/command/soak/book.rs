@@ -3,7 +3,7 @@
 use super::likeness::Groups;
 use super::statistics::{millionths, quantile, wilson};
 use crate::event::{SoakDurations, SoakEnd, SoakFailure, SoakGroup, SoakSummary};
-use crate::model::{TaskName, format_duration};
+use crate::model::{TaskName, counted, format_duration};
 use crate::node::Kept;
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -125,10 +125,7 @@ pub(super) fn text(summary: &SoakSummary, logs: &BTreeMap<u32, PathBuf>, root: &
     let _ = writeln!(
         text,
         "{} of `{}` in {}: {} passed, {} failed{}",
-        match summary.iterations {
-            1 => "1 iteration".to_owned(),
-            n => format!("{n} iterations"),
-        },
+        counted(summary.iterations, "iteration"),
         summary.base,
         ms(summary.wall_ms),
         summary.passed,

@@ -6,7 +6,9 @@ mod statistics;
 
 use crate::config::{Diagnostic, OnFail, Retry, Soak};
 use crate::event::{Event, SoakEnd, SoakIteration, SoakStarted};
-use crate::model::{Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName};
+use crate::model::{
+    Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName, counted,
+};
 use crate::node::{
     Aside, Cancel, Context, Effects, Facts, Instance, Iteration, Kept, NamedLock, Node, Output, Outside, Pending, Seen,
 };
@@ -181,9 +183,7 @@ impl SoakNode {
         let (summary, logs) = book.sum_up(names, ended, started.elapsed(), &|number| self.again(number));
         output.bytes(text(&summary, &logs, &context.root).as_bytes());
         let verdict = if summary.failed > 0 {
-            let n = summary.iterations;
-            let message =
-                format!("{} of {n} {} failed", summary.failed, if n == 1 { "iteration" } else { "iterations" });
+            let message = format!("{} of {} failed", summary.failed, counted(summary.iterations, "iteration"));
             let first = summary.failures.first().map(|failure| failure.again.clone());
             Err(FailReason::Node {
                 message,
