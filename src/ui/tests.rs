@@ -102,6 +102,7 @@ pub(super) fn start(tasks: Vec<PlannedTask>) -> Event {
         profiles: vec![],
         jobs: 4,
         dry_run: false,
+        resumes: None,
         tasks,
     }
 }
