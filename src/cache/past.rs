@@ -53,6 +53,8 @@ pub struct Past {
     pub left: Option<Digest>,
     /// Digest of its declared outputs.
     pub outputs: Option<Digest>,
+    /// Digest of the tracked files that it declares to write, as it left them.
+    pub written: Option<Digest>,
     /// The state it reported.
     pub state: Option<Digest>,
     /// How long it took, milliseconds.

@@ -143,6 +143,24 @@ impl Place {
         std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()
     }
 
+    /// Removes all these notes: what any run did is past.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget_starts(&self) -> io::Result<()> {
+        let entries = match std::fs::read_dir(self.weir.join("locks")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b"ran-") {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
     /// Whether a run is going on: who goes on with it.
     pub fn alive(&self, run: &str, me: &Holder) -> Option<Holder> {
         let lock = self.runs().join(run).join("lock");

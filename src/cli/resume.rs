@@ -140,8 +140,10 @@ impl History {
     }
 
     fn unknown(&self, begin: &str) -> CliError {
-        let mut open: Vec<&Summary> =
-            self.runs.iter().filter(|run| run.started.is_some() && run.exit_code != Some(0)).collect();
+        let gone_on: BTreeSet<&str> = self.runs.iter().filter_map(|run| run.resumes.as_deref()).collect();
+        let is_open =
+            |run: &&Summary| run.started.is_some() && run.exit_code != Some(0) && !gone_on.contains(run.run.as_str());
+        let mut open: Vec<&Summary> = self.runs.iter().filter(is_open).collect();
         // The most alike first: a mistyped id has its beginning in common with the right one.
         let common = |run: &Summary| run.run.bytes().zip(begin.bytes()).take_while(|(a, b)| a == b).count();
         open.sort_by_key(|run| std::cmp::Reverse(common(run)));

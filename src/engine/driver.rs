@@ -282,10 +282,18 @@ impl Driver<'_> {
     fn resumed_for(&self, id: NodeId) -> Option<Arc<Resumed>> {
         let node = &self.plan.nodes[id.index()];
         let resumed = self.options.resumed.as_ref().filter(|resumed| resumed.earlier(node).is_some())?;
-        // What comes after another task, to clean up or to look, comes after it each time.
-        let again =
-            node.soft.iter().chain(node.triggers.iter().map(|(of, _)| of)).any(|of| self.scheduler.ran_here(*of));
+        // What follows another task, to clean up or to look, follows it each time.
+        let again = node.follows().any(|of| self.has_run(of));
         (!again).then(|| Arc::clone(resumed))
+    }
+
+    /// Whether a node was run by this run itself; of a group, a member of it.
+    fn has_run(&self, id: NodeId) -> bool {
+        let node = &self.plan.nodes[id.index()];
+        match node.node.facts().acts {
+            true => self.scheduler.ran_here(id),
+            false => node.data.iter().any(|member| self.has_run(*member)),
+        }
     }
 
     /// From now on the run can be resumed.

@@ -65,6 +65,13 @@ impl Judge<'_> {
         if parts.len() > MOST_PARTS { vec![] } else { self.services.masked(parts) }
     }
 
+    /// The tracked files that a node declares to write, as they are; none where it declares none.
+    pub(super) fn written(&self, node: &PlanNode) -> Option<Digest> {
+        let writes = &node.node.facts().writes;
+        let found = (!writes.is_empty()).then(|| capture(&self.services.surveyor, writes).ok())??;
+        Some(found.0.digest())
+    }
+
     /// Of a node that always runs.
     pub(super) fn decide_by(
         &self,
@@ -124,6 +131,10 @@ impl Judge<'_> {
             if !there.as_ref().is_ok_and(same) {
                 return Err(vec!["its outputs are not as it left them".into()]);
             }
+        }
+        let written = self.written(node);
+        if written != past.written || (written.is_none() && !facts.writes.is_empty()) {
+            return Err(vec!["the files that it writes are not as it left them".into()]);
         }
         if facts.reports_state {
             let state = self.context().and_then(|(context, runtime)| runtime.block_on(node.node.state(&context)));

@@ -58,7 +58,7 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Opti
             })
             .collect();
         // Where something it comes after would run once more, it does too.
-        let again = node.soft.iter().chain(node.triggers.iter().map(|(of, _)| of)).any(|of| would_run(&all, *of));
+        let again = node.follows().any(|of| would_run(plan, &all, of));
         let earlier = resumed.and_then(|resumed| resumed.earlier(node)).filter(|_| !again);
         let judge = Judge { services, run_id: "inspection", cancel: &receiver, earlier };
         left.push(match known {
@@ -92,9 +92,13 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Opti
     all
 }
 
-/// Whether a node inspected already would, or may, run.
-fn would_run(all: &[Inspection], id: crate::model::NodeId) -> bool {
-    all.get(id.index()).is_some_and(|seen| !seen.group && matches!(seen.verdict, Ok(Verdict::Run | Verdict::Depends)))
+/// Whether a node inspected already would, or may, run; of a group, a member of it.
+fn would_run(plan: &Plan, all: &[Inspection], id: crate::model::NodeId) -> bool {
+    let seen = &all[id.index()];
+    match seen.group {
+        true => plan.nodes[id.index()].data.iter().any(|member| would_run(plan, all, *member)),
+        false => matches!(seen.verdict, Ok(Verdict::Run | Verdict::Depends)),
+    }
 }
 
 fn settle(

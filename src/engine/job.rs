@@ -393,6 +393,7 @@ impl Job<'_> {
                 Some(Left::Unknown(_)) | None => None,
             },
             outputs: report.outputs,
+            written: judges.written(self.node),
             state: report.state,
             took_ms: u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
             parts,
