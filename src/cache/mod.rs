@@ -1,6 +1,7 @@
 //! Rank 3: the content-addressed store, results, restore. Knows nothing of scheduling.
 
 mod outputs;
+mod past;
 mod place;
 mod seal;
 mod state;
@@ -9,6 +10,7 @@ mod store;
 mod tests;
 
 pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, Survey, capture, restore, survey};
+pub use past::{Beginning, Left as LeftByRun, NoPast, Past, Request, RunJournal, read_past};
 pub use place::{Place, PlaceError, RunFolder, file_name};
 pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
 pub use state::{Last, Mark, Recorded, State};

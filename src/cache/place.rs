@@ -123,6 +123,55 @@ impl Place {
         self.named_lock("name", name)
     }
 
+    /// Notes that `run` starts the task that is known by `name`, before its first act: from then on what another
+    /// run did with it is past.
+    ///
+    /// # Errors
+    /// An older note stands there still.
+    pub fn note_start(&self, name: &TaskName, run: &str) -> io::Result<()> {
+        let path = self.named_lock("ran", name.as_str());
+        let Err(error) = std::fs::write(&path, run) else { return Ok(()) };
+        // No note at all counts for no run.
+        match std::fs::remove_file(&path) {
+            Err(gone) if gone.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The run that started the task last.
+    pub fn noted_start(&self, name: &TaskName) -> Option<String> {
+        std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()
+    }
+
+    /// Removes all these notes: what any run did is past.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget_starts(&self) -> io::Result<()> {
+        let entries = match std::fs::read_dir(self.weir.join("locks")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b"ran-") {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a run is going on: who goes on with it.
+    pub fn alive(&self, run: &str, me: &Holder) -> Option<Holder> {
+        let lock = self.runs().join(run).join("lock");
+        if lock.is_file() { Lock::try_take(&lock, LockKind::Shared, me).ok()?.err() } else { None }
+    }
+
+    /// The lock of who resumes a run.
+    pub fn resuming_lock(&self, run: &str) -> PathBuf {
+        self.runs().join(run).join("resumed")
+    }
+
     fn named_lock(&self, kind: &str, name: &str) -> PathBuf {
         self.weir.join("locks").join(format!("{kind}-{}", file_name(name)))
     }

@@ -75,13 +75,13 @@ pub enum Command {
     Completions(CompletionsArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  weir run quick                  the dev loop\n  weir run build test             two targets, in no order of their own\n  weir run -f test                run `test` though it is fresh\n  weir run test -- --nocapture    arguments for one task\n  weir run -n --explain check     what would run, and why\n  weir run --report out.json check\n\nExit codes: 0 all good, 1 a task failed, 2 a mistake in the command or a file,\n3 refused by a safety rule, 70 a defect in weir, 130 interrupted, 143 terminated."
+    after_help = "Examples:\n  weir run quick                  the dev loop\n  weir run build test             two targets, in no order of their own\n  weir run -f test                run `test` though it is fresh\n  weir run test -- --nocapture    arguments for one task\n  weir run -n --explain check     what would run, and why\n  weir run --report out.json check\n  weir run --resume               go on with what was cut short or failed\n\nExit codes: 0 all good, 1 a task failed, 2 a mistake in the command or a file,\n3 refused by a safety rule, 70 a defect in weir, 130 interrupted, 143 terminated."
 )]
 pub struct RunArgs {
     /// Names, aliases or globs of tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", required_unless_present = "resume")]
     pub tasks: Vec<String>,
     /// Run the named tasks though they are fresh (a group: its members)
     #[arg(short, long)]
@@ -110,6 +110,9 @@ pub struct RunArgs {
     /// Write a report of the run to FILE, as JSON
     #[arg(long, value_name = "FILE.json")]
     pub report: Option<PathBuf>,
+    /// Go on with a run that was cut short or failed: what succeeded in it is not run again [default: the last one]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub resume: Option<String>,
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,

@@ -66,6 +66,9 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
         }
         CacheCommand::Clear => {
             let _alone = alone(&folder.store_lock())?;
+            folder.forget_starts().map_err(|error| {
+                CliError::outside(format!("failed to forget which run started which task: {error}"))
+            })?;
             for part in ["seals", "results", "cas", "state"] {
                 let path = folder.weir().join(part);
                 match std::fs::remove_dir_all(&path) {

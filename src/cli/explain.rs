@@ -52,7 +52,7 @@ pub fn explain(place: &Place, args: &ExplainArgs) -> Result<u8, CliError> {
     for warning in warnings {
         print::warning_line(&warning.message);
     }
-    let all = inspect(&plan, &services, true);
+    let all = inspect(&plan, &services, true, None);
     let targets: Vec<usize> =
         plan.nodes.iter().enumerate().filter(|(_, node)| node.target).map(|(index, _)| index).collect();
     // Of a group, its members are what there is to explain.
@@ -113,6 +113,7 @@ fn word(inspection: &Inspection) -> &'static str {
     match &inspection.verdict {
         Ok(Verdict::Fresh) => "fresh",
         Ok(Verdict::Restore) => "restore",
+        Ok(Verdict::Done) => "done",
         Ok(Verdict::Run) => "run",
         Ok(Verdict::Depends) => "depends",
         Err(_) => "fail",
@@ -141,6 +142,7 @@ fn describe(
     let name = &inspection.task;
     let _ = match &inspection.verdict {
         Ok(Verdict::Fresh) => writeln!(text, "`{name}` is fresh"),
+        Ok(Verdict::Done) => writeln!(text, "`{name}` was done before"),
         Ok(Verdict::Restore) => writeln!(text, "`{name}` would be restored, because"),
         Ok(Verdict::Run) => writeln!(text, "`{name}` would run, because"),
         Ok(Verdict::Depends) => writeln!(text, "`{name}` depends on what tasks before it leave behind:"),

@@ -19,6 +19,7 @@ mod panel;
 mod print;
 mod project;
 mod render;
+mod resume;
 mod rule;
 mod run;
 mod runs;

@@ -2,12 +2,13 @@
 //! *then* record.
 
 use super::driver::Message;
+use super::earlier::noted_as;
 use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use super::standing::log_of;
-use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
+use crate::cache::{EntryKind, Manifest, Past, Recorded, RestoreError, RunJournal, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
 use crate::graph::PlanNode;
 use crate::journal::{Lock, LockKind};
@@ -40,6 +41,8 @@ pub struct Job<'a> {
     pub messages: SyncSender<Message>,
     /// The data dependencies with declared outputs, and the digest of these.
     pub relied_on: Vec<(&'a PlanNode, Digest)>,
+    /// What the run leaves for one that resumes it.
+    pub journal: Option<&'a RunJournal>,
     /// Whether output is passed on as it comes.
     pub live: bool,
 }
@@ -63,6 +66,10 @@ pub struct JobReport {
     pub log_bytes: u64,
     /// What another process's result saved, and its log.
     pub found: Option<Recorded>,
+    /// What it read did not change meanwhile, as far as that is looked at.
+    pub held_still: bool,
+    /// The state it reported.
+    pub state: Option<Digest>,
 }
 
 impl JobReport {
@@ -76,6 +83,8 @@ impl JobReport {
             took: Duration::ZERO,
             log_bytes: 0,
             found: None,
+            held_still: false,
+            state: None,
         }
     }
 }
@@ -104,7 +113,7 @@ impl Job<'_> {
                 return Ok((Done::Fresh, recorded.clone()));
             }
             Decision::Restore(recorded, survey) => (recorded.clone(), survey.clone()),
-            Decision::Run | Decision::Fail(_) => return Err(Box::new(judgement)),
+            Decision::Run | Decision::Done(_) | Decision::Fail(_) => return Err(Box::new(judgement)),
         };
         let Some(store) = &self.services.store else { return Err(Box::new(judgement)) };
         match restore(&self.services.root, store, &survey) {
@@ -162,8 +171,11 @@ impl Job<'_> {
     fn judge(&self, upstream: Upstream) -> Judgement {
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        judge.judge(self.node, upstream, None)
+        self.judges().judge(self.node, upstream, None)
+    }
+
+    const fn judges(&self) -> Judge<'_> {
+        Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel, earlier: None }
     }
 
     /// Runs the node once.
@@ -193,14 +205,23 @@ impl Job<'_> {
                         took: Duration::ZERO,
                         log_bytes: 0,
                         found: Some(recorded),
+                        held_still: false,
+                        state: None,
                     };
                 }
                 Err(again) => judgement = *again,
             }
         }
         tracing::debug!(task = %facts.name, waited = held.waited, "locked; its last result is taken off the record");
+        let key = self.key_in_chain(&judgement);
         match self.prepare(&judgement) {
-            Ok(records) => self.act(&judgement, records),
+            Ok(records) => {
+                let report = self.act(&judgement, records);
+                if let (Some(key), Ending::Ran) = (key, &report.ending) {
+                    self.journal(&judgement, key, &report);
+                }
+                report
+            }
             Err(reason) => JobReport::failed(reason, facts.warn_on_fail),
         }
     }
@@ -209,6 +230,13 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.kept_as.as_str();
+        if let Some(place) = &self.services.place {
+            for name in noted_as(facts) {
+                place.note_start(name, self.run_id).map_err(|error| FailReason::Start {
+                    message: format!("failed to note that it starts, which a resumed run must see: {error}"),
+                })?;
+            }
+        }
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
@@ -284,6 +312,8 @@ impl Job<'_> {
             key: judgement.key,
             parts: vec![],
             found: None,
+            held_still: false,
+            state: None,
         };
         let state = match ended {
             Ok(state) => state,
@@ -308,8 +338,7 @@ impl Job<'_> {
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 state,
             };
-            let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-            parts = judge.parts(self.node, judgement).unwrap_or_default();
+            parts = self.judges().parts(self.node, judgement).unwrap_or_default();
             if let Err(error) = self.record(recorded, parts.clone(), log_bytes) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
@@ -323,6 +352,55 @@ impl Job<'_> {
             took,
             log_bytes,
             found: None,
+            held_still,
+            state,
+        }
+    }
+
+    /// What it is known by to a run that resumes this one; none where nobody can tell.
+    fn key_in_chain(&self, judgement: &Judgement) -> Option<Digest> {
+        self.journal?;
+        let judges = self.judges();
+        if judgement.key.is_some() {
+            return judges.key_in_chain(self.node, judgement).ok();
+        }
+        let inputs = judges.inputs(self.node, &judgement.upstream).ok()?;
+        judges.key_in_chain(self.node, &inputs).ok()
+    }
+
+    /// Leaves word that it succeeded, if what it read is still what it was.
+    fn journal(&self, judgement: &Judgement, key: Digest, report: &JobReport) {
+        let Some(journal) = self.journal.filter(|_| report.held_still) else { return };
+        let judges = self.judges();
+        let recorded = !report.parts.is_empty();
+        let parts = match judgement.key {
+            Some(_) if recorded => vec![],
+            Some(_) => judges.parts_in_chain(self.node, judgement),
+            None => {
+                let Ok(inputs) = judges.inputs(self.node, &judgement.upstream) else { return };
+                if judges.key_in_chain(self.node, &inputs) != Ok(key) {
+                    return;
+                }
+                judges.parts_in_chain(self.node, &inputs)
+            }
+        };
+        let past = Past {
+            task: self.node.name().clone(),
+            run: self.run_id.to_owned(),
+            key,
+            left: match &report.left {
+                Some(Left::Digest(digest)) => Some(*digest),
+                Some(Left::Unknown(_)) | None => None,
+            },
+            outputs: report.outputs,
+            written: judges.written(self.node),
+            state: report.state,
+            took_ms: u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+            parts,
+        };
+        if let Err(error) = journal.succeeded(past) {
+            let message = format!("failed to write to the run's journal: {error}; a resumed run runs it again");
+            self.warn("not-journalled", message, space_help(&error));
         }
     }
 
@@ -384,8 +462,7 @@ impl Job<'_> {
 
     /// Whether the inputs are what they were when they were read; if not, says which are not.
     fn inputs_held_still(&self, judgement: &Judgement, relied_on: &[Vec<(WsPath, Stat)>]) -> bool {
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let mut what = judge.changes_since(self.node, judgement);
+        let mut what = self.judges().changes_since(self.node, judgement);
         let after = self.look_at_relied_on();
         for (index, ((before, left), looked)) in self.relied_on.iter().zip(relied_on).enumerate() {
             let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());

@@ -1,7 +1,8 @@
 //! Whether a node's recorded result counts: its key made, looked up, and what it left looked over.
 
+use super::resumed::Earlier;
 use super::services::Services;
-use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
+use crate::cache::{Found, Last, Manifest, Past, Recorded, StoredResult, Survey, survey};
 use crate::fingerprint::{
     InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
 };
@@ -18,19 +19,23 @@ pub struct Upstream {
     pub left: Vec<(TaskName, Digest)>,
     /// A task whose effects nobody knows.
     pub tainted_by: Option<TaskName>,
+    /// What stands for what each of them left, known or not ([`super::resumed::trace`]); sorted by name.
+    pub traces: Vec<(TaskName, Digest)>,
 }
 
 impl Upstream {
-    /// From what each dependency left.
-    pub fn of(dependencies: impl Iterator<Item = (TaskName, Left)>) -> Self {
+    /// From what each dependency left, and what stands for that.
+    pub fn of(dependencies: impl Iterator<Item = (TaskName, Left, Digest)>) -> Self {
         let mut upstream = Self::default();
-        for (name, left) in dependencies {
+        for (name, left, trace) in dependencies {
+            upstream.traces.push((name.clone(), trace));
             match left {
                 Left::Digest(digest) => upstream.left.push((name, digest)),
                 Left::Unknown(by) => upstream.tainted_by = Some(by),
             }
         }
         upstream.left.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        upstream.traces.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         upstream
     }
 }
@@ -51,6 +56,8 @@ pub enum Decision {
     Fresh(Recorded),
     /// Restore this.
     Restore(Recorded, Survey),
+    /// Nothing: it had succeeded in the run that is resumed.
+    Done(Box<Past>),
     /// Run it.
     Run,
     /// Its inputs can't be read.
@@ -86,12 +93,14 @@ pub struct Judge<'a> {
     pub run_id: &'a str,
     /// Whether the run is being cut short.
     pub cancel: &'a watch::Receiver<Cancel>,
+    /// How the node to be judged had succeeded in a run that this one resumes, where that may count.
+    pub earlier: Option<Earlier<'a>>,
 }
 
-impl Judge<'_> {
-    /// Judges `node`.
-    pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
-        let mut judgement = Judgement {
+impl Judgement {
+    /// Of a node with these dependencies, before anything of it was looked at: it must run.
+    pub(super) fn begin(upstream: Upstream) -> Self {
+        Self {
             decision: Decision::Run,
             reasons: vec![],
             key: None,
@@ -100,10 +109,23 @@ impl Judge<'_> {
             upstream,
             notices: vec![],
             at: Instant::now(),
-        };
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// Judges `node`.
+    pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
+        let mut judgement = Judgement::begin(upstream);
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
             judgement.reasons.push(always.clone());
+            if let Some(earlier) = self.earlier {
+                match self.inputs(node, &judgement.upstream).map_err(|reason| vec![reason.describe()]) {
+                    Ok(now) => self.decide_by(node, earlier, &now, &mut judgement),
+                    Err(what) => judgement.reasons.insert(0, earlier.counts_no_more(what)),
+                }
+            }
             return judgement;
         }
         match self.look(node, &mut judgement, ahead) {
@@ -133,10 +155,40 @@ impl Judge<'_> {
         }
         let key = self.with_inputs(node, judgement, key_of)?;
         judgement.key = Some(key);
+        let done = self.earlier.map(|earlier| (earlier, self.still_done(node, earlier, judgement)));
         if self.services.store.is_none() {
             judgement.reasons.push(Reason::NoStore);
             return Ok(Decision::Run);
         }
+        if let Some((earlier, Ok(()))) = done {
+            // By its key, where that says the same.
+            if judgement.upstream.tainted_by.is_none()
+                && let found @ (Decision::Fresh(_) | Decision::Restore(..)) =
+                    self.look_up(node, key, judgement, outputs)?
+            {
+                return Ok(found);
+            }
+            judgement.reasons = vec![Reason::DoneBefore { run: earlier.past.run.clone() }];
+            return Ok(Decision::Done(Box::new(earlier.past.clone())));
+        }
+        if let Some((earlier, Err(what))) = done {
+            // That is said only where its key does not make it fresh all the same.
+            let decision = self.by_key(node, key, judgement, outputs)?;
+            if matches!(decision, Decision::Run) {
+                judgement.reasons.insert(0, earlier.counts_no_more(what));
+            }
+            return Ok(decision);
+        }
+        self.by_key(node, key, judgement, outputs)
+    }
+
+    fn by_key(
+        &self,
+        node: &PlanNode,
+        key: Digest,
+        judgement: &mut Judgement,
+        outputs: Option<Result<Survey, InputError>>,
+    ) -> Result<Decision, FailReason> {
         if let Some(by) = &judgement.upstream.tainted_by {
             judgement.reasons.push(Reason::Tainted { by: by.clone() });
         }
@@ -149,7 +201,7 @@ impl Judge<'_> {
         self.look_up(node, key, judgement, outputs)
     }
 
-    fn context(&self) -> Result<(crate::node::Context, tokio::runtime::Handle), FailReason> {
+    pub(super) fn context(&self) -> Result<(crate::node::Context, tokio::runtime::Handle), FailReason> {
         self.services
             .context(self.run_id, self.cancel.clone())
             .map_err(|error| FailReason::Start { message: error.to_string() })
@@ -163,16 +215,7 @@ impl Judge<'_> {
         }
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let mut now = Judgement {
-            decision: Decision::Run,
-            reasons: vec![],
-            key: None,
-            sources: Sources::default(),
-            observations: vec![],
-            upstream: judgement.upstream.clone(),
-            notices: vec![],
-            at: Instant::now(),
-        };
+        let mut now = Judgement::begin(judgement.upstream.clone());
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
             Err(error) => return vec![error.to_string()],
@@ -205,14 +248,23 @@ impl Judge<'_> {
         judgement: &Judgement,
         make: impl FnOnce(&KeyInputs<'_>) -> Result<T, FailReason>,
     ) -> Result<T, FailReason> {
+        self.with_dependencies(node, judgement, &judgement.upstream.left, make)
+    }
+
+    pub(super) fn with_dependencies<T>(
+        &self,
+        node: &PlanNode,
+        judgement: &Judgement,
+        dependencies: &[(TaskName, Digest)],
+        make: impl FnOnce(&KeyInputs<'_>) -> Result<T, FailReason>,
+    ) -> Result<T, FailReason> {
         let incarnations: Vec<(&TaskName, String)> = if node.resets.is_empty() {
             vec![]
         } else {
             let state = self.services.lock_state();
             node.resets.iter().map(|reset| (reset, state.incarnation(reset.as_str()))).collect()
         };
-        let dependencies: Vec<(&TaskName, Digest)> =
-            judgement.upstream.left.iter().map(|(name, left)| (name, *left)).collect();
+        let dependencies: Vec<(&TaskName, Digest)> = dependencies.iter().map(|(name, left)| (name, *left)).collect();
         make(&KeyInputs {
             define: &|sink| node.node.define(&self.services.root, &self.services.outside, sink),
             sources: &judgement.sources,

@@ -78,6 +78,8 @@ pub enum Done {
     Fresh,
     /// It ran.
     Ran,
+    /// It had run in a run that this one resumes.
+    Before,
 }
 
 /// Why a node did not run; ids, not names.
@@ -148,6 +150,8 @@ pub enum Verdict {
     Fresh,
     /// It counts and was restored.
     Hit,
+    /// It had run in a run that this one resumes.
+    Before,
     /// It must run.
     Run,
     /// Its inputs can't be read.
@@ -281,6 +285,11 @@ impl Scheduler {
         self.started[node.index()]
     }
 
+    /// Whether a command of the node was started by this run itself.
+    pub fn ran_here(&self, node: NodeId) -> bool {
+        self.was_started(node) && self.states[node.index()] != NodeState::Done(Done::Before)
+    }
+
     /// The node that failed first (warnings apart).
     pub const fn first_failure(&self) -> Option<NodeId> {
         self.first_failure
@@ -405,6 +414,11 @@ impl Scheduler {
         match verdict {
             Verdict::Fresh => self.set(node, NodeState::Done(Done::Fresh), effects),
             Verdict::Hit => self.set(node, NodeState::Done(Done::Hit), effects),
+            Verdict::Before => {
+                // What cleans up after it may not have run then.
+                self.started[node.index()] = true;
+                self.set(node, NodeState::Done(Done::Before), effects);
+            }
             Verdict::Failed { reason, warn } => self.fail(node, reason, warn, effects),
             Verdict::Run => match self.stops(cleanup) {
                 Some(skip) => self.set(node, NodeState::Skipped(skip), effects),

@@ -110,6 +110,7 @@ impl<'s> Standing<'s> {
             profiles: options.profiles.clone(),
             jobs: options.jobs,
             dry_run: false,
+            resumes: None,
             tasks: self.nodes.iter().zip(&names).map(|(node, name)| node.planned(name, &names)).collect(),
         });
         let mut saved_ms = 0;

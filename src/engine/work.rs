@@ -19,6 +19,7 @@ pub(super) struct Work {
     pub(super) run_dir: std::path::PathBuf,
     pub(super) cancel: watch::Receiver<Cancel>,
     pub(super) relied_on: Vec<(NodeId, Digest)>,
+    pub(super) journal: Option<Arc<crate::cache::RunJournal>>,
     pub(super) live: bool,
 }
 
@@ -34,6 +35,7 @@ impl Work {
             cancel: self.cancel.clone(),
             messages: sender.clone(),
             relied_on: self.relied_on.iter().map(|(id, left)| (&self.plan.nodes[id.index()], *left)).collect(),
+            journal: self.journal.as_deref(),
             live: self.live,
         }
     }

@@ -43,6 +43,9 @@ pub enum Event {
         jobs: u32,
         /// Nothing runs and nothing is written.
         dry_run: bool,
+        /// The run that this one resumes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resumes: Option<String>,
         /// The nodes of the plan, in the order of the plan.
         tasks: Vec<PlannedTask>,
     },
@@ -133,6 +136,8 @@ pub enum Verdict {
     Fresh,
     /// Its outputs would be restored.
     Restore,
+    /// Nothing: it succeeded in the run that is resumed.
+    Done,
     /// It would run.
     Run,
     /// It depends on what tasks before it leave behind.
@@ -161,7 +166,7 @@ pub struct TaskFinished {
     pub log: Option<String>,
     /// Bytes of the log.
     pub log_bytes: u64,
-    /// It is a gate, and the result of this earlier run still counts.
+    /// It is a gate, and the result of this earlier run still counts, or it is of the run that is resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_from: Option<String>,
     /// What to do now that it failed, from `help` in `tasks.toml`.
@@ -169,6 +174,10 @@ pub struct TaskFinished {
     /// The parts of its key, where it ran; for explanations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<KeyPart>,
+}
+
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Totals of a run. Groups are not counted.
@@ -190,6 +199,9 @@ pub struct Totals {
     pub skipped: u32,
     /// Passed only after a failed attempt (also counted in `ran`).
     pub flaky: u32,
+    /// Had succeeded in a run that this one resumes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub done: u32,
 }
 
 /// How a run ended.

@@ -52,6 +52,8 @@ pub struct PlanNode {
     pub order: Vec<NodeId>,
     /// Order only: it waits until these have ended, however.
     pub soft: Vec<NodeId>,
+    /// Those of `order` that are earlier steps of a sequence.
+    pub steps: Vec<NodeId>,
     /// Cleanup: it runs only if one of these was started and ended so.
     pub triggers: Vec<(NodeId, When)>,
     /// The resets whose incarnations enter its key, sorted.
@@ -72,6 +74,13 @@ impl PlanNode {
     pub fn before(&self) -> impl Iterator<Item = NodeId> + '_ {
         let triggers = self.triggers.iter().map(|(id, _)| id);
         self.data.iter().chain(&self.order).chain(&self.soft).chain(triggers).copied()
+    }
+
+    /// What it follows so that it must come after that each time, though it takes nothing from it: earlier steps, what it
+    /// waits for if that is there, what it cleans up.
+    pub fn follows(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let triggers = self.triggers.iter().map(|(id, _)| id);
+        self.steps.iter().chain(&self.soft).chain(triggers).copied()
     }
 
     /// Whether it only runs as cleanup.
@@ -247,6 +256,7 @@ impl Builder<'_, '_> {
             data: dedup(data),
             order: dedup(order),
             soft: vec![],
+            steps: vec![],
             triggers: vec![],
             resets: vec![],
             forced: false,
@@ -397,10 +407,12 @@ impl Builder<'_, '_> {
     }
 
     fn put_after(&mut self, node: usize, earlier: &[usize]) {
-        let order = &mut self.nodes[node].order;
-        order.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
-        order.sort_unstable();
-        order.dedup();
+        let PlanNode { order, steps, .. } = &mut self.nodes[node];
+        for list in [order, steps] {
+            list.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
+            list.sort_unstable();
+            list.dedup();
+        }
     }
 
     /// Who reads what a task of this run `writes` goes after it, and two such tasks one by one.
@@ -479,7 +491,7 @@ impl Builder<'_, '_> {
         for old in order {
             let Some(mut node) = slots[old.index()].take() else { continue };
             let rename = |id: &mut NodeId| *id = NodeId(new_of_old[id.index()]);
-            node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft).for_each(rename);
+            node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft).chain(&mut node.steps).for_each(rename);
             node.triggers.iter_mut().for_each(|(id, _)| rename(id));
             nodes.push(node);
         }

@@ -13,6 +13,11 @@ pub enum Outcome {
     Hit,
     /// It ran and succeeded.
     Ran,
+    /// It had succeeded in a run that this one resumes, and that counts.
+    Done {
+        /// The run in which it ran.
+        run: String,
+    },
     /// It ran, or tried to, and failed.
     Failed {
         /// Why.
@@ -30,7 +35,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether dependents may go on.
     pub fn lets_dependents_run(&self) -> bool {
-        matches!(self, Self::Fresh | Self::Hit | Self::Ran | Self::Failed { warn: true, .. })
+        matches!(self, Self::Fresh | Self::Hit | Self::Ran | Self::Done { .. } | Self::Failed { warn: true, .. })
     }
 }
 
@@ -174,6 +179,18 @@ pub enum Reason {
     NoStore,
     /// It looks at something live each time.
     Live,
+    /// It had succeeded in a run that this one resumes, and that does not count any more.
+    NotAsBefore {
+        /// That run.
+        run: String,
+        /// What is different since.
+        what: Vec<String>,
+    },
+    /// It had succeeded in a run that this one resumes.
+    DoneBefore {
+        /// That run.
+        run: String,
+    },
 }
 
 impl Reason {
@@ -193,6 +210,10 @@ impl Reason {
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
             Self::Live => "it looks at what is there each time".into(),
+            Self::NotAsBefore { run, what } => {
+                format!("it had succeeded in run {run}, but since then {}", what.join("; "))
+            }
+            Self::DoneBefore { run } => format!("it succeeded in run {run}"),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }

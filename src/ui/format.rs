@@ -13,6 +13,7 @@ pub(super) fn status(outcome: &Outcome) -> (&'static str, Tone) {
     match outcome {
         Outcome::Fresh => ("fresh", Tone::Dim),
         Outcome::Hit => ("hit", Tone::Dim),
+        Outcome::Done { .. } => ("done", Tone::Dim),
         Outcome::Ran => ("ran", Tone::Good),
         Outcome::Failed { warn: false, .. } => ("FAILED", Tone::Bad),
         Outcome::Failed { warn: true, .. } => ("warned", Tone::Warn),
@@ -26,6 +27,7 @@ pub(super) fn remarks(finished: &TaskFinished) -> Vec<String> {
     let mut parts = Vec::new();
     match &finished.outcome {
         Outcome::Fresh | Outcome::Hit | Outcome::Ran => {}
+        Outcome::Done { run } => parts.push(format!("in run {}", clean(run))),
         Outcome::Failed { reason, .. } => parts.push(clean(&reason.describe()).into_owned()),
         Outcome::Skipped { reason } => parts.push(match reason {
             SkipReason::Blocked { by } => format!("by {}", clean(by.as_str())),
@@ -85,6 +87,7 @@ pub(super) fn counts(run: &RunFinished) -> String {
         (totals.ran, &ran),
         (totals.fresh, "fresh"),
         (totals.hit, "hit"),
+        (totals.done, "done before"),
         (totals.failed, "failed"),
         (totals.warned, "warned"),
         (totals.blocked, "blocked"),
@@ -126,6 +129,7 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, Tone) {
     match verdict {
         Verdict::Fresh => ("fresh", Tone::Dim),
         Verdict::Restore => ("would restore", Tone::Dim),
+        Verdict::Done => ("done", Tone::Dim),
         Verdict::Run => ("would run", Tone::Good),
         Verdict::Depends => ("depends", Tone::Warn),
     }
@@ -133,12 +137,13 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, Tone) {
 
 /// The line that sums up a dry run.
 pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64) -> String {
-    let (mut run, mut restore, mut fresh, mut depends) = (0, 0, 0, 0);
+    let (mut run, mut restore, mut fresh, mut depends, mut done) = (0, 0, 0, 0, 0);
     for verdict in verdicts {
         *match verdict {
             Verdict::Run => &mut run,
             Verdict::Restore => &mut restore,
             Verdict::Fresh => &mut fresh,
+            Verdict::Done => &mut done,
             Verdict::Depends => &mut depends,
         } += 1;
     }
@@ -146,6 +151,7 @@ pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64)
         (run, "would run"),
         (restore, "would be restored"),
         (fresh, "fresh"),
+        (done, "done before"),
         (depends, "depend on these"),
     ]);
     let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts };

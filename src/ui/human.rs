@@ -149,7 +149,8 @@ impl Human {
             return;
         }
         let interactive = known.interactive;
-        let tainted = reasons.iter().filter(|reason| matches!(reason, Reason::Tainted { .. }));
+        let tainted =
+            reasons.iter().filter(|reason| matches!(reason, Reason::Tainted { .. } | Reason::NotAsBefore { .. }));
         known.taints = tainted.map(|reason| clean(&reason.describe()).into_owned()).collect();
         self.board.start(task, attempt);
         if attempt == 1 && self.options.explain && self.options.mode != Mode::Quiet {
@@ -218,8 +219,11 @@ impl Sink for Human {
     fn record(&mut self, record: &Record) {
         let talks = self.options.mode != Mode::Quiet;
         match &record.event {
-            Event::RunStarted { tasks, dry_run, .. } => {
+            Event::RunStarted { tasks, dry_run, resumes, .. } => {
                 self.dry_run = *dry_run;
+                if let Some(run) = resumes.as_ref().filter(|_| talks) {
+                    self.say(&format!("   resumes run {}", clean(run)));
+                }
                 self.plan(tasks);
             }
             Event::TaskWaiting { task, on } => {

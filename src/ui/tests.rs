@@ -102,6 +102,7 @@ pub(super) fn start(tasks: Vec<PlannedTask>) -> Event {
         profiles: vec![],
         jobs: 4,
         dry_run: false,
+        resumes: None,
         tasks,
     }
 }
@@ -200,6 +201,8 @@ pub(super) fn every_event() -> Vec<Record> {
         Reason::Outputs { what: vec!["c is missing".into()] },
         Reason::State,
         Reason::NoStore,
+        Reason::NotAsBefore { run: "20260101-000000".into(), what: vec!["`run` changed".into()] },
+        Reason::DoneBefore { run: "20260101-000000".into() },
     ];
     let failures = [
         FailReason::Exit { code: 3 },
@@ -213,7 +216,8 @@ pub(super) fn every_event() -> Vec<Record> {
     ];
     let skips =
         [SkipReason::Blocked { by: name("b") }, SkipReason::Stopped, SkipReason::Interrupted, SkipReason::NotNeeded];
-    let mut outcomes = vec![Outcome::Fresh, Outcome::Hit, Outcome::Ran];
+    let mut outcomes =
+        vec![Outcome::Fresh, Outcome::Hit, Outcome::Ran, Outcome::Done { run: "20260101-000000".into() }];
     outcomes.extend(failures.into_iter().map(|reason| Outcome::Failed { reason, warn: false }));
     outcomes.extend(skips.into_iter().map(|reason| Outcome::Skipped { reason }));
     let mut events = vec![

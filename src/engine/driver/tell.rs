@@ -38,6 +38,7 @@ impl Driver<'_> {
             profiles: self.options.profiles.clone(),
             jobs: self.options.jobs,
             dry_run: false,
+            resumes: self.options.resumed.as_ref().and_then(|resumed| resumed.chain.first().cloned()),
             tasks,
         });
         for warning in &self.options.warnings {
@@ -74,6 +75,7 @@ impl Driver<'_> {
         };
         let saved = match &outcome {
             Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
+            Outcome::Done { .. } => millis(page.spared),
             _ => 0,
         };
         let replayed_from = self.replayed_from(id, &outcome);
@@ -98,6 +100,9 @@ impl Driver<'_> {
     /// Of a gate whose recorded result counts: the run that recorded it. What its key was made of is looked up too.
     fn replayed_from(&mut self, id: NodeId, outcome: &Outcome) -> Option<String> {
         let gate = self.plan.nodes[id.index()].node.facts().gate.is_some();
+        if let Outcome::Done { run } = outcome {
+            return Some(run.clone()).filter(|_| gate);
+        }
         if !gate || !matches!(outcome, Outcome::Fresh | Outcome::Hit) {
             return None;
         }
@@ -112,6 +117,9 @@ impl Driver<'_> {
             NodeState::Done(Done::Fresh) => Outcome::Fresh,
             NodeState::Done(Done::Hit) => Outcome::Hit,
             NodeState::Done(Done::Ran) => Outcome::Ran,
+            NodeState::Done(Done::Before) => {
+                Outcome::Done { run: self.ledger.pages[id.index()].ran_in.clone().unwrap_or_default() }
+            }
             NodeState::Failed { reason, warn } => Outcome::Failed { reason: reason.clone(), warn: *warn },
             NodeState::Skipped(skip) => {
                 Outcome::Skipped { reason: Skip::reason(*skip, |id| self.names[id.index()].clone()) }
@@ -133,6 +141,14 @@ impl Driver<'_> {
                 };
                 match store.lend_blob(digest, &self.folder.path.join(&name)) {
                     Ok(()) => (Some(name), *length),
+                    Err(_) => (None, 0),
+                }
+            }
+            // A gate's is part of its evidence.
+            (Outcome::Done { run }, _) if node.node.facts().gate.is_some() => {
+                let there = self.folder.path.with_file_name(run).join(&name);
+                match std::fs::copy(there, self.folder.path.join(&name)) {
+                    Ok(length) => (Some(name), length),
                     Err(_) => (None, 0),
                 }
             }
@@ -174,6 +190,9 @@ impl Driver<'_> {
             (None, None, None) if self.ledger.totals.failed > 0 => 1,
             (None, None, None) => 0,
         };
+        if exit_code != 0 {
+            self.begin_journal();
+        }
         let (critical, chain) = self.ledger.critical_path(&self.plan);
         let first_failure = self.scheduler.first_failure().map(|id| self.names[id.index()].clone());
         let finished = RunFinished {

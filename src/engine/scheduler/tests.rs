@@ -71,6 +71,8 @@ fn evaluate(case: &Case) -> Vec<(End, bool)> {
             match &script.verdict {
                 Verdict::Fresh => (End::Done(Done::Fresh), false),
                 Verdict::Hit => (End::Done(Done::Hit), false),
+                // What cleans up after it comes after it, as if it had run now.
+                Verdict::Before => (End::Done(Done::Before), true),
                 Verdict::Failed { warn, .. } => (End::Failed { warn: *warn }, false),
                 Verdict::Run => run_alone(node, script),
             }
@@ -333,6 +335,7 @@ impl<'c> Watcher<'c> {
                     let alone = match &self.case.scripts[index].verdict {
                         Verdict::Fresh => End::Done(Done::Fresh),
                         Verdict::Hit => End::Done(Done::Hit),
+                        Verdict::Before => End::Done(Done::Before),
                         Verdict::Run => run_alone(&nodes[index], &self.case.scripts[index]).0,
                         Verdict::Failed { .. } => panic!("{index} failed and is done"),
                     };
@@ -378,6 +381,7 @@ fn some_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         2 => Just(Verdict::Fresh),
         1 => Just(Verdict::Hit),
+        1 => Just(Verdict::Before),
         6 => Just(Verdict::Run),
         1 => any::<bool>().prop_map(|warn| Verdict::Failed { reason: reason(), warn }),
     ]
