@@ -376,7 +376,11 @@ impl Judge<'_> {
         }
         let found = remote.fetch(key, store);
         match remote.failure() {
-            Some(Notice { message, help, .. }) if remote.is_required() => Err(FailReason::Inputs { message, help }),
+            Some(Notice { message, help, .. }) if remote.is_required() => {
+                // It is told by the task that fails of it.
+                let _ = remote.untold();
+                Err(FailReason::Inputs { message, help })
+            }
             _ => {
                 judgement.notices.extend(remote.untold());
                 Ok(found)

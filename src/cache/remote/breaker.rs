@@ -100,6 +100,8 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
 /// Whether the server is asked any more, and why not.
 pub(super) struct Breaker {
     endpoint: String,
+    /// Nothing goes on without the server.
+    required: bool,
     state: Mutex<State>,
     off: watch::Sender<bool>,
 }
@@ -114,8 +116,8 @@ struct State {
 
 impl Breaker {
     /// Closed.
-    pub(super) fn new(endpoint: String) -> Self {
-        Self { endpoint, state: Mutex::default(), off: watch::Sender::new(false) }
+    pub(super) fn new(endpoint: String, required: bool) -> Self {
+        Self { endpoint, required, state: Mutex::default(), off: watch::Sender::new(false) }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
@@ -157,6 +159,7 @@ impl Breaker {
         if state.failure.is_none() {
             let mut notice = notice(&self.endpoint, fault);
             notice.message.push_str(match (reads, writes) {
+                _ if self.required => ", and `--require-remote` asks for it",
                 (false, _) => "; nothing more is given to it in this run",
                 (true, false) => "; nothing more is taken from it in this run",
                 (true, true) => "; this run goes on without it",

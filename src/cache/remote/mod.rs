@@ -58,7 +58,7 @@ struct Asked {
 impl Remote {
     /// A server that nobody has talked to yet; nothing is started before somebody does.
     pub fn new(settings: RemoteSettings) -> Self {
-        let breaker = Breaker::new(settings.endpoint.clone());
+        let breaker = Breaker::new(settings.endpoint.clone(), settings.required);
         let inner = Arc::new(Inner {
             settings,
             breaker,

@@ -85,15 +85,29 @@ pub(super) struct Packed {
     pub(super) result: re::ActionResult,
     /// The recorded result.
     pub(super) record: Encoded,
-    /// The tree of its outputs; none where there are none.
-    pub(super) tree: Option<Encoded>,
+    /// The tree of its outputs and each folder in it, for servers that go through either; nothing where
+    /// there are no outputs.
+    pub(super) trees: Vec<Encoded>,
 }
 
 /// Packs a recorded result, whose bytes as they are stored are `record`.
 pub(super) fn pack(stored: &StoredResult, record: Vec<u8>) -> Packed {
     let record = Encoded { digest: Digest::of(&record), bytes: record };
     let outputs = &stored.recorded.outputs;
-    let tree = (!outputs.0.is_empty()).then(|| Encoded::of(&tree(outputs)));
+    let mut trees = Vec::new();
+    let mut output_directories = Vec::new();
+    if !outputs.0.is_empty() {
+        let tree = tree(outputs);
+        let root = Encoded::of(&tree.root.clone().unwrap_or_default());
+        let whole = Encoded::of(&tree);
+        output_directories.push(re::OutputDirectory {
+            tree_digest: Some(whole.named()),
+            root_directory_digest: Some(root.named()),
+            ..re::OutputDirectory::default()
+        });
+        trees.extend([whole, root]);
+        trees.extend(tree.children.iter().map(Encoded::of));
+    }
     let ended = SystemTime::now();
     let started = ended.checked_sub(Duration::from_millis(stored.recorded.duration_ms)).unwrap_or(ended);
     let result = re::ActionResult {
@@ -102,10 +116,7 @@ pub(super) fn pack(stored: &StoredResult, record: Vec<u8>) -> Packed {
             digest: Some(record.named()),
             ..re::OutputFile::default()
         }],
-        output_directories: tree
-            .iter()
-            .map(|tree| re::OutputDirectory { tree_digest: Some(tree.named()), ..re::OutputDirectory::default() })
-            .collect(),
+        output_directories,
         stdout_digest: stored.recorded.log.map(|(log, size)| digest(&log, size)),
         execution_metadata: Some(re::ExecutedActionMetadata {
             worker: concat!("weir ", env!("CARGO_PKG_VERSION")).to_owned(),
@@ -115,7 +126,7 @@ pub(super) fn pack(stored: &StoredResult, record: Vec<u8>) -> Packed {
         }),
         ..re::ActionResult::default()
     };
-    Packed { result, record, tree }
+    Packed { result, record, trees }
 }
 
 fn timestamp(at: SystemTime) -> Option<Timestamp> {

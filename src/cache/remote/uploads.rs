@@ -138,9 +138,7 @@ impl Shared {
             blobs.insert(digest, Given { digest, size, content: Content::Stored });
         }
         let name = action.name();
-        for message in [Some(packed.record), packed.tree, Some(action.action), Some(action.command), Some(action.root)]
-        {
-            let Some(message) = message else { continue };
+        for message in packed.trees.into_iter().chain([packed.record, action.action, action.command, action.root]) {
             let (digest, size) = (message.digest, message.bytes.len() as u64);
             blobs.insert(digest, Given { digest, size, content: Content::Bytes(Arc::new(message.bytes)) });
         }
