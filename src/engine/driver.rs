@@ -5,7 +5,7 @@ mod tell;
 pub use tell::planned;
 
 use super::job::JobReport;
-use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
+use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::pool::Pool;
 use super::prepare::Prepared;
@@ -244,15 +244,18 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        let ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
+        let mut ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
         let resumed = self.resumed_for(id);
         let quick = resumed.is_none()
             && (facts.always.is_some() || (ahead.is_some() && !facts.observes && !facts.reports_state));
         if quick {
             let cancel = self.cancel_of(id);
             let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel, earlier: None };
-            let judgement = judge.judge(node, upstream, ahead);
-            return self.judged(id, judgement, inputs);
+            // This loop waits for no server.
+            let judgement = judge.judge_asking(node, upstream.clone(), ahead.take(), AskRemote::No);
+            if judgement.remote != AskRemote::WouldHave {
+                return self.judged(id, judgement, inputs);
+            }
         }
         let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
         let plan = Arc::clone(&self.plan);

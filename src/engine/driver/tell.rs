@@ -1,11 +1,11 @@
 //! What the loop tells of a run: events as they happen, and how it ended.
 
 use super::{Driver, Finish, millis};
-use crate::cache::Found;
+use crate::cache::{Exchange, Found};
 use crate::engine::job::log_name;
 use crate::engine::scheduler::{Done, NodeState, Skip};
 use crate::engine::standing::Standing;
-use crate::event::{Event, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
+use crate::event::{Event, PlannedTask, Record, RemoteUse, RunFinished, TaskFinished, VERSION};
 use crate::model::{FailReason, NodeId, Notice, Outcome, TaskName};
 use crate::process::Signal;
 use std::sync::Arc;
@@ -181,13 +181,14 @@ impl Driver<'_> {
             let names: Vec<&str> = stuck.iter().map(|id| self.names[id.index()].as_str()).collect();
             self.broken = Some(format!("the run ended before `{}`", names.join("`, `")));
         }
+        let remote = self.finish_remote();
         let exit_code = match (&self.broken, self.exit_signal, self.scheduler.first_failure()) {
             (Some(_), ..) => 70,
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
             (None, None, _) if self.ledger.refused => 3,
             (None, None, Some(_)) => 1,
-            (None, None, None) if self.ledger.totals.failed > 0 => 1,
+            (None, None, None) if self.ledger.totals.failed > 0 || self.misses_remote() => 1,
             (None, None, None) => 0,
         };
         if exit_code != 0 {
@@ -205,9 +206,35 @@ impl Driver<'_> {
             first_failure,
             blocked: std::mem::take(&mut self.ledger.blocked),
             warnings: std::mem::take(&mut self.ledger.warnings),
+            remote,
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
+    }
+
+    /// What was exchanged with the remote, once all that was offered to it is there; an interrupted run waits
+    /// for nothing.
+    fn finish_remote(&mut self) -> Option<RemoteUse> {
+        let remote = self.services.remote.clone()?;
+        let exchange = remote.finish(self.exit_signal.is_some() || self.broken.is_some());
+        if let Some(notice) = remote.untold() {
+            self.emit(Event::Warned(notice));
+        }
+        let (mut hits, mut saved_ms) = (0, 0);
+        for recorded in self.ledger.pages.iter().filter_map(|page| page.recorded.as_ref()) {
+            if remote.gave(&recorded.key) {
+                hits += 1;
+                saved_ms += recorded.duration_ms;
+            }
+        }
+        let Exchange { bytes_down, bytes_up, given } = exchange;
+        let used = RemoteUse { hits, saved_ms, given, bytes_down, bytes_up };
+        (hits > 0 || given > 0 || bytes_up > 0 || bytes_down > 0).then_some(used)
+    }
+
+    /// Whether the run can't do without the remote, and had to.
+    fn misses_remote(&self) -> bool {
+        self.services.remote.as_ref().is_some_and(|remote| remote.is_required() && remote.failure().is_some())
     }
 
     /// The verdict, where all that there was to do was to give it.
