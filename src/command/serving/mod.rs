@@ -128,7 +128,7 @@ impl Serving {
         let why = tokio::select! {
             biased;
             lost = self.lost() => lost.before_ready(),
-            _ = cancel.wait_for(|now| *now != Cancel::No) => FailReason::Interrupted,
+            () = async { drop(cancel.wait_for(|now| *now != Cancel::No).await) } => FailReason::Interrupted,
             asked = timeout(self.launch.within, self.probe(context, &mut why_not)) => match asked {
                 // What it forked away from may have ended this instant, and answers all the same.
                 Ok(()) if self.has_ended() => self.lost().await.before_ready(),
@@ -209,7 +209,9 @@ impl Serving {
         }
         self.gone().await;
         let killed = !heeded && !ended_before;
-        self.tail.stage(Stage::Stopped { killed });
+        if !ended_before {
+            self.tail.stage(Stage::Stopped { killed });
+        }
         Stopped { exit: self.child.wait().await.ok(), killed }
     }
 
