@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, GroupNode};
+use crate::command::{CommandNode, GroupNode, ServiceNode};
 use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
@@ -248,7 +248,10 @@ impl Factory {
             Action::Group { .. } => group(),
             Action::Shell(_) | Action::Exec(_) => {
                 let lent = self.databases.resources(&instance.task.databases);
-                Arc::new(CommandNode::new(instance, self.timeout, lent))
+                match ServiceNode::of(instance.task) {
+                    Some(service) => Arc::new(ServiceNode::new(instance, service.clone(), lent)),
+                    None => Arc::new(CommandNode::new(instance, self.timeout, lent)),
+                }
             }
             Action::Uses(uses) => {
                 let node = self.databases.node(instance, uses);

@@ -4,8 +4,12 @@ mod environment;
 mod execute;
 mod group;
 mod report;
+mod service;
+mod serving;
 mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
+pub use service::ServiceNode;
+pub use serving::{Launch, Lost, Probe, Serving, Stopped};
 pub use task::{CommandNode, still_there};

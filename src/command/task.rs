@@ -89,7 +89,7 @@ impl CommandNode {
         }
     }
 
-    fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
+    pub(super) fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
         self.environment.build(
             &context.root,
             &context.outside,
@@ -101,12 +101,17 @@ impl CommandNode {
         )
     }
 
+    /// What it is lent while it runs.
+    pub(super) fn resources(&self) -> &[Arc<dyn Resource>] {
+        &self.resources
+    }
+
     fn dir(&self, root: &Path) -> PathBuf {
         self.task.dir.value.under(root)
     }
 
     /// A command for the shell, arguments as `"$@"`.
-    fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
+    pub(super) fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
         let mut words = self.task.shell.iter().map(OsString::from);
         let program = words.next().unwrap_or_else(|| "sh".into());
         let mut command = Command::new(program, self.dir(&context.root));
@@ -118,7 +123,7 @@ impl CommandNode {
         Ok(command)
     }
 
-    fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
+    pub(super) fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
         let mut commands = match &self.task.action {
             Action::Shell(texts) => {
                 texts.iter().map(|text| self.shell(context, text, &self.arguments)).collect::<Result<Vec<_>, _>>()?
@@ -149,9 +154,7 @@ impl CommandNode {
             Ok(commands) => commands,
             Err(reason) => return Ok(Err(reason)),
         };
-        for loan in loans {
-            commands.iter_mut().for_each(|command| give(command, loan));
-        }
+        commands.iter_mut().for_each(|command| give_all(command, context, loans));
         let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
         let mut ended = Ok(());
         for command in commands {
@@ -282,7 +285,12 @@ impl CommandNode {
     }
 }
 
-/// Puts what is lent over what is there.
+/// Puts all that is lent over what is there.
+pub(super) fn give_all(command: &mut Command, context: &Context, loans: &[Loan]) {
+    give(command, &Loan { variables: context.lent.clone(), ..Loan::default() });
+    loans.iter().for_each(|loan| give(command, loan));
+}
+
 fn give(command: &mut Command, loan: &Loan) {
     let replaced = |name: &OsString| {
         loan.variables.iter().any(|(given, _)| given.as_str() == name)
@@ -293,7 +301,7 @@ fn give(command: &mut Command, loan: &Loan) {
 }
 
 /// Waits for `work`, which ends with its process when the run is cut short.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
     let mut cancel = context.cancel.clone();
     tokio::select! {
         done = work => Ok(done),
@@ -531,7 +539,7 @@ impl Node for CommandNode {
 }
 
 /// A list as one text, without ambiguity.
-fn listed(words: &[String]) -> String {
+pub(super) fn listed(words: &[String]) -> String {
     let mut text = String::from("[");
     for (index, word) in words.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };

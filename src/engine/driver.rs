@@ -1,5 +1,6 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
+mod services;
 mod tell;
 
 pub use tell::planned;
@@ -7,6 +8,7 @@ pub use tell::planned;
 use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
+use super::lending::Lending;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
@@ -18,7 +20,7 @@ use crate::cache::{Last, RunFolder, RunJournal};
 use crate::event::{Event, Sink};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
-use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, TaskName};
+use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
 use crate::node::Cancel;
 use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
@@ -74,6 +76,12 @@ pub enum Message {
     Output(NodeId, Vec<u8>),
     /// Something to tell about a node.
     Notice(NodeId, Notice),
+    /// What became of a service.
+    Stage(NodeId, Stage),
+    /// A lender could not be opened, or was lost.
+    Lost(NodeId, FailReason),
+    /// A lender was closed.
+    Closed(NodeId),
     /// A signal arrived.
     Signal(Signal),
     /// weir broke.
@@ -89,6 +97,7 @@ const TICK: Duration = Duration::from_millis(100);
 struct Driver<'a> {
     plan: Arc<Plan>,
     services: Arc<Services>,
+    lending: Arc<Lending>,
     folder: &'a RunFolder,
     options: &'a Options,
     sink: &'a mut dyn Sink,
@@ -131,6 +140,7 @@ pub fn run(
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
+        lending: Arc::new(Lending::new(&plan, &services, folder.path.clone(), sender.clone())),
         judged: plan.nodes.iter().map(|_| None).collect(),
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
@@ -226,6 +236,8 @@ impl Driver<'_> {
         match effect {
             Effect::Check(node) => self.check(node, inputs),
             Effect::Run { node, attempt } => self.start(node, attempt, inputs),
+            Effect::Hold(node) => self.hold(node, inputs),
+            Effect::Release(node) => self.close_lender(node, inputs),
             Effect::Finished(node) => self.finished(node),
             Effect::Complete => self.complete = true,
         }
@@ -353,6 +365,16 @@ impl Driver<'_> {
         }
         let page = self.ledger.page(id);
         page.key = judgement.key;
+        if self.lending.lender(id).is_some() && !matches!(judgement.decision, Decision::Fail(_)) {
+            page.left = Some(judgement.lent(&self.names[id.index()]));
+            let cancel = self.cancel_of(id);
+            let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel, earlier: None };
+            // It starts anew in a run that goes on from this one, and is the same to those that had borrowed it.
+            let known = judge.key_in_chain(&self.plan.nodes[id.index()], &judgement).ok();
+            self.ledger.page(id).trace = known;
+            self.lending.judged(id, Arc::new(judgement));
+            return inputs.push_back(Input::Checked(id, Verdict::Lend));
+        }
         match &judgement.decision {
             Decision::Fresh(recorded) => {
                 let recorded = recorded.clone();
@@ -420,6 +442,7 @@ impl Driver<'_> {
             relied_on: self.relied_on(id),
             journal: self.options.journal.clone(),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
+            lending: Arc::clone(&self.lending),
         }
     }
 
@@ -494,6 +517,11 @@ impl Driver<'_> {
             Message::Notice(id, notice) => {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
+            Message::Stage(id, stage) => {
+                self.emit(Event::Service { task: self.names[id.index()].clone(), stage });
+            }
+            Message::Lost(id, reason) => inputs.push_back(Input::Lost(id, self.services.masked(reason))),
+            Message::Closed(id) => inputs.push_back(Input::Ended(id, Ending::Ran)),
             Message::Signal(signal) => self.signalled(signal, inputs),
             Message::Panicked(id) => {
                 let why = format!("the work on `{}` panicked", self.names[id.index()]);

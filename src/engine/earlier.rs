@@ -1,7 +1,7 @@
 //! Whether a task that had succeeded in the run that is resumed counts as done: nobody has started it since, all that would be
 //! in its key is as it was, and what it left is there.
 
-use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
+use super::judge::{AskRemote, Decision, Judge, Judgement, Upstream, input_failure};
 use super::resumed::Earlier;
 use crate::cache::{Place, capture};
 use crate::fingerprint::{compare, explain, key_of};

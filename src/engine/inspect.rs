@@ -67,6 +67,31 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Opti
                 let trace = group_trace(&upstream);
                 Some((group_left(upstream), trace))
             }
+            Some(known) if node.node.lender().is_some() => {
+                let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
+                let left = judgement.lent(&facts.name);
+                inspection.key = judgement.key;
+                if with_parts && judgement.key.is_some() {
+                    inspection.parts = judge.parts(node, &judgement).unwrap_or_default();
+                }
+                inspection.notices.clone_from(&judgement.notices);
+                match &judgement.decision {
+                    Decision::Fail(reason) => {
+                        inspection.verdict = Err(reason.clone());
+                        None
+                    }
+                    _ => {
+                        inspection.verdict = Ok(Verdict::Serve);
+                        let known = judge.key_in_chain(node, &judgement);
+                        let trace = known.unwrap_or_else(|_| trace(&left, "inspection", &facts.name));
+                        Some((left, trace))
+                    }
+                }
+            }
+            None if node.node.lender().is_some() => {
+                inspection.verdict = Ok(Verdict::Serve);
+                None
+            }
             Some(known) => {
                 let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
                 let run = earlier.map_or("inspection", |earlier| earlier.past.run.as_str());

@@ -91,6 +91,13 @@ pub enum FailReason {
         /// What to do.
         help: Option<String>,
     },
+    /// A service that it needs did not get ready, or ended while it was needed.
+    Service {
+        /// The service.
+        service: super::TaskName,
+        /// What became of it, for people.
+        message: String,
+    },
     /// A probe or state command failed.
     Probe {
         /// The command.
@@ -116,6 +123,7 @@ impl FailReason {
             Self::Start { message } => format!("failed to start: {message}"),
             Self::Inputs { message, .. } | Self::Node { message, .. } => message.clone(),
             Self::Refused { message, .. } => format!("refused: {message}"),
+            Self::Service { service, message } => format!("its service `{service}`: {message}"),
             Self::Probe { command, message } => format!("`{command}` failed: {message}"),
         }
     }
@@ -237,4 +245,22 @@ pub struct Notice {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+}
+
+/// What becomes of a service in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    /// Its process starts.
+    Starting,
+    /// It is ready.
+    Ready {
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// Nothing of it is left.
+    Stopped {
+        /// It did not heed its signal, and was killed.
+        killed: bool,
+    },
 }
