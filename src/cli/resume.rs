@@ -285,6 +285,9 @@ impl Resume {
     }
 
     /// What counts of it for this plan, and what is to be said about that.
+    ///
+    /// # Errors
+    /// The workspace can't be read.
     pub fn resumed(&self, place: &Place, project: &Project, plan: &Plan) -> Result<(Resumed, Vec<Notice>), CliError> {
         let chain = std::iter::once(&self.run).chain(&self.left.beginning.chain).cloned().collect();
         let mut resumed = Resumed { chain, past: self.left.past.clone(), forced_before: !self.forces_anew() };

@@ -101,8 +101,9 @@ impl Judge<'_> {
         let place = Place::at(&self.services.root);
         for name in noted_as(facts) {
             let started = place.noted_start(name);
-            // Under its own name by that very run; under one that it shares with others, by one of the chain.
-            let counts = |run: &String| *run == past.run || (*name != facts.name && chain.contains(run));
+            // Under its own name by that very run; under one that it shares with others, by one of the chain or this one.
+            let in_chain = |run: &String| chain.contains(run) || run == self.run_id;
+            let counts = |run: &String| *run == past.run || (*name != facts.name && in_chain(run));
             match started {
                 Some(run) if counts(&run) => {}
                 Some(run) => return Err(vec![format!("`{name}` was started in run {run}")]),

@@ -269,6 +269,24 @@ fn with_other_arguments_it_is_still_that_task() {
 }
 
 #[test]
+fn both_of_one_task_count_where_one_of_them_runs_again() {
+    let ws = Workspace::new(
+        "[tasks.say]\nrun = 'echo x >> ../$1.ran; ../pause $1'\nargs = [{ name = 'what' }]\n\
+         [tasks.last]\nrun = 'true'\ndepends = [{ task = 'say', args = ['b'] }, { task = 'aside', order_only = true }]\n\
+         [tasks.aside]\nrun = 'true'\ndepends = [{ task = 'say', args = ['a'] }, { task = 'say', args = ['b'], order_only = true }]",
+    );
+    let puppet = ws.puppet("b");
+    let weir = ws.weir(&["run", "last"]).spawn();
+    crate::support::wait_until("one has ended, the other runs", || {
+        ws.count("a") == 1 && puppet.is_there() && weir.printed().contains("say a")
+    });
+    weir.kill();
+    puppet.retire();
+    ws.run("--resume").tasks("say a done, say b ran, aside ran, last ran");
+    assert_eq!(counts(&ws, ["a", "b"]), [1, 2]);
+}
+
+#[test]
 fn outputs_of_an_uncached_task_must_be_as_it_left_them() {
     let ws = Workspace::new(
         "[tasks.t]\nrun = 'echo x >> ../t.ran; echo out > out'\noutputs = ['out']\n\
@@ -322,6 +340,9 @@ fn after_the_cache_was_cleared_nothing_is_done() {
     let ws = Workspace::new(CHAIN);
     killed(&ws, "second", &["run", "third"]);
     ws.weir(&["cache", "clear"]).ok();
+    ws.try_run("--resume").exit(2).says("no run is recorded");
+    // Once there is something again, the runs from before are seen, and do not count.
+    fs::create_dir(ws.path(".weir/state")).unwrap();
     ws.run("--resume").tasks("first ran, second ran, third ran");
 }
 
@@ -404,7 +425,7 @@ fn a_cleanup_that_had_not_run_runs() {
     let ws = Workspace::new(
         "[tasks.t]\nrun = 'echo x >> ../t.ran'\ndepends_post = ['clean']\n\
          [tasks.clean]\nrun = 'echo x >> ../clean.ran; ../pause clean'\n\
-         [tasks.last]\nrun = '../pause last'\ndepends = ['t']",
+         [tasks.last]\nrun = '../pause last'\ndepends = ['t']\nwait_for = ['clean']",
     );
     killed(&ws, "clean", &["run", "t"]);
     ws.run("--resume").tasks("t done, clean ran");
@@ -420,7 +441,7 @@ fn what_a_cleanup_undid_is_done_again() {
          [tasks.up]\nrun = 'echo x >> ../up.ran; touch is-up'\ndepends = ['build']\n\
          [tasks.down]\nrun = 'echo x >> ../down.ran; rm -f is-up'\n\
          [tasks.test]\nrun = 'test -e is-up; test ! -e ../fails'\ndepends = ['up']\ndepends_post = ['down']\n\
-         [tasks.last]\nrun = 'echo x >> ../last.ran; ../pause last'\ndepends = ['test']",
+         [tasks.last]\nrun = 'echo x >> ../last.ran; ../pause last'\ndepends = ['test']\nwait_for = ['down']",
     );
     fs::write(ws.outside("fails"), "").unwrap();
     ws.try_run("last").exit(1).tasks("up ran, test failed, down ran");

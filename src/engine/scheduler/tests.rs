@@ -169,6 +169,9 @@ impl<'c> Watcher<'c> {
             Input::Interrupt => self.interrupted = true,
             Input::Kill => (self.interrupted, self.killed) = (true, true),
             Input::Checked(_, Verdict::Failed { warn: false, .. }) => self.failed = true,
+            Input::Checked(node, Verdict::Before) => {
+                self.started.insert(node.index());
+            }
             Input::Checked(..) | Input::Start => {}
             Input::Ended(node, ending) => {
                 let attempt = self.running.remove(&node.index()).unwrap();
