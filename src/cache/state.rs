@@ -76,8 +76,8 @@ pub struct State {
     owes_distrust: bool,
     loaded_bytes: u64,
     records: u64,
-    /// Other processes have recorded something since the log was opened.
-    overtaken: bool,
+    /// How often something was found that other processes had recorded since the log was opened.
+    overtaken: u64,
 }
 
 /// The state as it was left: while it holds, no process has recorded, invalidated or reset anything
@@ -126,7 +126,7 @@ impl State {
             owes_distrust: false,
             loaded_bytes: 0,
             records: 0,
-            overtaken: false,
+            overtaken: 0,
         }
     }
 
@@ -258,7 +258,7 @@ impl State {
 
     /// Takes in what other processes recorded; if the log was `lost`, nothing else is known.
     fn take_in(&mut self, lost: bool, news: Vec<Vec<u8>>) {
-        self.overtaken |= lost || !news.is_empty();
+        self.overtaken += u64::from(lost || !news.is_empty());
         if lost {
             self.last.clear();
             self.incarnations.clear();
@@ -286,6 +286,12 @@ impl State {
         self.birth = log.birth();
         self.log = Some(log);
         locked
+    }
+
+    /// How often this memory has learnt, by [`State::refresh`] or on the way, of what other processes
+    /// recorded: as long as it is the same, what was concluded from the memory holds.
+    pub const fn overtaken(&self) -> u64 {
+        self.overtaken
     }
 
     /// For digests of secrets: without it they can't be guessed at, and it never leaves `.weir`.
@@ -382,7 +388,7 @@ impl State {
         });
         self.birth = log.birth();
         self.log = Some(log);
-        mark.filter(|_| !self.overtaken)
+        mark.filter(|_| self.overtaken == 0)
     }
 
     /// Writes what the memo learnt; and the whole log anew when most of it is history.

@@ -92,8 +92,7 @@ impl Job<'_> {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let again = held.waited || judgement.at.elapsed() > STALE;
-        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
+        let judgement = if self.is_outdated(&held, &judgement) { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
@@ -159,6 +158,16 @@ impl Job<'_> {
         self.run(judgement)
     }
 
+    /// Whether the node has to be judged again now that its lock is held: another process may have run it
+    /// since, and be done with it.
+    fn is_outdated(&self, held: &Held, judgement: &Judgement) -> bool {
+        if held.waited || judgement.at.elapsed() > STALE {
+            return true;
+        }
+        let mut state = self.services.lock_state();
+        state.refresh().is_err() || state.overtaken() != judgement.overtaken
+    }
+
     fn judge(&self, upstream: Upstream) -> Judgement {
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
@@ -177,7 +186,7 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Start { message }, facts.warn_on_fail);
             }
         };
-        if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
+        if facts.always.is_none() && self.is_outdated(&held, &judgement) {
             judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);

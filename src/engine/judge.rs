@@ -76,6 +76,8 @@ pub struct Judgement {
     pub notices: Vec<Notice>,
     /// When.
     pub at: Instant,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
 }
 
 /// A judge of nodes.
@@ -100,6 +102,7 @@ impl Judge<'_> {
             upstream,
             notices: vec![],
             at: Instant::now(),
+            overtaken: self.services.lock_state().overtaken(),
         };
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
@@ -119,10 +122,13 @@ impl Judge<'_> {
             Some(ahead) => (ahead.sources, ahead.outputs),
             None => {
                 // Other processes may have run or reset something since this one looked.
-                self.services.lock_state().refresh().map_err(|error| FailReason::Inputs {
+                let mut state = self.services.lock_state();
+                state.refresh().map_err(|error| FailReason::Inputs {
                     message: format!("failed to read `.weir/state`: {error}"),
                     help: None,
                 })?;
+                judgement.overtaken = state.overtaken();
+                drop(state);
                 (self.services.surveyor.sources(&facts.sources), None)
             }
         };
@@ -172,6 +178,7 @@ impl Judge<'_> {
             upstream: judgement.upstream.clone(),
             notices: vec![],
             at: Instant::now(),
+            overtaken: judgement.overtaken,
         };
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
