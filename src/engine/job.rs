@@ -229,21 +229,23 @@ impl Job<'_> {
             (Some(store), Some(key)) => store.remove_result(key),
             _ => Ok(()),
         };
-        let invalidated = removed.and_then(|()| {
-            let mut state = self.services.lock_state();
-            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
-                // No space for the invalidation: then nothing that it contradicts may stay.
-                state.forget()?;
-                Err(error)
-            })
-        });
-        match invalidated {
-            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
-            Err(error) => {
-                self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
-                Ok(false)
-            }
+        let mut state = self.services.lock_state();
+        let invalidated = match &removed {
+            Ok(()) => state.invalidate(name, judgement.key.is_none()),
+            // What is still there must not count.
+            Err(_) => state.invalidate_all(name),
+        };
+        let Err(error) = invalidated else {
+            return Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none());
+        };
+        // No space for the invalidation: then nothing that it contradicts may stay.
+        if state.forget().is_err() {
+            let message = format!("failed to take its last result off the record: {error}");
+            return Err(FailReason::Start { message });
         }
+        drop(state);
+        self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
+        Ok(false)
     }
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {

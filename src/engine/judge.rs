@@ -1,7 +1,7 @@
 //! Whether a node's recorded result counts: its key made, looked up, and what it left looked over.
 
 use super::services::Services;
-use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
+use crate::cache::{Found, Last, Manifest, Recorded, State, StoredResult, Survey, survey};
 use crate::fingerprint::{
     InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
 };
@@ -42,6 +42,8 @@ pub struct Ahead {
     pub sources: Result<Sources, InputError>,
     /// Its outputs against its last result's.
     pub outputs: Option<Result<Survey, InputError>>,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
 }
 
 /// What is to be done with a node.
@@ -118,7 +120,8 @@ impl Judge<'_> {
 
     fn look(&self, node: &PlanNode, judgement: &mut Judgement, ahead: Option<Ahead>) -> Result<Decision, FailReason> {
         let facts = node.node.facts();
-        let (sources, outputs) = match ahead {
+        // What another process has recorded since is not what the outputs were held against.
+        let (sources, outputs) = match ahead.filter(|ahead| ahead.overtaken == judgement.overtaken) {
             Some(ahead) => (ahead.sources, ahead.outputs),
             None => {
                 // Other processes may have run or reset something since this one looked.
@@ -371,16 +374,17 @@ pub fn input_failure(error: &InputError) -> FailReason {
 }
 
 /// Reads ahead what a node's judgement will need, if it is cacheable.
-pub fn look_ahead(services: &Services, node: &PlanNode, last: Option<&Last>) -> Option<Ahead> {
+pub fn look_ahead(services: &Services, node: &PlanNode, state: &State) -> Option<Ahead> {
     let facts = node.node.facts();
     if facts.always.is_some() || !facts.acts {
         return None;
     }
-    let outputs = match last {
+    let outputs = match state.last(facts.kept_as.as_str()) {
         Some(Last::Good(recorded)) => {
             Some(survey(&services.surveyor, facts.effects.patterns(), &recorded.outputs, &recorded.outputs))
         }
         _ => None,
     };
-    Some(Ahead { sources: services.surveyor.sources(&facts.sources), outputs })
+    let sources = services.surveyor.sources(&facts.sources);
+    Some(Ahead { sources, outputs, overtaken: state.overtaken() })
 }

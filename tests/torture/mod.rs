@@ -9,6 +9,7 @@ mod chance;
 mod damage;
 #[cfg(target_os = "linux")]
 mod faults;
+mod fuzzing;
 mod graph;
 mod kills;
 mod model;
