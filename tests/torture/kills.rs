@@ -94,7 +94,7 @@ fn a_kill_at_any_instant_costs_only_what_was_not_on_record() {
     for round in 0..rounds {
         // Everything anew in the first round, then a part.
         for source in 0..SOURCES {
-            if round == 0 || chance.percent(40) {
+            if round == 0 || chance.percent(20) {
                 edit(&ws, source, round);
             }
         }
