@@ -15,3 +15,4 @@ mod laws;
 mod more;
 mod process_guard;
 mod support;
+mod torture;

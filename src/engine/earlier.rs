@@ -35,7 +35,7 @@ impl Judge<'_> {
     /// Something of it can't be read.
     pub fn inputs(&self, node: &PlanNode, upstream: &Upstream) -> Result<Judgement, FailReason> {
         let facts = node.node.facts();
-        let mut inputs = Judgement::begin(upstream.clone(), AskRemote::No);
+        let mut inputs = Judgement::begin(upstream.clone(), AskRemote::No, self.services.lock_state().overtaken());
         // Another process may have reset something.
         let _ = self.services.lock_state().refresh();
         if !facts.sources.is_empty() {

@@ -107,8 +107,7 @@ impl Job<'_> {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let again = held.waited || judgement.at.elapsed() > STALE;
-        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
+        let judgement = if self.is_outdated(&held, &judgement) { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
@@ -174,6 +173,16 @@ impl Job<'_> {
         self.run(judgement)
     }
 
+    /// Whether the node has to be judged again now that its lock is held: another process may have run it
+    /// since, and be done with it.
+    fn is_outdated(&self, held: &Held, judgement: &Judgement) -> bool {
+        if held.waited || judgement.at.elapsed() > STALE {
+            return true;
+        }
+        let mut state = self.services.lock_state();
+        state.refresh().is_err() || state.overtaken() != judgement.overtaken
+    }
+
     fn judge(&self, upstream: Upstream) -> Judgement {
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
@@ -195,7 +204,7 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Start { message }, facts.warn_on_fail);
             }
         };
-        if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
+        if facts.always.is_none() && self.is_outdated(&held, &judgement) {
             judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
@@ -254,21 +263,23 @@ impl Job<'_> {
             (Some(store), Some(key)) => store.remove_result(key),
             _ => Ok(()),
         };
-        let invalidated = removed.and_then(|()| {
-            let mut state = self.services.lock_state();
-            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
-                // No space for the invalidation: then nothing that it contradicts may stay.
-                state.forget()?;
-                Err(error)
-            })
-        });
-        match invalidated {
-            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
-            Err(error) => {
-                self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
-                Ok(false)
-            }
+        let mut state = self.services.lock_state();
+        let invalidated = match &removed {
+            Ok(()) => state.invalidate(name, judgement.key.is_none()),
+            // What is still there must not count.
+            Err(_) => state.invalidate_all(name),
+        };
+        let Err(error) = invalidated else {
+            return Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none());
+        };
+        // No space for the invalidation: then nothing that it contradicts may stay.
+        if state.forget().is_err() {
+            let message = format!("failed to take its last result off the record: {error}");
+            return Err(FailReason::Start { message });
         }
+        drop(state);
+        self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
+        Ok(false)
     }
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {

@@ -2,7 +2,7 @@
 
 use super::resumed::Earlier;
 use super::services::Services;
-use crate::cache::{Found, Last, Manifest, Past, Recorded, StoredResult, Survey, survey};
+use crate::cache::{Found, Last, Manifest, Past, Recorded, State, StoredResult, Survey, survey};
 use crate::fingerprint::{
     InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
 };
@@ -47,6 +47,8 @@ pub struct Ahead {
     pub sources: Result<Sources, InputError>,
     /// Its outputs against its last result's.
     pub outputs: Option<Result<Survey, InputError>>,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
 }
 
 /// What is to be done with a node.
@@ -85,6 +87,8 @@ pub struct Judgement {
     pub at: Instant,
     /// Whether the remote is asked.
     pub remote: AskRemote,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
 }
 
 /// Whether a judge may wait for a server.
@@ -124,7 +128,7 @@ pub struct Judge<'a> {
 
 impl Judgement {
     /// Of a node with these dependencies, before anything of it was looked at: it must run.
-    pub(super) fn begin(upstream: Upstream, remote: AskRemote) -> Self {
+    pub(super) fn begin(upstream: Upstream, remote: AskRemote, overtaken: u64) -> Self {
         Self {
             decision: Decision::Run,
             reasons: vec![],
@@ -135,6 +139,7 @@ impl Judgement {
             notices: vec![],
             at: Instant::now(),
             remote,
+            overtaken,
         }
     }
 }
@@ -153,7 +158,7 @@ impl Judge<'_> {
         ahead: Option<Ahead>,
         remote: AskRemote,
     ) -> Judgement {
-        let mut judgement = Judgement::begin(upstream, remote);
+        let mut judgement = Judgement::begin(upstream, remote, self.services.lock_state().overtaken());
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
             judgement.reasons.push(always.clone());
@@ -174,14 +179,18 @@ impl Judge<'_> {
 
     fn look(&self, node: &PlanNode, judgement: &mut Judgement, ahead: Option<Ahead>) -> Result<Decision, FailReason> {
         let facts = node.node.facts();
-        let (sources, outputs) = match ahead {
+        // What another process has recorded since is not what the outputs were held against.
+        let (sources, outputs) = match ahead.filter(|ahead| ahead.overtaken == judgement.overtaken) {
             Some(ahead) => (ahead.sources, ahead.outputs),
             None => {
                 // Other processes may have run or reset something since this one looked.
-                self.services.lock_state().refresh().map_err(|error| FailReason::Inputs {
+                let mut state = self.services.lock_state();
+                state.refresh().map_err(|error| FailReason::Inputs {
                     message: format!("failed to read `.weir/state`: {error}"),
                     help: None,
                 })?;
+                judgement.overtaken = state.overtaken();
+                drop(state);
                 (self.services.surveyor.sources(&facts.sources), None)
             }
         };
@@ -252,7 +261,7 @@ impl Judge<'_> {
         }
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let mut now = Judgement::begin(judgement.upstream.clone(), AskRemote::No);
+        let mut now = Judgement::begin(judgement.upstream.clone(), AskRemote::No, judgement.overtaken);
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
             Err(error) => return vec![error.to_string()],
@@ -478,16 +487,17 @@ pub fn input_failure(error: &InputError) -> FailReason {
 }
 
 /// Reads ahead what a node's judgement will need, if it is cacheable.
-pub fn look_ahead(services: &Services, node: &PlanNode, last: Option<&Last>) -> Option<Ahead> {
+pub fn look_ahead(services: &Services, node: &PlanNode, state: &State) -> Option<Ahead> {
     let facts = node.node.facts();
     if facts.always.is_some() || !facts.acts {
         return None;
     }
-    let outputs = match last {
+    let outputs = match state.last(facts.kept_as.as_str()) {
         Some(Last::Good(recorded)) => {
             Some(survey(&services.surveyor, facts.effects.patterns(), &recorded.outputs, &recorded.outputs))
         }
         _ => None,
     };
-    Some(Ahead { sources: services.surveyor.sources(&facts.sources), outputs })
+    let sources = services.surveyor.sources(&facts.sources);
+    Some(Ahead { sources, outputs, overtaken: state.overtaken() })
 }

@@ -89,6 +89,7 @@ impl Services {
         let place = match Place::open(root) {
             Ok(place) => place,
             Err(error) => {
+                services.state = Mutex::new(State::instead_of(&Place::at(root).state()));
                 troubles.push(cannot_write(&error));
                 return (services, troubles);
             }
@@ -122,11 +123,14 @@ impl Services {
                 services.state = Mutex::new(state);
                 services.surveyor = Surveyor::new(root, memo);
             }
-            Err(error) => troubles.push(Notice {
-                code: "no-state".into(),
-                message: format!("failed to open `.weir/state`: {error}; nothing is remembered"),
-                help: Some("make it writable, or remove `.weir`".into()),
-            }),
+            Err(error) => {
+                services.state = Mutex::new(State::instead_of(&place.state()));
+                troubles.push(Notice {
+                    code: "no-state".into(),
+                    message: format!("failed to open `.weir/state`: {error}; nothing is remembered"),
+                    help: Some("make it writable, or remove `.weir`".into()),
+                });
+            }
         }
         if !services.lock_state().can_write() {
             // Without a memory of what was invalidated, no result may count.
