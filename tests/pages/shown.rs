@@ -71,10 +71,12 @@ impl Shown {
     }
 }
 
-/// Words with one space between them, durations left out.
+/// Words with one space between them, durations left out, and so the rule that sets off a task with output: whether there
+/// is one depends on which task happened to end before.
 fn plain(line: &str) -> String {
     let duration = Regex::new(r"^(\(?)\d+(\.\d+)?(ms|s|m)(\W?)$").unwrap();
-    let words: Vec<_> = line.split_whitespace().map(|word| duration.replace(word, "${1}TIME$4")).collect();
+    let words = line.split_whitespace().enumerate().filter(|(index, word)| *index > 0 || *word != "──");
+    let words: Vec<_> = words.map(|(_, word)| duration.replace(word, "${1}TIME$4")).collect();
     words.join(" ")
 }
 
