@@ -7,6 +7,7 @@ mod shown;
 use crate::support::Workspace;
 use crate::support::postgres::{Servers, programs};
 use page::{Command, Step, steps};
+use std::cell::RefCell;
 use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
@@ -99,6 +100,8 @@ fn follow(name: &str) {
 struct Desk {
     _servers: [Servers; 2],
     ws: Workspace,
+    /// What was exported holds for the commands that follow.
+    exported: RefCell<String>,
 }
 
 impl Desk {
@@ -112,7 +115,7 @@ impl Desk {
         let config = "[user]\nname = A Reader\nemail = reader@example.org\n[init]\ndefaultBranch = main\n";
         fs::write(ws.outside("home").join(".gitconfig"), config).unwrap();
         // A page may clone its repository, as CI would.
-        Self { _servers: [Servers::of(&ws), Servers::below(&ws.outside("clone"))], ws }
+        Self { _servers: [Servers::of(&ws), Servers::below(&ws.outside("clone"))], ws, exported: RefCell::default() }
     }
 
     fn write(&self, path: &str, content: &str, more: bool) {
@@ -130,6 +133,9 @@ impl Desk {
     }
 
     fn call(&self, page: &str, command: &Command) {
+        if command.text.starts_with("export ") {
+            self.exported.borrow_mut().push_str(&format!("{}\n", command.text));
+        }
         let (code, printed) = self.shell(&command.text);
         let here = format!("docs/systems/{page}.md:{}: $ {}", command.line, command.text);
         assert_eq!(code, command.exit, "{here}\nended with {code}:\n{printed}");
@@ -144,7 +150,7 @@ impl Desk {
         let out = File::create(&printed).unwrap();
         let path = std::env::var("PATH").unwrap_or_default();
         let mut child = Program::new("bash")
-            .args(["-euo", "pipefail", "-c", text])
+            .args(["-euo", "pipefail", "-c", &format!("{}{text}", self.exported.borrow())])
             .current_dir(self.ws.root())
             .env_clear()
             .env("PATH", format!("{}:{path}:{}", self.ws.outside("bin").display(), programs().display()))

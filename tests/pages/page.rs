@@ -59,7 +59,8 @@ fn commands(steps: &mut Vec<Step>, body: &[&str], first: usize, any_order: bool)
     for (index, line) in body.iter().enumerate() {
         if let Some(text) = line.strip_prefix("$ ") {
             let said = text.rsplit_once("# exits with ").map(|(_, code)| code.split([',', ':', ' ']).next().unwrap());
-            let exit = said.map_or(0, |code| code.parse().unwrap_or_else(|_| panic!("line {}: `{line}`", first + index)));
+            let exit =
+                said.map_or(0, |code| code.parse().unwrap_or_else(|_| panic!("line {}: `{line}`", first + index)));
             let (text, line) = (text.to_owned(), first + index);
             steps.push(Step::Command(Command { text, line, exit, shown: Shown::new(any_order) }));
         } else if let Some(Step::Command(command)) = steps.last_mut().filter(|_| index > 0) {
@@ -83,12 +84,7 @@ fn a_page_is_files_and_commands_in_order() {
         .collect();
     assert_eq!(
         told,
-        [
-            r#"a.toml "x = 1\n" false"#,
-            "7 one 0 false",
-            "10 two  # exits with 3 3 true",
-            r#"a.toml "y = 2\n" true"#,
-        ]
+        [r#"a.toml "x = 1\n" false"#, "7 one 0 false", "10 two  # exits with 3 3 true", r#"a.toml "y = 2\n" true"#,]
     );
 }
 
