@@ -78,10 +78,13 @@ fn folder() -> std::path::PathBuf {
 
 /// Does what a page says, from its first line to its last.
 fn follow(name: &str) {
-    let steps = steps(&fs::read_to_string(folder().join(format!("{name}.md"))).unwrap());
+    try_out(name, &fs::read_to_string(folder().join(format!("{name}.md"))).unwrap());
+}
+
+fn try_out(name: &str, text: &str) {
     let desk = Desk::new();
     let mut typed = 0;
-    for step in &steps {
+    for step in &steps(text) {
         match step {
             Step::File { path, content, more } => desk.write(path, content, *more),
             Step::Command(command) => {
@@ -93,7 +96,26 @@ fn follow(name: &str) {
             }
         }
     }
-    assert!(typed > 2, "docs/systems/{name}.md has no commands");
+    assert!(typed > 0, "docs/systems/{name}.md has no commands");
+}
+
+#[test]
+fn a_page_that_says_something_else_is_found() {
+    let page = |commands: &str| {
+        let file = "```toml title=tasks.toml\nversion = 1\n[tasks.a]\nrun = 'echo said'\n```\n";
+        try_out("a-page", &format!("# A page\n{file}```console\n{commands}\n```\n"));
+    };
+    page("$ weir run a\n── ran  a  1ms\nsaid\n1 ran in 9ms\n$ weir run b # exits with 2");
+    page("$ export HELD=1\n$ test \"$HELD\" = 1");
+    for bad in [
+        "$ weir run b",
+        "$ weir run a # exits with 1",
+        "$ weir run a\n── ran  a  1ms\nheard\n1 ran in 9ms",
+        "$ weir run a\n── ran  a  1ms\nsaid",
+        "$ weir run a\n── fresh  a  1ms\n…",
+    ] {
+        assert!(std::panic::catch_unwind(|| page(bad)).is_err(), "{bad}");
+    }
 }
 
 /// Where a page is tried: a repository in a temporary folder, `weir` on PATH, and an author for commits.
