@@ -1,5 +1,6 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
+mod remote;
 mod tell;
 
 pub use tell::planned;
@@ -157,6 +158,7 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.hand_over(&inbox);
     drop(signals);
     driver.close()
 }
