@@ -2,7 +2,10 @@
 
 mod outputs;
 mod place;
+#[cfg(feature = "remote")]
+mod remote;
 mod seal;
+mod sharing;
 mod state;
 mod store;
 #[cfg(test)]
@@ -10,6 +13,9 @@ mod tests;
 
 pub use outputs::{Entry, EntryKind, Manifest, Restore, RestoreError, Survey, capture, restore, survey};
 pub use place::{Place, PlaceError, RunFolder, file_name};
+#[cfg(feature = "remote")]
+pub use remote::Remote;
 pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
+pub use sharing::{Exchange, RemoteSettings, RemoteStore};
 pub use state::{Last, Mark, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

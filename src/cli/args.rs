@@ -69,6 +69,8 @@ pub enum Command {
     Init(InitArgs),
     /// Write a tasks.toml that does what another tool's file does
     Import(ImportArgs),
+    /// Look at what runs need: tools, state, the remote
+    Doctor(DoctorArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a completion script for a shell
@@ -119,6 +121,9 @@ pub struct RunArgs {
     /// Let `db.reset` drop this database though it does not carry weir's mark
     #[arg(long, value_name = "DATABASE")]
     pub destroy: Vec<String>,
+    /// Fail where the remote is needed and can't be had, instead of going on without it
+    #[arg(long)]
+    pub require_remote: bool,
     /// Arguments for the one task named
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,
@@ -238,6 +243,17 @@ pub enum GraphFormat {
     Html,
     /// Every task with its edges
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  weir doctor\n\nExit codes: 0 all is well, 1 something is not.")]
+pub struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Use profile P
+    #[arg(long, value_name = "P", value_delimiter = ',')]
+    pub profile: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +399,9 @@ pub struct CacheArgs {
 pub enum CacheCommand {
     /// Say how much is stored, and where
     Status {
+        /// Ask the remote what it can do, instead
+        #[arg(long)]
+        remote: bool,
         /// As JSON
         #[arg(long)]
         json: bool,

@@ -7,6 +7,7 @@ mod db;
 mod db_diff;
 mod db_migrate;
 mod db_server;
+mod doctor;
 mod draw;
 mod error;
 mod evidence;
@@ -18,6 +19,7 @@ mod init;
 mod panel;
 mod print;
 mod project;
+mod remote;
 mod render;
 mod rule;
 mod run;
@@ -132,6 +134,7 @@ fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
         Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),
+        Some(Command::Doctor(args)) => doctor::doctor(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {
             let mut script = Vec::new();

@@ -6,6 +6,7 @@ use super::evidence;
 use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
+use super::remote;
 use super::rule;
 use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
@@ -69,6 +70,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         // While somebody thought about a question, others may have recorded something.
         None => open_services(place, &project.config.root),
     };
+    if let Some(remote) = remote::open(place, &project.config, args.require_remote)? {
+        services.remote = Some(remote.store);
+    }
     let sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
     if let Some((sealing, _)) = &sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
@@ -402,6 +406,7 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         wall_ms,
         saved_ms: 0,
         critical_path_ms: 0,
+        remote: None,
         critical_path: vec![],
         totals: Totals::default(),
         first_failure: None,

@@ -19,6 +19,7 @@ mod parts;
 mod pattern;
 mod profile;
 mod reference;
+mod remote;
 mod schema;
 mod scopes;
 pub mod shell;
@@ -45,6 +46,7 @@ pub use load::{Loaded, load, load_text};
 pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use reference::key_reference;
+pub use remote::{Remote, RemoteMode, parse_endpoint};
 pub use schema::tasks_schema;
 pub use structural::Structural;
 pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
@@ -70,6 +72,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[structural]`.
     pub structural: Structural,
+    /// `[remote]`, profiles applied.
+    pub remote: Remote,
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// `[db]`, profiles applied, in the order they stand in the file.

@@ -1,7 +1,7 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{check_keys, database_keys, edges, entries, scopes, structural, task_keys, uses};
+use super::{check_keys, database_keys, edges, entries, remote, scopes, structural, task_keys, uses};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -26,6 +26,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("settings", "`[settings]`", &scopes::SETTINGS),
         described("policy", "`[policy]`", &scopes::POLICY),
         described("structural", "`[structural]`", &structural::STRUCTURAL),
+        described("remote", "`[remote]`", &remote::REMOTE),
         described("profile", "`[profile.NAME]`", &scopes::PROFILE),
         described("task", "`[tasks.NAME]`", &task_keys::TASK),
         described("dependency", "An entry of `depends` or `sequence`", &edges::DEPENDENCY),

@@ -1,11 +1,12 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
+mod remote;
 mod tell;
 
 pub use tell::planned;
 
 use super::job::JobReport;
-use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
+use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::pool::Pool;
 use super::prepare::Prepared;
@@ -157,6 +158,7 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.hand_over(&inbox);
     drop(signals);
     driver.close()
 }
@@ -231,13 +233,16 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        let ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
+        let mut ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
         let quick = facts.always.is_some() || (ahead.is_some() && !facts.observes && !facts.reports_state);
         if quick {
             let cancel = self.cancel_of(id);
             let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
-            let judgement = judge.judge(node, upstream, ahead);
-            return self.judged(id, judgement, inputs);
+            // This loop waits for no server.
+            let judgement = judge.judge_asking(node, upstream.clone(), ahead.take(), AskRemote::No);
+            if judgement.remote != AskRemote::WouldHave {
+                return self.judged(id, judgement, inputs);
+            }
         }
         let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
         let plan = Arc::clone(&self.plan);

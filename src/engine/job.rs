@@ -270,7 +270,7 @@ impl Job<'_> {
             }
         };
         let took = started.elapsed();
-        let (log_bytes, log_trouble) = printer.finish();
+        let (log_bytes, log_trouble, hid) = printer.finish();
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
         }
@@ -310,7 +310,7 @@ impl Job<'_> {
             };
             let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
             parts = judge.parts(self.node, judgement).unwrap_or_default();
-            if let Err(error) = self.record(recorded, parts.clone(), log_bytes) {
+            if let Err(error) = self.record(recorded, parts.clone(), log_bytes, hid) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
         }
@@ -428,7 +428,7 @@ impl Job<'_> {
         }
     }
 
-    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64) -> io::Result<()> {
+    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64, hid: bool) -> io::Result<()> {
         let Some(store) = &self.services.store else { return Ok(()) };
         let facts = self.node.node.facts();
         for entry in &recorded.outputs.0 {
@@ -450,8 +450,41 @@ impl Job<'_> {
             run: self.run_id.to_owned(),
             parts,
         };
-        store.put_result(&key, &result, facts.shareable && !unknown)?;
-        self.services.lock_state().record(facts.kept_as.as_str(), recorded)
+        let shareable = facts.shareable && !unknown;
+        store.put_result(&key, &result, shareable)?;
+        self.services.lock_state().record(facts.kept_as.as_str(), recorded)?;
+        if let Some(remote) = self.services.remote.as_ref().filter(|remote| shareable && remote.takes()) {
+            match self.secret_in(&result, hid) {
+                Ok(None) => remote.offer(key, store),
+                Ok(Some(place)) => {
+                    let message = format!("{place} holds a secret; its result is not given to the remote");
+                    let help = "keep it out of there, or say `cache = \"local\"`";
+                    self.warn("not-shared", message, Some(help.into()));
+                }
+                Err(error) => self.warn("not-shared", format!("failed to read its outputs again: {error}"), None),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a secret shows in what a task left, if one does. `hid`: one was masked in what it printed.
+    fn secret_in(&self, result: &StoredResult, hid: bool) -> io::Result<Option<String>> {
+        let redactor = self.services.redactor();
+        let Some(store) = self.services.store.as_ref().filter(|_| !redactor.is_empty()) else { return Ok(None) };
+        if hid {
+            return Ok(Some("what it printed".into()));
+        }
+        for entry in &result.recorded.outputs.0 {
+            let named = match &entry.kind {
+                EntryKind::Link { target } => redactor.mask(target) != *target,
+                EntryKind::File { digest, .. } => redactor.finds(&mut store.open_blob(digest)?)?,
+                EntryKind::Folder => false,
+            };
+            if named || redactor.mask(entry.path.as_str()) != entry.path.as_str() {
+                return Ok(Some(format!("output `{}`", redactor.mask(entry.path.as_str()))));
+            }
+        }
+        Ok(None)
     }
 
     fn warn(&self, code: &str, message: String, help: Option<String>) {

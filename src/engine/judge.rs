@@ -76,6 +76,19 @@ pub struct Judgement {
     pub notices: Vec<Notice>,
     /// When.
     pub at: Instant,
+    /// Whether the remote is asked.
+    pub remote: AskRemote,
+}
+
+/// Whether a judge may wait for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskRemote {
+    /// It may.
+    Yes,
+    /// It must not.
+    No,
+    /// It must not, and would have.
+    WouldHave,
 }
 
 /// A judge of nodes.
@@ -91,6 +104,17 @@ pub struct Judge<'a> {
 impl Judge<'_> {
     /// Judges `node`.
     pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
+        self.judge_asking(node, upstream, ahead, AskRemote::Yes)
+    }
+
+    /// Judges `node`, where it is known whether the remote may be asked.
+    pub fn judge_asking(
+        &self,
+        node: &PlanNode,
+        upstream: Upstream,
+        ahead: Option<Ahead>,
+        remote: AskRemote,
+    ) -> Judgement {
         let mut judgement = Judgement {
             decision: Decision::Run,
             reasons: vec![],
@@ -100,6 +124,7 @@ impl Judge<'_> {
             upstream,
             notices: vec![],
             at: Instant::now(),
+            remote,
         };
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
@@ -172,6 +197,7 @@ impl Judge<'_> {
             upstream: judgement.upstream.clone(),
             notices: vec![],
             at: Instant::now(),
+            remote: AskRemote::No,
         };
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
@@ -256,7 +282,11 @@ impl Judge<'_> {
                 // A result of unknown effects counts only as the last one.
                 let keyless = matches!(other, Some(Last::Dirty { keyless: true, .. }));
                 let counts = !keyless && (facts.effects != Effects::Unknown || facts.reports_state);
-                let found = counts.then(|| self.stored(&key, trusts_shared && facts.shareable, judgement)).flatten();
+                let shared = trusts_shared && facts.shareable;
+                let mut found = counts.then(|| self.stored(&key, shared, judgement)).flatten();
+                if found.is_none() && counts && shared {
+                    found = self.fetched(&key, judgement)?;
+                }
                 let own = found.map(|result| result.recorded).filter(|recorded| self.is_own(node, recorded));
                 (own, earlier, None)
             }
@@ -333,6 +363,27 @@ impl Judge<'_> {
             Found::Bad(problem) => {
                 judgement.notices.push(Notice { code: "damaged-result".into(), message: problem.0, help: None });
                 None
+            }
+        }
+    }
+
+    /// The result that the remote has, if it may be asked and has one.
+    fn fetched(&self, key: &Digest, judgement: &mut Judgement) -> Result<Option<StoredResult>, FailReason> {
+        let (Some(remote), Some(store)) = (&self.services.remote, &self.services.store) else { return Ok(None) };
+        if judgement.remote != AskRemote::Yes {
+            judgement.remote = AskRemote::WouldHave;
+            return Ok(None);
+        }
+        let found = remote.fetch(key, store);
+        match remote.failure() {
+            Some(Notice { message, help, .. }) if remote.is_required() => {
+                // It is told by the task that fails of it.
+                let _ = remote.untold();
+                Err(FailReason::Inputs { message, help })
+            }
+            _ => {
+                judgement.notices.extend(remote.untold());
+                Ok(found)
             }
         }
     }

@@ -39,13 +39,13 @@ impl Printer {
         }
     }
 
-    /// Ends the log; its length in bytes, and what went wrong.
-    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+    /// Ends the log; its length in bytes, what went wrong, and whether a secret was masked in it.
+    pub fn finish(mut self) -> (u64, Option<io::Error>, bool) {
         let mut rest = std::mem::take(&mut self.buffer);
         rest.clear();
         self.redactor.finish(&mut rest);
         self.write(&rest);
-        (self.length, self.trouble)
+        (self.length, self.trouble, self.redactor.has_hidden())
     }
 
     fn write(&mut self, bytes: &[u8]) {

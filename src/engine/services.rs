@@ -1,7 +1,7 @@
 //! What a run works with: the workspace's memory, its store, its environment, and the machinery for
 //! processes, started when the first of them is needed.
 
-use crate::cache::{Place, PlaceError, State, Store};
+use crate::cache::{Place, PlaceError, RemoteStore, State, Store};
 use crate::fingerprint::{Memo, Surveyor};
 use crate::journal::{Holder, Lock, LockKind, Trouble};
 use crate::model::Notice;
@@ -26,6 +26,8 @@ pub struct Services {
     pub surveyor: Surveyor,
     /// Blobs and results; none where nothing can be stored.
     pub store: Option<Store>,
+    /// Where results are shared beyond this machine, if they are.
+    pub remote: Option<Arc<dyn RemoteStore>>,
     /// `.weir`; none where it can't be written.
     pub place: Option<Place>,
     /// This process, as others see it.
@@ -163,6 +165,7 @@ impl Services {
             outside,
             surveyor: Surveyor::new(root, Memo::default()),
             store: None,
+            remote: None,
             place: None,
             me,
             state: Mutex::new(State::forgetful()),

@@ -123,6 +123,7 @@ impl<'s> Standing<'s> {
             wall_ms: millis(started.elapsed()),
             saved_ms,
             critical_path_ms: 0,
+            remote: None,
             critical_path: vec![],
             totals,
             first_failure: None,

@@ -213,6 +213,24 @@ pub struct RunFinished {
     pub blocked: Vec<Blocked>,
     /// Tasks that failed as warnings.
     pub warnings: Vec<TaskName>,
+    /// What was exchanged with the remote, where anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteUse>,
+}
+
+/// What a run exchanged with the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteUse {
+    /// Tasks that did not run because it had their results.
+    pub hits: u32,
+    /// What these took when they ran, milliseconds.
+    pub saved_ms: u64,
+    /// Results given to it.
+    pub given: u32,
+    /// Bytes of blobs taken from it.
+    pub bytes_down: u64,
+    /// Bytes of blobs given to it.
+    pub bytes_up: u64,
 }
 
 /// A task that did not run because of a failure.

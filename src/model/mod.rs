@@ -7,6 +7,7 @@ mod duration;
 mod key;
 mod outcome;
 mod path;
+mod size;
 mod task;
 
 pub use count::counted;
@@ -15,4 +16,5 @@ pub use duration::{format_duration, parse_duration};
 pub use key::{KeyPart, KeySink, KeyValue, Observation, PartKind};
 pub use outcome::{FailReason, Gate, Notice, Outcome, Reason, SkipReason};
 pub use path::{PathError, WsPath, lossless};
+pub use size::format_bytes;
 pub use task::{NodeId, TaskName};

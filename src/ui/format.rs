@@ -1,7 +1,7 @@
 //! Words: what weir says about a task and a run, without colours or layout.
 
-use crate::event::{RunFinished, TaskFinished, Verdict};
-use crate::model::{FailReason, Outcome, Reason, SkipReason, TaskName, format_duration};
+use crate::event::{RemoteUse, RunFinished, TaskFinished, Verdict};
+use crate::model::{FailReason, Outcome, Reason, SkipReason, TaskName, format_bytes, format_duration};
 use crate::ui::style::{Tone, clean};
 use std::time::Duration;
 
@@ -115,10 +115,32 @@ pub(super) fn summary(run: &RunFinished, interrupted: Option<&str>) -> String {
         let path = critical_path(&run.critical_path);
         notes.push(format!("critical path {}: {path}", millis(run.critical_path_ms)));
     }
+    if let Some(remote) = &run.remote {
+        notes.push(remote_use(remote));
+    }
     if !notes.is_empty() {
         line.push_str(&format!(" ({})", notes.join("; ")));
     }
     line
+}
+
+/// `remote: 3 hits saved 4.2 s, 1.2 MB down, 2 given, 300 kB up`.
+fn remote_use(remote: &RemoteUse) -> String {
+    let mut parts = Vec::new();
+    if remote.hits > 0 {
+        let hits = if remote.hits == 1 { "1 hit".to_owned() } else { format!("{} hits", remote.hits) };
+        parts.push(format!("{hits} saved {}", millis(remote.saved_ms)));
+    }
+    if remote.bytes_down > 0 {
+        parts.push(format!("{} down", format_bytes(remote.bytes_down)));
+    }
+    if remote.given > 0 {
+        parts.push(format!("{} given", remote.given));
+    }
+    if remote.bytes_up > 0 {
+        parts.push(format!("{} up", format_bytes(remote.bytes_up)));
+    }
+    format!("remote: {}", parts.join(", "))
 }
 
 /// The word for what a dry run would do.
@@ -184,6 +206,7 @@ mod tests {
             wall_ms: 3210,
             saved_ms: 41_000,
             critical_path_ms: 2900,
+            remote: None,
             critical_path: (0..names).map(|n| TaskName::new(format!("t{n}"))).collect(),
             totals: Totals { ran: 3, flaky: 1, fresh: 12, ..Totals::default() },
             first_failure: None,

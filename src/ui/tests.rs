@@ -138,6 +138,7 @@ pub(super) fn over(totals: Totals, first_failure: Option<&str>) -> RunFinished {
         wall_ms: 3210,
         saved_ms: 0,
         critical_path_ms: 0,
+        remote: None,
         critical_path: vec![],
         totals,
         first_failure: first_failure.map(name),
@@ -176,6 +177,7 @@ pub(super) fn mixed(scene: &mut Scene) {
     scene.event(Event::RunFinished(Box::new(RunFinished {
         saved_ms: 41_000,
         critical_path_ms: 1760,
+        remote: None,
         critical_path: vec![name("build"), name("test:unit")],
         blocked: vec![Blocked { task: name("deploy"), by: Some(name("test:unit")) }],
         warnings: vec![name("lint")],

@@ -9,6 +9,8 @@ mod folders;
 mod graphs;
 mod init;
 mod output;
+#[cfg(feature = "remote")]
+mod remote;
 mod reports;
 mod rule;
 mod running;

@@ -165,13 +165,14 @@ impl Driver<'_> {
             let names: Vec<&str> = stuck.iter().map(|id| self.names[id.index()].as_str()).collect();
             self.broken = Some(format!("the run ended before `{}`", names.join("`, `")));
         }
+        let remote = self.finish_remote();
         let exit_code = match (&self.broken, self.exit_signal, self.scheduler.first_failure()) {
             (Some(_), ..) => 70,
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
             (None, None, _) if self.ledger.refused => 3,
             (None, None, Some(_)) => 1,
-            (None, None, None) if self.ledger.totals.failed > 0 => 1,
+            (None, None, None) if self.ledger.totals.failed > 0 || self.misses_remote() => 1,
             (None, None, None) => 0,
         };
         let (critical, chain) = self.ledger.critical_path(&self.plan);
@@ -186,6 +187,7 @@ impl Driver<'_> {
             first_failure,
             blocked: std::mem::take(&mut self.ledger.blocked),
             warnings: std::mem::take(&mut self.ledger.warnings),
+            remote,
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
