@@ -81,6 +81,7 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("check.exists"),
     Shape::Table("check.branch"),
     Shape::Table("check.cochange"),
+    Shape::Table("proof.crash"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);

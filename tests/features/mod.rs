@@ -3,6 +3,7 @@
 mod arguments;
 mod checks;
 mod commands;
+mod crash;
 mod environment;
 mod evidence;
 mod folders;
