@@ -3,6 +3,7 @@
 use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
+use super::service::Service;
 use super::uses::Uses;
 use crate::model::{Gate, TaskName, WsPath};
 use serde::{Deserialize, Serialize};
@@ -92,6 +93,8 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// It is long-lived: it runs while those that depend on it do.
+    pub service: Option<Located<Service>>,
     /// It is a gate.
     pub gate: Option<Located<Gate>>,
     /// Files that are kept with the run.

@@ -111,15 +111,15 @@ fn a_service_that_forgets_what_it_did_is_found_out() {
 #[test]
 fn a_service_that_does_not_get_ready_or_stay_up_is_no_proof() {
     let ws = workspace("BEFORE", "echo 'no disk'; exit 3", &[]);
-    refuted(&ws, "at the start, ").says("exit status 3").says("no disk");
+    refuted(&ws, "at the start, ").says("`srv`: exited with status 3 before it was ready").says("no disk");
     let ws = workspace("BEFORE", "[ -z \"$again\" ] || { echo 'no disk'; exit 3; }", &[]);
-    refuted(&ws, "at the restart, ").says("exit status 3").says("no disk");
+    refuted(&ws, "at the restart, ").says("`srv`: exited with status 3 before it was ready").says("no disk");
     // It ends while the crash is waited for.
     let ws = workspace("BETWEEN", "[ -n \"$again\" ] || { echo 'all done'; exit 0; }", &[("after", "'20s'")]);
-    refuted(&ws, "at `after`, ").says("`srv` ended by itself (exit status 0) before it was killed").says("all done");
+    refuted(&ws, "at `after`, ").says("`srv` exited with status 0 before it was killed").says("all done");
     // It ends once it is up again.
     let ws = workspace("BETWEEN", "[ -z \"$again\" ] || { echo 'no more'; exit 4; }", &[]);
-    refuted(&ws, "at `settle`, ").says("`srv` ended by itself (exit status 4) after the restart").says("no more");
+    refuted(&ws, "at `settle`, ").says("`srv` exited with status 4 by itself after the restart").says("no more");
 }
 
 #[test]
@@ -217,7 +217,10 @@ fn an_interrupt_ends_the_service_too() {
 fn two_proofs_of_one_service_do_not_meet() {
     let ws = workspace("", "", &[("assert", "'../pause $WEIR_TASK'")]);
     let two = tasks(&[("assert", "'../pause $WEIR_TASK'")]);
-    ws.tasks(&format!("{two}[tasks.other]\nuses = 'proof.crash'\n[tasks.other.with]\n{}", with(&[("assert", "'../pause $WEIR_TASK'")])));
+    ws.tasks(&format!(
+        "{two}[tasks.other]\nuses = 'proof.crash'\n[tasks.other.with]\n{}",
+        with(&[("assert", "'../pause $WEIR_TASK'")])
+    ));
     let puppets = [ws.puppet("proof"), ws.puppet("other")];
     let weir = ws.weir(&["run", "-j2", "proof", "other"]).spawn();
     puppets.iter().for_each(|puppet| {

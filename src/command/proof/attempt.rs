@@ -114,23 +114,26 @@ impl Attempt<'_> {
         &self,
         ear: &Ear,
         lives: &'s mut Vec<Serving>,
-        story: &Story<'_>,
+        story: &mut Story<'_>,
     ) -> Result<&'s Serving, Stop> {
-        let name = self.proof.service_name();
-        let not_up = |reason: FailReason| match reason {
-            FailReason::Interrupted => Stop::Failed(reason),
-            FailReason::Node { ref help, .. } => {
-                let help = help.clone().unwrap_or_default();
-                story.fails(format!("`{name}`: {}", reason.describe()), &help).into()
-            }
-            reason => story.fails(format!("`{name}`: {}", reason.describe()), "").into(),
-        };
-        let launch = self.proof.service.launch(self.context, self.loans, &self.told()).map_err(not_up)?;
-        let started = Serving::start(self.context, launch, Box::new(ear.clone())).await?.map_err(not_up)?;
-        lives.push(started);
+        let launch = self.proof.service.launch(self.context, self.loans, &self.told());
+        let launch = launch.map_err(|reason| self.is_not_up(reason, story))?;
+        let started = Serving::start(self.context, launch, Box::new(ear.clone())).await?;
+        lives.push(started.map_err(|reason| self.is_not_up(reason, story))?);
         let Some(started) = lives.last() else { return Err(FailReason::Interrupted.into()) };
-        started.ready(self.context).await.map_err(not_up)?;
-        Ok(started)
+        match started.ready(self.context).await {
+            Ok(_) => Ok(started),
+            Err(reason) => Err(self.is_not_up(reason, story)),
+        }
+    }
+
+    fn is_not_up(&self, reason: FailReason, story: &Story<'_>) -> Stop {
+        let help = match &reason {
+            FailReason::Interrupted => return reason.into(),
+            FailReason::Node { help, .. } | FailReason::Inputs { help, .. } => help.clone().unwrap_or_default(),
+            _ => String::new(),
+        };
+        story.fails(format!("`{}`: {}", self.proof.service_name(), reason.describe()), &help).into()
     }
 
     /// What the attempt adds to the variables of the service and of all commands.
@@ -164,7 +167,7 @@ impl Attempt<'_> {
         within: Duration,
         service: &Serving,
         ear: &Ear,
-        story: &Story<'_>,
+        story: &mut Story<'_>,
     ) -> Result<(), Stop> {
         let mut last = None;
         let seen = async {
@@ -221,7 +224,7 @@ impl Attempt<'_> {
     }
 
     /// With the service dead, the output is not what it must settle at: something was left to do.
-    async fn is_unfinished(&self, story: &Story<'_>) -> Result<(), Stop> {
+    async fn is_unfinished(&self, story: &mut Story<'_>) -> Result<(), Stop> {
         let settle = &self.proof.with.settle;
         let seen = self.look(&settle.command, settle.timeout.min(DEAD_LOOK)).await?;
         if seen != Seen::Printed(settle.equals.clone()) {
@@ -276,13 +279,7 @@ impl Attempt<'_> {
     }
 
     /// Runs a command to its end while the service is up; it must succeed.
-    async fn run_command(
-        &self,
-        text: &str,
-        service: &Serving,
-        story: &mut Story<'_>,
-        what: &str,
-    ) -> Result<(), Stop> {
+    async fn run_command(&self, text: &str, service: &Serving, story: &mut Story<'_>, what: &str) -> Result<(), Stop> {
         let command = self.command(text)?;
         let failed = tokio::select! {
             biased;
@@ -304,7 +301,7 @@ impl Attempt<'_> {
     async fn while_up<T>(
         &self,
         service: &Serving,
-        story: &Story<'_>,
+        story: &mut Story<'_>,
         work: impl Future<Output = T>,
     ) -> Result<T, Stop> {
         tokio::select! {

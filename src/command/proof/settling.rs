@@ -68,7 +68,9 @@ impl<'a> Settling<'a> {
         let (equals, timeout) = (self.equals, format_duration(timeout));
         if let Some(since) = self.since {
             let (since, stable) = (format_duration(since), format_duration(self.stable));
-            return format!("came to `{equals}` only after {since}, too late to stay there for {stable} within {timeout}");
+            return format!(
+                "came to `{equals}` only after {since}, too late to stay there for {stable} within {timeout}"
+            );
         }
         let last = self.last.as_ref().map_or_else(|| "has not ended once".to_owned(), Seen::describe);
         let Some((since, ended, other)) = &self.left else {
