@@ -56,10 +56,10 @@ fn tasks(changed: &[(&str, &str)]) -> String {
     )
 }
 
-/// A workspace whose server has something more in one of its places.
+/// A workspace whose server has something more in one of its places, if one is named.
 fn workspace(place: &str, more: &str, changed: &[(&str, &str)]) -> Workspace {
     let ws = Workspace::new(&tasks(changed));
-    ws.write("srv", SERVER.replace(&format!("#{place}"), more));
+    ws.write("srv", SERVER.replace(&format!("#{place}\n"), &format!("{more}\n")));
     ws.chmod("srv", 0o755);
     ws
 }
