@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, CrashProof, GroupNode};
+use crate::command::{CommandNode, CrashProof, GroupNode, Ports};
 use crate::config::{
     self, Action, Config, Diagnostic, Found, Loaded, Looked, NodeKind, Severity, SourceFile, Task, Uses,
 };
@@ -264,7 +264,10 @@ impl Factory<'_> {
 
     /// A task that runs a command, with what it is lent.
     fn command(&self, instance: &Instance<'_>) -> CommandNode {
-        let lent = self.databases.resources(&instance.task.databases);
+        let mut lent = self.databases.resources(&instance.task.databases);
+        if !instance.task.ports.is_empty() {
+            lent.push(Arc::new(Ports::new(&instance.task.ports, &instance.env)));
+        }
         CommandNode::new(instance, self.timeout, lent)
     }
 

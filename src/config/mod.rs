@@ -52,7 +52,9 @@ pub use reference::key_reference;
 pub use schema::tasks_schema;
 pub use service::{Probe, Ready, Service};
 pub use structural::Structural;
-pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
+pub use task::{
+    Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PortUse, PostDep, Retry, Task, TestReport, When,
+};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;

@@ -187,6 +187,15 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
                 d.task.service = service(r, e.value).map(|service| Located::new(service, r.at(e.value.span())));
             },
         ),
+        command(
+            "ports",
+            entries::PORTS,
+            "{ PORT = 3001 }",
+            "Ports it is given while it runs, by the names of variables, or a table with the number that each prefers. The variable from outside wins, then the preference, then a free one, which no other run on this machine is given meanwhile. Only their names are in its key.",
+            |d, r, e| {
+                d.task.ports = entries::ports(r, e.value);
+            },
+        ),
         key(
             "sequence",
             STEPS,
@@ -451,5 +460,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["ports", "soak"],
+    unbuilt: &["soak"],
 };

@@ -10,6 +10,7 @@ mod folders;
 mod graphs;
 mod init;
 mod output;
+mod ports;
 mod reports;
 mod rule;
 mod running;
