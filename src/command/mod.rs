@@ -3,9 +3,15 @@
 mod environment;
 mod execute;
 mod group;
+mod ports;
+mod proof;
 mod report;
+mod serving;
 mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
+pub use ports::Ports;
+pub use proof::CrashProof;
+pub use serving::{Killed, Launch, Lost, Probe, Serving, Stopped};
 pub use task::{CommandNode, still_there};

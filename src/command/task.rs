@@ -1,8 +1,9 @@
 //! A task with a command.
 
 use super::environment::{Declared, variables_of};
-use super::execute::{Ended, execute};
+use super::execute::{Ended, execute, unless_cancelled};
 use super::report::Report;
+use super::serving::{Launch, Probe};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
@@ -13,7 +14,7 @@ use crate::node::{
     Cancel, Context, Effects, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
     Surroundings,
 };
-use crate::process::{Captured, Command, ProcessError, Stdio, capture};
+use crate::process::{Captured, Command, ProcessError, Signal, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -59,7 +60,9 @@ impl CommandNode {
             sources: listed(&task.sources).unwrap_or_default(),
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
-            observes: !task.requires.is_empty() || !task.probes.is_empty() || !resources.is_empty(),
+            observes: !task.requires.is_empty()
+                || !task.probes.is_empty()
+                || resources.iter().any(|lent| lent.observes()),
             reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
             locks: task
@@ -207,12 +210,87 @@ impl CommandNode {
         }
     }
 
+    /// Borrows what it is lent; where something is not there, why, and what was lent before it.
+    pub(super) async fn borrow(&self, context: &Context, output: &mut dyn Output) -> (Vec<Loan>, Option<FailReason>) {
+        let mut loans = Vec::with_capacity(self.resources.len());
+        for resource in &self.resources {
+            match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
+                Ok(loan) => loans.push(loan),
+                Err(reason) => return (loans, Some(reason)),
+            }
+        }
+        (loans, None)
+    }
+
+    /// Gives it back, the last first.
+    pub(super) async fn give_back(&self, context: &Context, loans: Vec<Loan>, output: &mut dyn Output) {
+        for (resource, loan) in self.resources.iter().zip(loans).rev() {
+            resource.take_back(context, loan, output).await;
+        }
+    }
+
+    /// A command that runs as its own would, with these loans and variables over all others.
+    ///
+    /// # Errors
+    /// An `env_file` can't be read.
+    pub(super) fn beside(
+        &self,
+        context: &Context,
+        text: &str,
+        loans: &[Loan],
+        told: &[(&str, OsString)],
+    ) -> Result<Command, FailReason> {
+        let mut command = self.shell(context, text, &[])?;
+        dress(&mut command, loans, told);
+        Ok(command)
+    }
+
+    /// What it takes to start it as a service, with these loans and variables over all others.
+    ///
+    /// # Errors
+    /// An `env_file` can't be read, or `ready` names what is not there.
+    pub(super) fn launch(
+        &self,
+        context: &Context,
+        loans: &[Loan],
+        told: &[(&str, OsString)],
+    ) -> Result<Launch, FailReason> {
+        let name = self.facts.name.to_string();
+        let (Some(service), Some(mut command)) = (&self.task.service, self.commands(context)?.into_iter().next())
+        else {
+            return Err(FailReason::Start { message: format!("`{name}` is no service") });
+        };
+        dress(&mut command, loans, told);
+        let ready = service.value.ready.as_ref();
+        let probe = ready
+            .map(|ready| Probe::new(&ready.probe, &command.env, |text| self.beside(context, text, loans, told)))
+            .transpose()?;
+        Ok(Launch {
+            name,
+            command,
+            ready: probe,
+            within: ready.map_or(Duration::ZERO, |ready| ready.timeout),
+            stop: Signal::parse(&service.value.stop).unwrap_or(Signal::Term),
+        })
+    }
+
+    /// The declared environment alone, for a key.
+    pub(super) fn define_environment(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        sink: &mut dyn KeySink,
+    ) -> Result<(), FailReason> {
+        self.environment.define(root, outside, sink)
+    }
+
     /// Tells of variables that the command names, that are set outside, and that it does not see.
-    fn tell_hidden(&self, context: &Context, output: &mut dyn Output) {
+    fn tell_hidden(&self, context: &Context, loans: &[Loan], output: &mut dyn Output) {
         let Action::Shell(texts) = &self.task.action else { return };
         let named: BTreeSet<String> = texts.iter().flat_map(|text| variables(text)).collect();
-        for name in named {
-            if context.outside.vars.contains_key(&name) && !self.environment.sees(&context.root, &name) {
+        let lent = |name: &String| loans.iter().any(|loan| loan.variables.iter().any(|(given, _)| given == name));
+        for name in named.iter().filter(|name| !lent(name)) {
+            if context.outside.vars.contains_key(name) && !self.environment.sees(&context.root, name) {
                 output.notice(Notice {
                     code: "hidden-variable".into(),
                     message: format!("`{name}` is set outside, but this task does not declare it and does not see it"),
@@ -292,13 +370,11 @@ fn give(command: &mut Command, loan: &Loan) {
     command.env.extend(loan.variables.iter().map(|(name, value)| (name.into(), value.clone())));
 }
 
-/// Waits for `work`, which ends with its process when the run is cut short.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
-    let mut cancel = context.cancel.clone();
-    tokio::select! {
-        done = work => Ok(done),
-        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
-    }
+/// Puts loans, and above them other variables, over what is there.
+fn dress(command: &mut Command, loans: &[Loan], told: &[(&str, OsString)]) {
+    loans.iter().for_each(|loan| give(command, loan));
+    let variables = told.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
+    give(command, &Loan { variables, ..Loan::default() });
 }
 
 fn why_always(task: &Task) -> Option<Reason> {
@@ -497,25 +573,15 @@ impl Node for CommandNode {
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
-            self.tell_hidden(context, output);
-            let mut loans = Vec::with_capacity(self.resources.len());
-            let mut refused = None;
-            for resource in &self.resources {
-                match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
-                    Ok(loan) => loans.push(loan),
-                    Err(reason) => {
-                        refused = Some(reason);
-                        break;
-                    }
-                }
-            }
+            let (loans, refused) = self.borrow(context, output).await;
             let ended = match refused {
                 Some(reason) => Ok(Err(reason)),
-                None => self.with_loans(context, &loans, output).await,
+                None => {
+                    self.tell_hidden(context, &loans, output);
+                    self.with_loans(context, &loans, output).await
+                }
             };
-            for (resource, loan) in self.resources.iter().zip(loans).rev() {
-                resource.take_back(context, loan, output).await;
-            }
+            self.give_back(context, loans, output).await;
             ended
         })
     }

@@ -3,7 +3,7 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
-use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
+use super::task::{Action, CacheMode, Dep, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
 use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
@@ -12,6 +12,24 @@ use std::collections::BTreeMap;
 
 /// The keys that say what a task does; one at the most.
 const ACTIONS: [&str; 4] = ["run", "exec", "uses", "sequence"];
+
+/// What a service can't have, and why.
+const NOT_OF_SERVICES: [(&str, &str); 14] = [
+    ("outputs", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("writes", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("state", "a service leaves nothing behind"),
+    ("junit", "a service is no test"),
+    ("expect", "a service is no test"),
+    ("gate", "a service is no check; a task that depends on it can be the gate"),
+    ("artifacts", "its log is kept with the run anyway"),
+    ("reset", "a task that the service depends on can be the reset"),
+    ("interactive", "a service runs beside its dependents; run by name it shows its output"),
+    ("retry", "a service is never started again silently"),
+    ("poll", "`service = { ready = { … } }` says what is waited for"),
+    ("timeout", "it runs as long as it is needed; `service = { ready = { timeout = \"…\" } }` bounds its start"),
+    ("on_fail", "what a service's failure means is said by those that need it"),
+    ("locks", "those that depend on it can hold them"),
+];
 
 impl Draft {
     /// A task of which nothing is known but its name.
@@ -57,6 +75,8 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            service: None,
+            ports: vec![],
             gate: None,
             artifacts: vec![],
             report: None,
@@ -123,6 +143,7 @@ impl Draft {
         if !self.junit.is_empty() {
             self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
         }
+        self.check_ports(reader);
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
@@ -131,6 +152,18 @@ impl Draft {
             self.task.reset = Some(uses.at);
         }
         self.check_caching(reader);
+        self.check_service(reader);
+        // A proof comes after what its service comes after, and a service that is not there is an edge to nowhere.
+        if let Some(service) = self.with.proof.service.as_ref().filter(|_| self.uses.is_some()) {
+            let dep = Dep {
+                task: service.value.clone(),
+                args: vec![],
+                env: BTreeMap::new(),
+                order_only: false,
+                optional: false,
+            };
+            self.task.depends.push(Located::new(dep, service.at));
+        }
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),
@@ -225,6 +258,45 @@ impl Draft {
         if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
             let message = format!("`{name}` does not say what to check");
             reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
+        }
+    }
+
+    /// A service leaves nothing behind, is not tried again, and ends when nobody needs it.
+    fn check_service(&self, reader: &mut Reader<'_>) {
+        let Some(service) = &self.task.service else { return };
+        let name = &self.task.name;
+        for (key, why) in NOT_OF_SERVICES {
+            if let Some(at) = self.given(key) {
+                reader.report(
+                    Diagnostic::error("config::conflict", at, format!("`{name}` is a service and has `{key}`"))
+                        .also(service.at, "it is long-lived")
+                        .help(format!("remove `{key}`: {why}")),
+                );
+            }
+        }
+        if self.run.as_ref().is_some_and(|lines| lines.len() > 1) {
+            let at = self.given("run").unwrap_or(self.task.at);
+            reader.report(
+                Diagnostic::error("config::conflict", at, format!("`{name}` is a service of several commands"))
+                    .also(service.at, "it is long-lived")
+                    .help("keep the one that stays; what comes before it can be a task that it depends on"),
+            );
+        }
+    }
+
+    /// A variable has one value.
+    fn check_ports(&self, reader: &mut Reader<'_>) {
+        for port in &self.task.ports {
+            let name = &port.name.value;
+            if self.task.env.contains_key(name) {
+                let message = format!("`{name}` is a port that weir chooses, and set by `env` too");
+                let mut conflict = Diagnostic::error("config::conflict", port.name.at, message)
+                    .help("remove it from `env`, or from `ports`; `{ NAME = 3001 }` in `ports` prefers a number");
+                if let Some(at) = self.given("env") {
+                    conflict = conflict.also(at, "");
+                }
+                reader.report(conflict);
+            }
         }
     }
 

@@ -217,3 +217,21 @@ pub struct Notice {
     /// What to do.
     pub help: Option<String>,
 }
+
+/// What becomes of a service in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    /// Its process starts.
+    Starting,
+    /// It is ready.
+    Ready {
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// Nothing of it is left.
+    Stopped {
+        /// It did not heed its signal, and was killed.
+        killed: bool,
+    },
+}

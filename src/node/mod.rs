@@ -2,6 +2,7 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
+pub use crate::model::Stage;
 use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
@@ -148,6 +149,11 @@ pub trait Resource: Send + Sync {
     /// Secrets known by now.
     fn secrets(&self) -> Vec<String>;
 
+    /// Whether something of it enters the key beside what is declared.
+    fn observes(&self) -> bool {
+        true
+    }
+
     /// What of it enters the key, read from the thing itself after all that comes before the task.
     ///
     /// # Errors
@@ -293,6 +299,8 @@ pub trait Output: Send {
     fn bytes(&mut self, bytes: &[u8]);
     /// Something a person should know.
     fn notice(&mut self, notice: Notice);
+    /// What became of a service whose output this is.
+    fn stage(&mut self, _stage: Stage) {}
 }
 
 /// A node of the graph.
