@@ -115,6 +115,7 @@ fn word(inspection: &Inspection) -> &'static str {
         Ok(Verdict::Restore) => "restore",
         Ok(Verdict::Run) => "run",
         Ok(Verdict::Depends) => "depends",
+        Ok(Verdict::Serve) => "serve",
         Err(_) => "fail",
     }
 }
@@ -144,6 +145,9 @@ fn describe(
         Ok(Verdict::Restore) => writeln!(text, "`{name}` would be restored, because"),
         Ok(Verdict::Run) => writeln!(text, "`{name}` would run, because"),
         Ok(Verdict::Depends) => writeln!(text, "`{name}` depends on what tasks before it leave behind:"),
+        Ok(Verdict::Serve) => {
+            writeln!(text, "`{name}` is a service: it starts for the first task depending on it that runs")
+        }
         Err(reason) => writeln!(text, "`{name}` would fail: {}", reason.describe()),
     };
     if matches!(inspection.verdict, Ok(Verdict::Depends)) {

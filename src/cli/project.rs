@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, CrashProof, GroupNode, Ports};
+use crate::command::{CommandNode, CrashProof, GroupNode, Ports, ServiceNode};
 use crate::config::{
     self, Action, Config, Diagnostic, Found, Loaded, Looked, NodeKind, Severity, SourceFile, Task, Uses,
 };
@@ -12,7 +12,7 @@ use crate::fingerprint::{IgnoreRules, Trail};
 use crate::graph::{Graph, Lookup, Names, Plan, PlanError, Selection, bind, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
-use crate::node::{Bound, Instance, Node, Outside};
+use crate::node::{Bound, Instance, Node, Outside, Resource};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -250,8 +250,10 @@ impl Factory<'_> {
         let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
         match &instance.task.action {
             Action::Group { .. } => group(),
-            Action::Shell(_) | Action::Exec(_) if instance.task.service.is_some() => group(),
-            Action::Shell(_) | Action::Exec(_) => Arc::new(self.command(instance)),
+            Action::Shell(_) | Action::Exec(_) => match ServiceNode::of(instance.task) {
+                Some(service) => Arc::new(ServiceNode::new(instance, service.clone(), self.lent(instance))),
+                None => Arc::new(CommandNode::new(instance, self.timeout, self.lent(instance))),
+            },
             Action::Uses(uses) => {
                 let node = self.databases.node(instance, uses);
                 node.or_else(|| check::node(instance, uses, self.timeout, &self.audit))
@@ -262,23 +264,24 @@ impl Factory<'_> {
         }
     }
 
-    /// A task that runs a command, with what it is lent.
-    fn command(&self, instance: &Instance<'_>) -> CommandNode {
+    /// What a task that runs a command is lent.
+    fn lent(&self, instance: &Instance<'_>) -> Vec<Arc<dyn Resource>> {
         let mut lent = self.databases.resources(&instance.task.databases);
         if !instance.task.ports.is_empty() {
             lent.push(Arc::new(Ports::new(&instance.task.ports, &instance.env)));
         }
-        CommandNode::new(instance, self.timeout, lent)
+        lent
     }
 
-    /// A crash proof, with its service as it would run alone.
+    /// A crash proof, with a service of its own. None: the configuration has errors.
     fn proof(&self, instance: &Instance<'_>, uses: &Uses) -> Option<Arc<dyn Node>> {
         let named = uses.with.proof.service.as_ref().filter(|_| uses.kind == NodeKind::ProofCrash)?;
         let names = Names::new(self.config, &mut vec![]);
         let Lookup::One(found) = names.look_up(&instance.task.folder, &named.value) else { return None };
         let task = &self.config.tasks[found];
         let arguments = bind(task, &[]).ok()?;
-        let service = self.command(&Instance { task, name: task.name.clone(), arguments, env: BTreeMap::new() });
+        let own = Instance { task, name: task.name.clone(), arguments, env: BTreeMap::new() };
+        let service = ServiceNode::new(&own, ServiceNode::of(task)?.clone(), self.lent(&own));
         Some(Arc::new(CrashProof::new(instance, uses, service, self.timeout)))
     }
 }

@@ -74,15 +74,6 @@ pub async fn execute(
     })
 }
 
-/// Waits for `work`, which ends with its process when the run is cut short.
-pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
-    let mut cancel = context.cancel.clone();
-    tokio::select! {
-        done = work => Ok(done),
-        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
-    }
-}
-
 struct Running {
     kill_at: Option<Instant>,
     timed_out: bool,

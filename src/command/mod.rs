@@ -6,6 +6,7 @@ mod group;
 mod ports;
 mod proof;
 mod report;
+mod service;
 mod serving;
 mod task;
 
@@ -13,5 +14,6 @@ pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
 pub use ports::Ports;
 pub use proof::CrashProof;
+pub use service::ServiceNode;
 pub use serving::{Killed, Launch, Lost, Probe, Serving, Stopped};
 pub use task::{CommandNode, still_there};

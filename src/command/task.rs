@@ -1,9 +1,8 @@
 //! A task with a command.
 
 use super::environment::{Declared, variables_of};
-use super::execute::{Ended, execute, unless_cancelled};
+use super::execute::{Ended, execute};
 use super::report::Report;
-use super::serving::{Launch, Probe};
 use crate::config::shell::variables;
 use crate::config::{Action, CacheMode, Diagnostic, Located, OnFail, Pattern, Poll, Task};
 use crate::fingerprint::{Stat, digest_file};
@@ -14,7 +13,7 @@ use crate::node::{
     Cancel, Context, Effects, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
     Surroundings,
 };
-use crate::process::{Captured, Command, ProcessError, Signal, Stdio, capture};
+use crate::process::{Captured, Command, ProcessError, Stdio, capture};
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fmt::Write as _;
@@ -92,7 +91,7 @@ impl CommandNode {
         }
     }
 
-    fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
+    pub(super) fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
         self.environment.build(
             &context.root,
             &context.outside,
@@ -104,12 +103,17 @@ impl CommandNode {
         )
     }
 
+    /// What it is lent while it runs.
+    pub(super) fn resources(&self) -> &[Arc<dyn Resource>] {
+        &self.resources
+    }
+
     fn dir(&self, root: &Path) -> PathBuf {
         self.task.dir.value.under(root)
     }
 
     /// A command for the shell, arguments as `"$@"`.
-    fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
+    pub(super) fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
         let mut words = self.task.shell.iter().map(OsString::from);
         let program = words.next().unwrap_or_else(|| "sh".into());
         let mut command = Command::new(program, self.dir(&context.root));
@@ -121,7 +125,7 @@ impl CommandNode {
         Ok(command)
     }
 
-    fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
+    pub(super) fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
         let mut commands = match &self.task.action {
             Action::Shell(texts) => {
                 texts.iter().map(|text| self.shell(context, text, &self.arguments)).collect::<Result<Vec<_>, _>>()?
@@ -152,9 +156,7 @@ impl CommandNode {
             Ok(commands) => commands,
             Err(reason) => return Ok(Err(reason)),
         };
-        for loan in loans {
-            commands.iter_mut().for_each(|command| give(command, loan));
-        }
+        commands.iter_mut().for_each(|command| give_all(command, context, loans));
         let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
         let mut ended = Ok(());
         for command in commands {
@@ -227,51 +229,6 @@ impl CommandNode {
         for (resource, loan) in self.resources.iter().zip(loans).rev() {
             resource.take_back(context, loan, output).await;
         }
-    }
-
-    /// A command that runs as its own would, with these loans and variables over all others.
-    ///
-    /// # Errors
-    /// An `env_file` can't be read.
-    pub(super) fn beside(
-        &self,
-        context: &Context,
-        text: &str,
-        loans: &[Loan],
-        told: &[(&str, OsString)],
-    ) -> Result<Command, FailReason> {
-        let mut command = self.shell(context, text, &[])?;
-        dress(&mut command, loans, told);
-        Ok(command)
-    }
-
-    /// What it takes to start it as a service, with these loans and variables over all others.
-    ///
-    /// # Errors
-    /// An `env_file` can't be read, or `ready` names what is not there.
-    pub(super) fn launch(
-        &self,
-        context: &Context,
-        loans: &[Loan],
-        told: &[(&str, OsString)],
-    ) -> Result<Launch, FailReason> {
-        let name = self.facts.name.to_string();
-        let (Some(service), Some(mut command)) = (&self.task.service, self.commands(context)?.into_iter().next())
-        else {
-            return Err(FailReason::Start { message: format!("`{name}` is no service") });
-        };
-        dress(&mut command, loans, told);
-        let ready = service.value.ready.as_ref();
-        let probe = ready
-            .map(|ready| Probe::new(&ready.probe, &command.env, |text| self.beside(context, text, loans, told)))
-            .transpose()?;
-        Ok(Launch {
-            name,
-            command,
-            ready: probe,
-            within: ready.map_or(Duration::ZERO, |ready| ready.timeout),
-            stop: Signal::parse(&service.value.stop).unwrap_or(Signal::Term),
-        })
     }
 
     /// The declared environment alone, for a key.
@@ -360,7 +317,12 @@ impl CommandNode {
     }
 }
 
-/// Puts what is lent over what is there.
+/// Puts all that is lent over what is there.
+pub(super) fn give_all(command: &mut Command, context: &Context, loans: &[Loan]) {
+    give(command, &Loan { variables: context.lent.clone(), ..Loan::default() });
+    loans.iter().for_each(|loan| give(command, loan));
+}
+
 fn give(command: &mut Command, loan: &Loan) {
     let replaced = |name: &OsString| {
         loan.variables.iter().any(|(given, _)| given.as_str() == name)
@@ -370,11 +332,13 @@ fn give(command: &mut Command, loan: &Loan) {
     command.env.extend(loan.variables.iter().map(|(name, value)| (name.into(), value.clone())));
 }
 
-/// Puts loans, and above them other variables, over what is there.
-fn dress(command: &mut Command, loans: &[Loan], told: &[(&str, OsString)]) {
-    loans.iter().for_each(|loan| give(command, loan));
-    let variables = told.iter().map(|(name, value)| ((*name).to_owned(), value.clone())).collect();
-    give(command, &Loan { variables, ..Loan::default() });
+/// Waits for `work`, which ends with its process when the run is cut short.
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+    let mut cancel = context.cancel.clone();
+    tokio::select! {
+        done = work => Ok(done),
+        _ = cancel.wait_for(|now| *now != Cancel::No) => Err(FailReason::Interrupted),
+    }
 }
 
 fn why_always(task: &Task) -> Option<Reason> {
@@ -597,7 +561,7 @@ impl Node for CommandNode {
 }
 
 /// A list as one text, without ambiguity.
-fn listed(words: &[String]) -> String {
+pub(super) fn listed(words: &[String]) -> String {
     let mut text = String::from("[");
     for (index, word) in words.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };

@@ -3,7 +3,7 @@
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
 use super::keys::{Only, backticked};
-use super::task::{Action, CacheMode, Dep, Expect, OnFail, Task, TestReport};
+use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
 use super::uses::{self, NodeKind, Uses, With};
 use super::values::{Reader, Value};
@@ -153,17 +153,6 @@ impl Draft {
         }
         self.check_caching(reader);
         self.check_service(reader);
-        // A proof comes after what its service comes after, and a service that is not there is an edge to nowhere.
-        if let Some(service) = self.with.proof.service.as_ref().filter(|_| self.uses.is_some()) {
-            let dep = Dep {
-                task: service.value.clone(),
-                args: vec![],
-                env: BTreeMap::new(),
-                order_only: false,
-                optional: false,
-            };
-            self.task.depends.push(Located::new(dep, service.at));
-        }
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),

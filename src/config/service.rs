@@ -4,6 +4,7 @@ use super::diagnostic::Diagnostic;
 use super::edges::TEXT;
 use super::keys::{Key, Scope, Set, Shape};
 use super::values::{Reader, Value};
+use crate::model::format_duration;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -44,6 +45,25 @@ pub enum Probe {
     Log(String),
     /// A command that succeeds, run as the service's own `run` would be.
     Command(String),
+}
+
+impl Service {
+    /// One line for people.
+    pub fn describe(&self) -> String {
+        let ready = match &self.ready {
+            None => "ready once it has started".to_owned(),
+            Some(Ready { probe, timeout }) => {
+                let what = match probe {
+                    Probe::Http(url) => format!("`{url}` answers"),
+                    Probe::Tcp(address) => format!("`{address}` takes a connection"),
+                    Probe::Log(pattern) => format!("it prints a line that matches `{pattern}`"),
+                    Probe::Command(command) => format!("`{command}` succeeds"),
+                };
+                format!("ready when {what}, within {}", format_duration(*timeout))
+            }
+        };
+        format!("{ready}; stopped with SIG{}", self.stop)
+    }
 }
 
 /// What of `ready` has been read.

@@ -1,6 +1,7 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
 mod remote;
+mod services;
 mod tell;
 
 pub use tell::planned;
@@ -8,6 +9,7 @@ pub use tell::planned;
 use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
+use super::lending::Lending;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
@@ -18,7 +20,7 @@ use crate::cache::{Last, RunFolder};
 use crate::event::{Event, Sink};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
-use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, TaskName};
+use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
 use crate::node::Cancel;
 use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
@@ -70,6 +72,12 @@ pub enum Message {
     Output(NodeId, Vec<u8>),
     /// Something to tell about a node.
     Notice(NodeId, Notice),
+    /// What became of a service.
+    Stage(NodeId, Stage),
+    /// A lender could not be opened, or was lost.
+    Lost(NodeId, FailReason),
+    /// A lender was closed.
+    Closed(NodeId),
     /// A signal arrived.
     Signal(Signal),
     /// weir broke.
@@ -85,6 +93,7 @@ const TICK: Duration = Duration::from_millis(100);
 struct Driver<'a> {
     plan: Arc<Plan>,
     services: Arc<Services>,
+    lending: Arc<Lending>,
     folder: &'a RunFolder,
     options: &'a Options,
     sink: &'a mut dyn Sink,
@@ -127,6 +136,7 @@ pub fn run(
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
+        lending: Arc::new(Lending::new(&plan, &services, folder.path.clone(), sender.clone())),
         judged: plan.nodes.iter().map(|_| None).collect(),
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
@@ -217,6 +227,8 @@ impl Driver<'_> {
         match effect {
             Effect::Check(node) => self.check(node, inputs),
             Effect::Run { node, attempt } => self.start(node, attempt, inputs),
+            Effect::Hold(node) => self.hold(node, inputs),
+            Effect::Release(node) => self.close_lender(node, inputs),
             Effect::Finished(node) => self.finished(node),
             Effect::Complete => self.complete = true,
         }
@@ -305,6 +317,11 @@ impl Driver<'_> {
         }
         let page = self.ledger.page(id);
         page.key = judgement.key;
+        if self.lending.lender(id).is_some() && !matches!(judgement.decision, Decision::Fail(_)) {
+            page.left = Some(judgement.lent(&self.names[id.index()]));
+            self.lending.judged(id, Arc::new(judgement));
+            return inputs.push_back(Input::Checked(id, Verdict::Lend));
+        }
         match &judgement.decision {
             Decision::Fresh(recorded) => {
                 let recorded = recorded.clone();
@@ -360,6 +377,7 @@ impl Driver<'_> {
             cancel: self.cancel_of(id),
             relied_on: self.relied_on(id),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
+            lending: Arc::clone(&self.lending),
         }
     }
 
@@ -433,6 +451,11 @@ impl Driver<'_> {
             Message::Notice(id, notice) => {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
+            Message::Stage(id, stage) => {
+                self.emit(Event::Service { task: self.names[id.index()].clone(), stage });
+            }
+            Message::Lost(id, reason) => inputs.push_back(Input::Lost(id, self.services.masked(reason))),
+            Message::Closed(id) => inputs.push_back(Input::Ended(id, Ending::Ran)),
             Message::Signal(signal) => self.signalled(signal, inputs),
             Message::Panicked(id) => {
                 let why = format!("the work on `{}` panicked", self.names[id.index()]);

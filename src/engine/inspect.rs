@@ -56,6 +56,29 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool) -> Vec<Inspec
             .collect();
         left.push(match known {
             Some(known) if !facts.acts => Some(group_left(Upstream::of(known.into_iter()))),
+            Some(known) if node.node.lender().is_some() => {
+                let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
+                let left = judgement.lent(&facts.name);
+                inspection.key = judgement.key;
+                if with_parts && judgement.key.is_some() {
+                    inspection.parts = judge.parts(node, &judgement).unwrap_or_default();
+                }
+                inspection.notices = judgement.notices;
+                match judgement.decision {
+                    Decision::Fail(reason) => {
+                        inspection.verdict = Err(reason);
+                        None
+                    }
+                    _ => {
+                        inspection.verdict = Ok(Verdict::Serve);
+                        Some(left)
+                    }
+                }
+            }
+            None if node.node.lender().is_some() => {
+                inspection.verdict = Ok(Verdict::Serve);
+                None
+            }
             Some(known) => {
                 let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
                 settle(&judge, node, judgement, with_parts, &mut inspection)

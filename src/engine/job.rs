@@ -3,16 +3,18 @@
 
 use super::driver::Message;
 use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
+use super::lending::{Failed, Lending};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use super::standing::log_of;
 use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
-use crate::graph::PlanNode;
+use crate::graph::{Plan, PlanNode};
 use crate::journal::{Lock, LockKind};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
-use crate::node::{Cancel, Effects, NamedLock};
+use crate::node::{Cancel, Context, Effects, NamedLock, Output};
+use crate::process::ProcessError;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -42,6 +44,10 @@ pub struct Job<'a> {
     pub relied_on: Vec<(&'a PlanNode, Digest)>,
     /// Whether output is passed on as it comes.
     pub live: bool,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it may borrow.
+    pub lending: &'a Lending,
 }
 
 /// How a job ended.
@@ -251,7 +257,7 @@ impl Job<'_> {
         let relied_on = self.look_at_relied_on();
         let started = Instant::now();
         let ended = match self.services.context(self.run_id, self.cancel.clone()) {
-            Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
+            Ok((context, runtime)) => match runtime.block_on(self.run_node(&context, &mut printer)) {
                 Ok(ended) => ended.and_then(|()| {
                     // State is looked at while the node still counts as running.
                     match facts.reports_state {
@@ -326,6 +332,74 @@ impl Job<'_> {
         }
     }
 
+    /// Runs the node with all that it borrows. What it borrowed and lost on the way fails it.
+    async fn run_node(&self, context: &Context, output: &mut Printer) -> Result<Result<(), FailReason>, ProcessError> {
+        if self.node.borrows.is_empty() {
+            return self.node.node.run(context, output).await;
+        }
+        let lent = match self.lending.lend_all(self.id, context).await {
+            Ok(lent) => lent,
+            Err((_, FailReason::Interrupted)) => return Ok(Err(FailReason::Interrupted)),
+            Err(failed) => return Ok(Err(self.failed_by(failed, context, output).await)),
+        };
+        let mut outer = self.cancel.clone();
+        let (cut_short, cancel) = watch::channel(*outer.borrow_and_update());
+        let own = Context { lent, cancel, ..context.clone() };
+        let lenders = self.plan.borrowed(self.node);
+        let mut lost: Option<Failed> = None;
+        let ended = {
+            let mut run = self.node.node.run(&own, output);
+            loop {
+                tokio::select! {
+                    ended = &mut run => break ended?,
+                    failed = self.lending.lost(&lenders), if lost.is_none() => {
+                        lost = Some(failed);
+                        cut_short.send_if_modified(|now| {
+                            let asked = (*now).max(Cancel::Terminate);
+                            std::mem::replace(now, asked) != asked
+                        });
+                    }
+                    changed = outer.changed() => match changed {
+                        Ok(()) => drop(cut_short.send_replace(*outer.borrow_and_update())),
+                        Err(_) => break run.await?,
+                    },
+                }
+            }
+        };
+        if *self.cancel.borrow() != Cancel::No {
+            return Ok(ended);
+        }
+        let is_lost = |id: &NodeId| self.lending.lender(*id).is_some_and(|lender| lender.is_lost());
+        if lost.is_none() && lenders.iter().any(is_lost) {
+            // It ended in the same instant as its borrower.
+            lost = Some(self.lending.lost(&lenders).await);
+        }
+        match lost {
+            Some((_, FailReason::Interrupted)) => Ok(Err(FailReason::Interrupted)),
+            Some(failed) => Ok(Err(self.failed_by(failed, context, output).await)),
+            None => Ok(ended),
+        }
+    }
+
+    /// Tells of a service that failed those that need it.
+    async fn failed_by(&self, (lender, reason): Failed, context: &Context, output: &mut Printer) -> FailReason {
+        let service = self.plan.nodes[lender.index()].name().clone();
+        let message = reason.describe();
+        let lines = match self.lending.lender(lender) {
+            Some(lender) => lender.last_lines().await,
+            None => vec![],
+        };
+        let mut text = format!("weir: its service `{service}`: {message}\n");
+        if !lines.is_empty() {
+            text.push_str(&format!("weir: the last lines of `{service}`:\n"));
+            lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+        output.bytes(text.as_bytes());
+        self.lending.close(lender, context).await;
+        let _ = self.messages.send(Message::Lost(lender, reason));
+        FailReason::Service { service, message }
+    }
+
     /// Copies what is to be kept with the run, whatever the outcome.
     fn keep_artifacts(&self) {
         let facts = self.node.node.facts();
@@ -393,6 +467,12 @@ impl Job<'_> {
             if !same || after.get(index) != Some(looked) {
                 what.push(format!("what `{}` left was written again", before.name()));
             }
+        }
+        for lender in self.plan.borrowed(self.node) {
+            let Some(judgement) = self.lending.judgement(lender) else { continue };
+            let service = &self.plan.nodes[lender.index()];
+            let changed = judge.changes_since(service, judgement);
+            what.extend(changed.into_iter().map(|line| format!("of its service `{}`: {line}", service.name())));
         }
         if what.is_empty() {
             return true;
@@ -498,7 +578,16 @@ impl Job<'_> {
         let mut held = Held { waited: false, _locks: vec![] };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = if declared { facts.locks.clone() } else { vec![] };
+        if declared && !self.node.borrows.is_empty() {
+            let waiting = |holder: &crate::journal::Holder| {
+                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+            };
+            match self.lending.lock(self.id, waiting, || *self.cancel.borrow() != Cancel::No)? {
+                Some(waited) => held.waited = waited,
+                None => return Ok(None),
+            }
+        }
+        let mut names = if declared { self.plan.locks_of(self.node) } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
         names.dedup_by(|later, first| later.name == first.name);
@@ -526,7 +615,12 @@ impl Job<'_> {
 
 /// Whether another attempt can end otherwise.
 fn may_pass_later(reason: &FailReason) -> bool {
-    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. })
+    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. } | FailReason::Service { .. })
+}
+
+/// Waits until a run is cut short.
+pub async fn wait_out(mut cancel: watch::Receiver<Cancel>) {
+    drop(cancel.wait_for(|now| *now != Cancel::No).await);
 }
 
 struct Held {

@@ -91,6 +91,18 @@ pub enum AskRemote {
     WouldHave,
 }
 
+impl Judgement {
+    /// What a lender leaves for the keys of those that depend on it: its own, as its effects are what it does while
+    /// they run.
+    pub fn lent(&self, name: &TaskName) -> Left {
+        match (&self.upstream.tainted_by, self.key) {
+            (Some(by), _) => Left::Unknown(by.clone()),
+            (None, Some(key)) => Left::Digest(key),
+            (None, None) => Left::Unknown(name.clone()),
+        }
+    }
+}
+
 /// A judge of nodes.
 pub struct Judge<'a> {
     /// What it works with.

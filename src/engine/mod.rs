@@ -6,6 +6,7 @@ mod inspect;
 mod job;
 mod judge;
 mod ledger;
+mod lending;
 mod pool;
 mod prepare;
 mod printer;

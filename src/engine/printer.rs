@@ -1,7 +1,7 @@
 //! What a task prints on its way: secrets masked, into its log, and to whoever watches.
 
 use super::driver::Message;
-use crate::model::{NodeId, Notice};
+use crate::model::{NodeId, Notice, Stage};
 use crate::node::Output;
 use crate::process::Redactor;
 use std::fs::File;
@@ -87,5 +87,9 @@ impl Output for Printer {
 
     fn notice(&mut self, notice: Notice) {
         let _ = self.messages.send(Message::Notice(self.node, notice));
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        let _ = self.messages.send(Message::Stage(self.node, stage));
     }
 }

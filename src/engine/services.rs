@@ -276,6 +276,7 @@ impl Services {
             guard: machinery.guard.clone(),
             cancel,
             programs: Arc::clone(&self.programs),
+            lent: vec![],
         };
         Ok((context, machinery.runtime.clone()))
     }

@@ -142,6 +142,7 @@ impl Known<'_> {
             quiet: self.quiet,
             interactive: self.interactive,
             cleanup: self.cleanup,
+            service: None,
             gate: None,
             after: self.after.iter().map(|id| names[*id as usize].clone()).collect(),
         }

@@ -2,6 +2,7 @@
 
 use super::driver::Message;
 use super::job::Job;
+use super::lending::Lending;
 use super::services::Services;
 use crate::graph::Plan;
 use crate::model::{Digest, NodeId};
@@ -20,6 +21,7 @@ pub(super) struct Work {
     pub(super) cancel: watch::Receiver<Cancel>,
     pub(super) relied_on: Vec<(NodeId, Digest)>,
     pub(super) live: bool,
+    pub(super) lending: Arc<Lending>,
 }
 
 impl Work {
@@ -35,6 +37,8 @@ impl Work {
             messages: sender.clone(),
             relied_on: self.relied_on.iter().map(|(id, left)| (&self.plan.nodes[id.index()], *left)).collect(),
             live: self.live,
+            plan: &self.plan,
+            lending: &self.lending,
         }
     }
 }

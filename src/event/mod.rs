@@ -2,7 +2,7 @@
 //! Every reporter, the run history and the job summaries read these and nothing else. Knows nothing
 //! of styling or terminals.
 
-use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, TaskName};
+use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, Stage, TaskName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -90,6 +90,14 @@ pub enum Event {
         #[serde(flatten)]
         notice: Notice,
     },
+    /// What became of a service: it is no task that ends, and is told of apart.
+    Service {
+        /// The service.
+        task: TaskName,
+        /// What.
+        #[serde(flatten)]
+        stage: Stage,
+    },
     /// A task ended.
     TaskFinished(Box<TaskFinished>),
     /// Something about the run as a whole that a person should know.
@@ -118,11 +126,21 @@ pub struct PlannedTask {
     pub interactive: bool,
     /// It only runs as cleanup of another task.
     pub cleanup: bool,
+    /// It is a service: it starts when a task that depends on it runs, and only its failure is told as a task's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<PlannedService>,
     /// Its outcome is recorded as evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// The names of the nodes it waits for.
     pub after: Vec<TaskName>,
+}
+
+/// A service of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedService {
+    /// It was asked for by name, and stays until the run is cut short.
+    pub stays: bool,
 }
 
 /// What would be done with a task.
@@ -137,6 +155,8 @@ pub enum Verdict {
     Run,
     /// It depends on what tasks before it leave behind.
     Depends,
+    /// It is a service: it would be started for the first task depending on it that runs.
+    Serve,
 }
 
 /// How a task ended.

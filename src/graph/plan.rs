@@ -1,5 +1,7 @@
 //! From targets to the frozen plan.
 
+mod borrow;
+
 use super::arguments::bind;
 use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
@@ -60,6 +62,10 @@ pub struct PlanNode {
     pub forced: bool,
     /// It was asked for by name.
     pub target: bool,
+    /// What it borrows while it runs: lenders that it depends on, through groups too.
+    pub borrows: Vec<NodeId>,
+    /// A lender that was asked for by name: it stays until the run is cut short.
+    pub held: bool,
 }
 
 impl PlanNode {
@@ -150,6 +156,7 @@ pub fn plan(
     builder.order_sequences();
     builder.order_writers();
     builder.attach_resets();
+    builder.lend(&roots);
     builder.one_output_each()?;
     builder.freeze()
 }
@@ -251,6 +258,8 @@ impl Builder<'_, '_> {
             resets: vec![],
             forced: false,
             target: false,
+            borrows: vec![],
+            held: false,
         });
         self.ids.insert(name, id);
         if !steps.is_empty() {
@@ -379,6 +388,8 @@ impl Builder<'_, '_> {
         for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
+            // A service lasts for all the steps after it.
+            let mut standing: Vec<usize> = Vec::new();
             for step in steps {
                 let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
@@ -389,7 +400,11 @@ impl Builder<'_, '_> {
                     if !own.contains(&node) && !earlier.contains(&node) {
                         self.put_after(node, last);
                     }
+                    if !earlier.contains(&node) {
+                        self.put_after(node, &standing);
+                    }
                 }
+                standing.extend(step.iter().copied().filter(|node| self.nodes[*node].node.lender().is_some()));
                 before.extend(needed);
                 last = step;
             }
@@ -479,7 +494,7 @@ impl Builder<'_, '_> {
         for old in order {
             let Some(mut node) = slots[old.index()].take() else { continue };
             let rename = |id: &mut NodeId| *id = NodeId(new_of_old[id.index()]);
-            node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft).for_each(rename);
+            node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft).chain(&mut node.borrows).for_each(rename);
             node.triggers.iter_mut().for_each(|(id, _)| rename(id));
             nodes.push(node);
         }

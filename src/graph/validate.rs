@@ -1,6 +1,5 @@
 //! What is refused before anything runs: the whole graph is judged, not only what was asked for.
 
-use super::names::Lookup;
 use super::overlap::{PrefixIndex, may_overlap, wholly_negated};
 use super::resolve::{Graph, TaskIndex};
 use crate::config::{Action, At, Dep, Diagnostic, Located, NodeKind, Pattern, Task};
@@ -22,7 +21,6 @@ pub fn validate(graph: &Graph<'_>, ignored: &dyn Fn(&WsPath) -> bool, whole: boo
     if whole {
         resets(graph, &mut diagnostics);
     }
-    crashed(graph, &mut diagnostics);
     diagnostics
 }
 
@@ -362,24 +360,6 @@ fn resets(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
                     )),
                 );
             }
-        }
-    }
-}
-
-/// A crash proof needs a service to crash. One that is not there is an edge to nowhere, and said already.
-fn crashed(graph: &Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
-    for task in &graph.config.tasks {
-        let Action::Uses(uses) = &task.action else { continue };
-        let Some(named) = uses.with.proof.service.as_ref() else { continue };
-        let Lookup::One(found) = graph.names.look_up(&task.folder, &named.value) else { continue };
-        let other = graph.task(found);
-        if other.service.is_none() {
-            let message = format!("`{}` crashes `{}`, which is no service", task.name, other.name);
-            diagnostics.push(
-                Diagnostic::error("graph::no-service", named.at, message)
-                    .also(other.at, "declared here")
-                    .help(format!("add `service = {{ ready = {{ … }} }}` to `{}`", other.name)),
-            );
         }
     }
 }

@@ -86,6 +86,13 @@ pub enum FailReason {
         /// What to do.
         help: Option<String>,
     },
+    /// A service that it needs did not get ready, or ended while it was needed.
+    Service {
+        /// The service.
+        service: super::TaskName,
+        /// What became of it, for people.
+        message: String,
+    },
     /// A probe or state command failed.
     Probe {
         /// The command.
@@ -111,6 +118,7 @@ impl FailReason {
             Self::Start { message } => format!("failed to start: {message}"),
             Self::Inputs { message, .. } | Self::Node { message, .. } => message.clone(),
             Self::Refused { message, .. } => format!("refused: {message}"),
+            Self::Service { service, message } => format!("its service `{service}`: {message}"),
             Self::Probe { command, message } => format!("`{command}` failed: {message}"),
         }
     }

@@ -17,10 +17,12 @@ impl Human {
         if known.group {
             return;
         }
-        let (quiet, heard) = (known.quiet, known.heard);
+        let (quiet, heard, service) = (known.quiet, known.heard, known.service);
         let taints = std::mem::take(&mut known.taints);
         self.handed_over &= !known.interactive;
-        self.board.finish(&finished.task);
+        if service.is_none() {
+            self.board.finish(&finished.task);
+        }
         if self.dry_run {
             return;
         }

@@ -150,18 +150,20 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, Tone) {
         Verdict::Restore => ("would restore", Tone::Dim),
         Verdict::Run => ("would run", Tone::Good),
         Verdict::Depends => ("depends", Tone::Warn),
+        Verdict::Serve => ("if needed", Tone::Dim),
     }
 }
 
 /// The line that sums up a dry run.
 pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64) -> String {
-    let (mut run, mut restore, mut fresh, mut depends) = (0, 0, 0, 0);
+    let (mut run, mut restore, mut fresh, mut depends, mut serve) = (0, 0, 0, 0, 0);
     for verdict in verdicts {
         *match verdict {
             Verdict::Run => &mut run,
             Verdict::Restore => &mut restore,
             Verdict::Fresh => &mut fresh,
             Verdict::Depends => &mut depends,
+            Verdict::Serve => &mut serve,
         } += 1;
     }
     let counts = join_counts(&[
@@ -169,6 +171,7 @@ pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64)
         (restore, "would be restored"),
         (fresh, "fresh"),
         (depends, "depend on these"),
+        (serve, "started if needed"),
     ]);
     let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts };
     format!("{counts}; judged in {}, nothing was run", millis(wall_ms))

@@ -221,7 +221,10 @@ impl Sink for Reporter {
             Event::Interrupted { signal, .. } => report.interrupted = Some(signal.clone()),
             Event::TaskFinished(task) => self.task(task),
             Event::RunFinished(run) => self.finish(run),
-            Event::TaskStarted { .. } | Event::TaskWaiting { .. } | Event::TaskRetried { .. } => {}
+            Event::TaskStarted { .. }
+            | Event::TaskWaiting { .. }
+            | Event::TaskRetried { .. }
+            | Event::Service { .. } => {}
         }
     }
 

@@ -86,6 +86,7 @@ pub(super) fn planned(task: &str, after: &[&str]) -> PlannedTask {
     PlannedTask {
         task: name(task),
         group: false,
+        service: None,
         quiet: false,
         interactive: false,
         cleanup: false,

@@ -239,7 +239,7 @@ fn what_is_wrong_with_a_proof_is_said_before_anything_runs() {
     for (name, value, said) in [
         ("service", "'srw'", "there is no task `srw`"),
         ("service", "'s*'", "`s*` may be several tasks"),
-        ("service", "'proof'", "tasks wait for each other"),
+        ("service", "'proof'", "`proof` crashes `proof`, which is no service"),
         ("service", "'plain'", "`proof` crashes `plain`, which is no service"),
         ("trigger", "''", "an empty string"),
         ("trigger", "", "needs `trigger`"),

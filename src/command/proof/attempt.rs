@@ -4,8 +4,9 @@ use super::CrashProof;
 use super::ear::Ear;
 use super::settling::{Seen, Settling};
 use super::story::{Moment, Story};
-use crate::command::execute::{Ended, execute, unless_cancelled};
+use crate::command::execute::{Ended, execute};
 use crate::command::serving::{Lost, Serving};
+use crate::command::task::{give_all, unless_cancelled};
 use crate::config::{After, Sign};
 use crate::model::{FailReason, format_duration};
 use crate::node::{Context, Loan, Output};
@@ -50,11 +51,11 @@ impl From<ProcessError> for Stop {
 pub struct Attempt<'a> {
     /// Whose.
     pub proof: &'a CrashProof,
-    /// What there is to work with.
+    /// What there is to work with; `$WEIR_ATTEMPT_ID` is in it.
     pub context: &'a Context,
     /// What the service's task is lent.
     pub loans: &'a [Loan],
-    /// `$WEIR_ATTEMPT_ID`.
+    /// The attempt's own.
     pub id: &'a str,
     /// When there is no more time, and how much there was.
     pub deadline: (Instant, Duration),
@@ -116,7 +117,7 @@ impl Attempt<'_> {
         lives: &'s mut Vec<Serving>,
         story: &mut Story<'_>,
     ) -> Result<&'s Serving, Stop> {
-        let launch = self.proof.service.launch(self.context, self.loans, &self.told());
+        let launch = self.proof.service.launch(self.context, self.loans);
         let launch = launch.map_err(|reason| self.is_not_up(reason, story))?;
         let started = Serving::start(self.context, launch, Box::new(ear.clone())).await?;
         lives.push(started.map_err(|reason| self.is_not_up(reason, story))?);
@@ -134,11 +135,6 @@ impl Attempt<'_> {
             _ => String::new(),
         };
         story.fails(format!("`{}`: {}", self.proof.service_name(), reason.describe()), &help).into()
-    }
-
-    /// What the attempt adds to the variables of the service and of all commands.
-    fn told(&self) -> [(&'static str, std::ffi::OsString); 1] {
-        [("WEIR_ATTEMPT_ID", self.id.into())]
     }
 
     /// Has the service begin its work, and waits for the moment of the crash.
@@ -331,10 +327,10 @@ impl Attempt<'_> {
 
     /// A command of the proof: as one of the service's own, but under the proof's name.
     fn command(&self, text: &str) -> Result<Command, FailReason> {
-        let name = self.proof.facts.name.as_str();
-        let mut told = self.told().to_vec();
-        told.push(("WEIR_TASK", name.into()));
-        self.proof.service.beside(self.context, text, self.loans, &told)
+        let mut command = self.proof.command().shell(self.context, text, &[])?;
+        give_all(&mut command, self.context, self.loans);
+        command.env.push(("WEIR_TASK".into(), self.proof.facts.name.as_str().into()));
+        Ok(command)
     }
 }
 

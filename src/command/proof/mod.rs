@@ -11,6 +11,7 @@ mod ear;
 mod settling;
 mod story;
 
+use super::service::ServiceNode;
 use super::task::CommandNode;
 use crate::config::{After, Diagnostic, OnFail, ProofWith, Uses};
 use crate::model::{Digest, FailReason, KeySink, KeyValue, Observation, PartKind, Reason, TaskName};
@@ -26,17 +27,16 @@ use tokio::time::Instant;
 pub struct CrashProof {
     facts: Facts,
     with: ProofWith,
-    /// The service as a task: its folder, shell and variables, and what it is lent.
-    service: CommandNode,
+    service: ServiceNode,
     timeout: Duration,
 }
 
 impl CrashProof {
     /// Of the task that crashes `service`; `timeout` where it names none.
-    pub fn new(instance: &Instance<'_>, uses: &Uses, service: CommandNode, timeout: Duration) -> Self {
+    pub fn new(instance: &Instance<'_>, uses: &Uses, service: ServiceNode, timeout: Duration) -> Self {
         let task = instance.task;
         let mut locks: Vec<NamedLock> = task.locks.iter().map(|lock| NamedLock::alone(&lock.value)).collect();
-        locks.extend(service.facts().locks.iter().cloned());
+        locks.extend(service.command().facts().locks.iter().cloned());
         // The stricter one of two comes first.
         locks.sort();
         locks.dedup_by(|later, first| later.name == first.name);
@@ -50,7 +50,7 @@ impl CrashProof {
             sources: vec![],
             effects: Effects::Declared(vec![]),
             reports_state: false,
-            observes: service.facts().observes,
+            observes: service.command().facts().observes,
             reset: None,
             writes: vec![],
             locks,
@@ -67,7 +67,12 @@ impl CrashProof {
     }
 
     fn service_name(&self) -> &TaskName {
-        &self.service.facts().name
+        &self.command().facts().name
+    }
+
+    /// The service as a task with a command.
+    fn command(&self) -> &CommandNode {
+        self.service.command()
     }
 
     fn signal(&self) -> Signal {
@@ -98,20 +103,19 @@ impl Node for CrashProof {
             define("after", &format!("{:?}", with.after));
         }
         define("settle", &format!("{:?}", with.settle));
-        self.service.define_environment(root, outside, sink)
+        self.command().define_environment(root, outside, sink)
     }
 
     fn secrets(&self, root: &Path, outside: &Outside) -> Vec<String> {
-        self.service.secrets(root, outside)
+        self.command().secrets(root, outside)
     }
 
-    fn obstacles(&self, _: &Path, _: &Outside, _: &mut Seen) -> Vec<Diagnostic> {
-        // The service's node says what it lacks.
-        vec![]
+    fn obstacles(&self, root: &Path, outside: &Outside, seen: &mut Seen) -> Vec<Diagnostic> {
+        self.command().obstacles(root, outside, seen)
     }
 
     fn observe<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {
-        self.service.observe(context)
+        self.command().observe(context)
     }
 
     fn run<'a>(
@@ -121,15 +125,17 @@ impl Node for CrashProof {
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
             let deadline = (Instant::now() + self.timeout, self.timeout);
-            let (loans, refused) = self.service.borrow(context, output).await;
+            let (loans, refused) = self.command().borrow(context, output).await;
             let ended = match refused {
                 Some(reason) => Ok(Err(reason)),
                 None => {
                     let id = attempt_id(&context.run_id);
-                    Attempt { proof: self, context, loans: &loans, id: &id, deadline }.run(output).await
+                    let mut context = context.clone();
+                    context.lent.push(("WEIR_ATTEMPT_ID".to_owned(), id.clone().into()));
+                    Attempt { proof: self, context: &context, loans: &loans, id: &id, deadline }.run(output).await
                 }
             };
-            self.service.give_back(context, loans, output).await;
+            self.command().give_back(context, loans, output).await;
             ended
         })
     }

@@ -209,7 +209,9 @@ impl Serving {
         }
         self.gone().await;
         let killed = !heeded && !ended_before;
-        self.tail.stage(Stage::Stopped { killed });
+        if !ended_before {
+            self.tail.stage(Stage::Stopped { killed });
+        }
         Stopped { exit: self.child.wait().await.ok(), killed }
     }
 

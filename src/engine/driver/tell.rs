@@ -5,7 +5,7 @@ use crate::cache::Found;
 use crate::engine::job::log_name;
 use crate::engine::scheduler::{Done, NodeState, Skip};
 use crate::engine::standing::Standing;
-use crate::event::{Event, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
+use crate::event::{Event, PlannedService, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
 use crate::model::{FailReason, NodeId, Notice, Outcome, TaskName};
 use crate::process::Signal;
 use std::sync::Arc;
@@ -53,6 +53,12 @@ impl Driver<'_> {
             return;
         }
         let outcome = self.outcome(id);
+        if node.node.lender().is_some() {
+            self.lending.unlock(id);
+            if matches!(outcome, Outcome::Ran | Outcome::Fresh) {
+                return;
+            }
+        }
         let name = self.names[id.index()].clone();
         if matches!(outcome, Outcome::Failed { .. }) {
             // Where that is a warning its dependents go on, and nobody knows what it left.
@@ -120,6 +126,12 @@ impl Driver<'_> {
         }
     }
 
+    /// A lender has printed what it did by itself: its page says nothing of it.
+    fn own_log(&self, name: &str) -> (Option<String>, u64) {
+        let length = std::fs::metadata(self.folder.path.join(name)).map_or(0, |found| found.len());
+        ((length > 0).then(|| name.to_owned()), length)
+    }
+
     /// The log to show, in the run's folder; a replayed one is put there.
     fn log_of(&mut self, id: NodeId, outcome: &Outcome) -> (Option<String>, u64) {
         let plan = Arc::clone(&self.plan);
@@ -136,6 +148,7 @@ impl Driver<'_> {
                     Err(_) => (None, 0),
                 }
             }
+            _ if node.node.lender().is_some() => self.own_log(&name),
             _ if page.log_bytes > 0 => (Some(name), page.log_bytes),
             _ => (None, 0),
         }
@@ -213,6 +226,7 @@ pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> Planne
             quiet: facts.quiet,
             interactive: facts.interactive,
             cleanup: node.is_cleanup(),
+            service: node.node.lender().map(|_| PlannedService { stays: node.held }),
             gate: facts.gate.clone(),
             after: node.before().map(|id| names[id.index()].clone()).collect(),
         }
