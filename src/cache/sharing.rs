@@ -62,6 +62,9 @@ pub trait RemoteStore: Send + Sync {
     /// The same, if it was not told yet.
     fn untold(&self) -> Option<Notice>;
 
+    /// Whether everything that was offered is there, or never will be.
+    fn is_idle(&self) -> bool;
+
     /// Waits until what was offered is there, for as long as the server answers; or, in a `hurry`, not at
     /// all.
     fn finish(&self, hurry: bool) -> Exchange;

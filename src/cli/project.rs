@@ -3,14 +3,16 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, GroupNode, ServiceNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
+use crate::command::{CommandNode, CrashProof, GroupNode, Ports, ServiceNode};
+use crate::config::{
+    self, Action, Config, Diagnostic, Found, Loaded, Looked, NodeKind, Severity, SourceFile, Task, Uses,
+};
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
-use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
+use crate::graph::{Graph, Lookup, Names, Plan, PlanError, Selection, bind, plan, validate};
 use crate::journal::Holder;
 use crate::model::WsPath;
-use crate::node::{Bound, Instance, Node, Outside};
+use crate::node::{Bound, Instance, Node, Outside, Resource};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -199,10 +201,11 @@ impl Project {
     }
 
     /// Makes nodes of tasks; `destroy` as for [`Project::plan`].
-    fn factory(&self, destroy: &[String]) -> Factory {
+    fn factory(&self, destroy: &[String]) -> Factory<'_> {
         Factory {
             timeout: self.config.settings.timeout,
             databases: Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec())),
+            config: &self.config,
             audit: super::audit::as_node(self),
         }
     }
@@ -235,31 +238,51 @@ impl Project {
 }
 
 /// Which nodes there are.
-struct Factory {
+struct Factory<'c> {
+    config: &'c Config,
     timeout: Duration,
     databases: Arc<Databases>,
     audit: Arc<GraphAudit>,
 }
 
-impl Factory {
+impl Factory<'_> {
     fn node(&self, instance: &Instance<'_>) -> Arc<dyn Node> {
         let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
         match &instance.task.action {
             Action::Group { .. } => group(),
-            Action::Shell(_) | Action::Exec(_) => {
-                let lent = self.databases.resources(&instance.task.databases);
-                match ServiceNode::of(instance.task) {
-                    Some(service) => Arc::new(ServiceNode::new(instance, service.clone(), lent)),
-                    None => Arc::new(CommandNode::new(instance, self.timeout, lent)),
-                }
-            }
+            Action::Shell(_) | Action::Exec(_) => match ServiceNode::of(instance.task) {
+                Some(service) => Arc::new(ServiceNode::new(instance, service.clone(), self.lent(instance))),
+                None => Arc::new(CommandNode::new(instance, self.timeout, self.lent(instance))),
+            },
             Action::Uses(uses) => {
                 let node = self.databases.node(instance, uses);
                 node.or_else(|| check::node(instance, uses, self.timeout, &self.audit))
+                    .or_else(|| self.proof(instance, uses))
                     // A configuration with such a task has errors, and is never planned.
                     .unwrap_or_else(|| group())
             }
         }
+    }
+
+    /// What a task that runs a command is lent.
+    fn lent(&self, instance: &Instance<'_>) -> Vec<Arc<dyn Resource>> {
+        let mut lent = self.databases.resources(&instance.task.databases);
+        if !instance.task.ports.is_empty() {
+            lent.push(Arc::new(Ports::new(&instance.task.ports, &instance.env)));
+        }
+        lent
+    }
+
+    /// A crash proof, with a service of its own. None: the configuration has errors.
+    fn proof(&self, instance: &Instance<'_>, uses: &Uses) -> Option<Arc<dyn Node>> {
+        let named = uses.with.proof.service.as_ref().filter(|_| uses.kind == NodeKind::ProofCrash)?;
+        let names = Names::new(self.config, &mut vec![]);
+        let Lookup::One(found) = names.look_up(&instance.task.folder, &named.value) else { return None };
+        let task = &self.config.tasks[found];
+        let arguments = bind(task, &[]).ok()?;
+        let own = Instance { task, name: task.name.clone(), arguments, env: BTreeMap::new() };
+        let service = ServiceNode::new(&own, ServiceNode::of(task)?.clone(), self.lent(&own));
+        Some(Arc::new(CrashProof::new(instance, uses, service, self.timeout)))
     }
 }
 

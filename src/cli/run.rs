@@ -245,7 +245,7 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
         let refused = |message: String| CliError::Refused {
             message,
-            help: format!("`weir run {} --confirm {name}` confirms it ahead of time", args.tasks.join(" ")),
+            help: format!("`weir run {}` confirms it ahead of time", confirmed(args, name)),
         };
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Err(refused(format!("`{name}` wants to be confirmed, and there is no terminal to ask on")));
@@ -262,6 +262,17 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// What was typed, with one more confirmation: another profile would be another deed.
+fn confirmed(args: &RunArgs, name: &str) -> String {
+    let mut words: Vec<&str> = args.tasks.iter().map(String::as_str).collect();
+    words.extend(args.profile.iter().flat_map(|profile| ["--profile", profile]));
+    words.extend(args.confirm.iter().map(String::as_str).chain([name]).flat_map(|task| ["--confirm", task]));
+    if !args.arguments.is_empty() {
+        words.extend(["--"].into_iter().chain(args.arguments.iter().map(String::as_str)));
+    }
+    words.join(" ")
 }
 
 /// A source that matches nothing, where no task before it can bring it about, is a mistake in the

@@ -108,6 +108,7 @@ fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
         "exec": match &task.action { Action::Exec(words) => json!(words), _ => Value::Null },
         "uses": match &task.action { Action::Uses(uses) => json!(uses.kind.name()), _ => Value::Null },
         "database": task.databases.iter().map(|used| used.name.value.as_str()).collect::<Vec<_>>(),
+        "ports": task.ports.iter().map(|port| port.name.value.as_str()).collect::<Vec<_>>(),
         "depends": names(&data),
         "order_only": names(&order),
         "sequence": edges.sequence.iter().map(|step| names(step)).collect::<Vec<_>>(),
@@ -192,6 +193,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
             row("outputs", declared(texts(task.outputs.as_ref())));
         }
         row("writes", joined(&task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>()));
+        row("ports", joined(&task.ports.iter().map(|port| port.name.value.clone()).collect::<Vec<_>>()));
         row("dir", task.dir.value.to_string());
         row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
         if let Some(service) = &task.service {

@@ -3,6 +3,8 @@
 mod environment;
 mod execute;
 mod group;
+mod ports;
+mod proof;
 mod report;
 mod service;
 mod serving;
@@ -10,6 +12,8 @@ mod task;
 
 pub use execute::{Ended, execute_within};
 pub use group::GroupNode;
+pub use ports::Ports;
+pub use proof::CrashProof;
 pub use service::ServiceNode;
-pub use serving::{Launch, Lost, Probe, Serving, Stopped};
+pub use serving::{Killed, Launch, Lost, Probe, Serving, Stopped};
 pub use task::{CommandNode, still_there};

@@ -67,6 +67,11 @@ impl ServiceNode {
         task.service.as_ref().map(|service| &service.value)
     }
 
+    /// It as a task with a command: its folder, shell and variables, and what it is lent.
+    pub(super) fn command(&self) -> &CommandNode {
+        &self.command
+    }
+
     /// All that it takes to start its process, with what it is lent.
     ///
     /// # Errors

@@ -59,7 +59,9 @@ impl CommandNode {
             sources: listed(&task.sources).unwrap_or_default(),
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
-            observes: !task.requires.is_empty() || !task.probes.is_empty() || !resources.is_empty(),
+            observes: !task.requires.is_empty()
+                || !task.probes.is_empty()
+                || resources.iter().any(|lent| lent.observes()),
             reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
             locks: task
@@ -210,12 +212,42 @@ impl CommandNode {
         }
     }
 
+    /// Borrows what it is lent; where something is not there, why, and what was lent before it.
+    pub(super) async fn borrow(&self, context: &Context, output: &mut dyn Output) -> (Vec<Loan>, Option<FailReason>) {
+        let mut loans = Vec::with_capacity(self.resources.len());
+        for resource in &self.resources {
+            match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
+                Ok(loan) => loans.push(loan),
+                Err(reason) => return (loans, Some(reason)),
+            }
+        }
+        (loans, None)
+    }
+
+    /// Gives it back, the last first.
+    pub(super) async fn give_back(&self, context: &Context, loans: Vec<Loan>, output: &mut dyn Output) {
+        for (resource, loan) in self.resources.iter().zip(loans).rev() {
+            resource.take_back(context, loan, output).await;
+        }
+    }
+
+    /// The declared environment alone, for a key.
+    pub(super) fn define_environment(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        sink: &mut dyn KeySink,
+    ) -> Result<(), FailReason> {
+        self.environment.define(root, outside, sink)
+    }
+
     /// Tells of variables that the command names, that are set outside, and that it does not see.
-    fn tell_hidden(&self, context: &Context, output: &mut dyn Output) {
+    fn tell_hidden(&self, context: &Context, loans: &[Loan], output: &mut dyn Output) {
         let Action::Shell(texts) = &self.task.action else { return };
         let named: BTreeSet<String> = texts.iter().flat_map(|text| variables(text)).collect();
-        for name in named {
-            if context.outside.vars.contains_key(&name) && !self.environment.sees(&context.root, &name) {
+        let lent = |name: &String| loans.iter().any(|loan| loan.variables.iter().any(|(given, _)| given == name));
+        for name in named.iter().filter(|name| !lent(name)) {
+            if context.outside.vars.contains_key(name) && !self.environment.sees(&context.root, name) {
                 output.notice(Notice {
                     code: "hidden-variable".into(),
                     message: format!("`{name}` is set outside, but this task does not declare it and does not see it"),
@@ -505,25 +537,15 @@ impl Node for CommandNode {
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
-            self.tell_hidden(context, output);
-            let mut loans = Vec::with_capacity(self.resources.len());
-            let mut refused = None;
-            for resource in &self.resources {
-                match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
-                    Ok(loan) => loans.push(loan),
-                    Err(reason) => {
-                        refused = Some(reason);
-                        break;
-                    }
-                }
-            }
+            let (loans, refused) = self.borrow(context, output).await;
             let ended = match refused {
                 Some(reason) => Ok(Err(reason)),
-                None => self.with_loans(context, &loans, output).await,
+                None => {
+                    self.tell_hidden(context, &loans, output);
+                    self.with_loans(context, &loans, output).await
+                }
             };
-            for (resource, loan) in self.resources.iter().zip(loans).rev() {
-                resource.take_back(context, loan, output).await;
-            }
+            self.give_back(context, loans, output).await;
             ended
         })
     }

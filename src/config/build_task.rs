@@ -76,6 +76,7 @@ impl Draft {
             redact: vec![],
             databases: vec![],
             service: None,
+            ports: vec![],
             gate: None,
             artifacts: vec![],
             report: None,
@@ -142,6 +143,7 @@ impl Draft {
         if !self.junit.is_empty() {
             self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
         }
+        self.check_ports(reader);
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
@@ -268,6 +270,22 @@ impl Draft {
                     .also(service.at, "it is long-lived")
                     .help("keep the one that stays; what comes before it can be a task that it depends on"),
             );
+        }
+    }
+
+    /// A variable has one value.
+    fn check_ports(&self, reader: &mut Reader<'_>) {
+        for port in &self.task.ports {
+            let name = &port.name.value;
+            if self.task.env.contains_key(name) {
+                let message = format!("`{name}` is a port that weir chooses, and set by `env` too");
+                let mut conflict = Diagnostic::error("config::conflict", port.name.at, message)
+                    .help("remove it from `env`, or from `ports`; `{ NAME = 3001 }` in `ports` prefers a number");
+                if let Some(at) = self.given("env") {
+                    conflict = conflict.also(at, "");
+                }
+                reader.report(conflict);
+            }
         }
     }
 

@@ -18,6 +18,8 @@ mod looked;
 mod parts;
 mod pattern;
 mod profile;
+mod proof;
+mod proof_keys;
 mod reference;
 mod remote;
 mod schema;
@@ -46,12 +48,15 @@ pub use find::{FindError, Found, find};
 pub use load::{Loaded, load, load_text};
 pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
+pub use proof::{After, ProofWith, Settle, Sign};
 pub use reference::key_reference;
 pub use remote::{Remote, RemoteMode, parse_endpoint};
 pub use schema::tasks_schema;
 pub use service::{Probe, Ready, Service};
 pub use structural::Structural;
-pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
+pub use task::{
+    Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PortUse, PostDep, Retry, Task, TestReport, When,
+};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;

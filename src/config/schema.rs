@@ -1,7 +1,9 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{check_keys, database_keys, edges, entries, remote, scopes, service, structural, task_keys, uses};
+use super::{
+    check_keys, database_keys, edges, entries, proof_keys, remote, scopes, service, structural, task_keys, uses,
+};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -60,6 +62,9 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("row", "`[[db.NAME.seed]]`", &database_keys::ROW),
         described("document", "`from` of a seed", &database_keys::DOCUMENT),
         described("rule.structural", "`with` of `rule.structural`", &structural::RULE),
+        described("proof.crash", "`with` of `proof.crash`", &proof_keys::CRASH),
+        described("settle", "`settle` of `proof.crash`", &proof_keys::SETTLE),
+        described("after", "`after` of `proof.crash`", &proof_keys::AIM),
     ]
 }
 

@@ -95,6 +95,8 @@ pub struct Task {
     pub databases: Vec<DatabaseUse>,
     /// It is long-lived: it runs while those that depend on it do.
     pub service: Option<Located<Service>>,
+    /// The ports it is given while it runs.
+    pub ports: Vec<PortUse>,
     /// It is a gate.
     pub gate: Option<Located<Gate>>,
     /// Files that are kept with the run.
@@ -103,6 +105,15 @@ pub struct Task {
     pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
+}
+
+/// A port that a task is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortUse {
+    /// The variable that names it.
+    pub name: Located<String>,
+    /// Taken where it is free; any other otherwise.
+    pub preferred: Option<u16>,
 }
 
 /// `junit` and `expect`.

@@ -82,6 +82,7 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("check.exists"),
     Shape::Table("check.branch"),
     Shape::Table("check.cochange"),
+    Shape::Table("proof.crash"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);
@@ -184,6 +185,15 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "It is long-lived: it starts for the first task depending on it that really runs, is waited for until it is ready, and is stopped when the last of them has ended. Run by name, it stays until Ctrl-C.",
             |d, r, e| {
                 d.task.service = service(r, e.value).map(|service| Located::new(service, r.at(e.value.span())));
+            },
+        ),
+        command(
+            "ports",
+            entries::PORTS,
+            "{ PORT = 3001 }",
+            "Ports it is given while it runs, by the names of variables, or a table with the number that each prefers. The variable from outside wins, then the preference, then a free one, which no other run on this machine is given meanwhile. Only their names are in its key.",
+            |d, r, e| {
+                d.task.ports = entries::ports(r, e.value);
             },
         ),
         key(
@@ -450,5 +460,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["ports", "soak"],
+    unbuilt: &["soak"],
 };

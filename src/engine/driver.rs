@@ -1,5 +1,6 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
+mod remote;
 mod services;
 mod tell;
 
@@ -178,6 +179,7 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.hand_over(&inbox);
     drop(signals);
     driver.close()
 }

@@ -149,6 +149,11 @@ pub trait Resource: Send + Sync {
     /// Secrets known by now.
     fn secrets(&self) -> Vec<String>;
 
+    /// Whether something of it enters the key beside what is declared.
+    fn observes(&self) -> bool {
+        true
+    }
+
     /// What of it enters the key, read from the thing itself after all that comes before the task.
     ///
     /// # Errors

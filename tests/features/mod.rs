@@ -3,12 +3,14 @@
 mod arguments;
 mod checks;
 mod commands;
+mod crash;
 mod environment;
 mod evidence;
 mod folders;
 mod graphs;
 mod init;
 mod output;
+mod ports;
 #[cfg(feature = "remote")]
 mod remote;
 mod reports;

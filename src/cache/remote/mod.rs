@@ -165,6 +165,10 @@ impl RemoteStore for Remote {
         self.inner.breaker.untold()
     }
 
+    fn is_idle(&self) -> bool {
+        self.uploads.is_idle()
+    }
+
     fn finish(&self, hurry: bool) -> Exchange {
         let given = self.uploads.finish(hurry);
         Exchange {

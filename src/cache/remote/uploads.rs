@@ -67,21 +67,24 @@ impl Uploads {
         self.shared.news.notify_all();
     }
 
+    /// Whether nothing is waiting or under way.
+    pub(super) fn is_idle(&self) -> bool {
+        let mut queue = self.shared.lock();
+        // Each call ends in time, and what waits has nothing to wait for once the circuit is open.
+        if self.shared.inner.breaker.writes_open() {
+            queue.waiting.clear();
+        }
+        queue.busy == 0 && queue.waiting.is_empty()
+    }
+
     /// Waits until all is given, or nothing more can be; says how many results were.
     pub(super) fn finish(&self, hurry: bool) -> u32 {
+        while !hurry && !self.is_idle() {
+            let queue = self.shared.lock();
+            drop(self.shared.news.wait_timeout(queue, Duration::from_millis(20)));
+        }
         let mut queue = self.shared.lock();
-        if hurry {
-            queue.waiting.clear();
-            return queue.given;
-        }
-        while queue.busy > 0 || !queue.waiting.is_empty() {
-            // Each call ends in time, so that this ends; woken or not, the circuit is looked at.
-            if self.shared.inner.breaker.writes_open() {
-                queue.waiting.clear();
-            }
-            let waited = self.shared.news.wait_timeout(queue, Duration::from_millis(50));
-            queue = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+        queue.waiting.clear();
         queue.given
     }
 }

@@ -19,7 +19,7 @@ use crate::node::{Cancel, Context, Output, Stage};
 use crate::process::{Child, Command, Exit, ProcessError, Signal};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use tail::Tail;
+pub(in crate::command) use tail::Tail;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
@@ -215,21 +215,37 @@ impl Serving {
         Stopped { exit: self.child.wait().await.ok(), killed }
     }
 
-    /// Sends a signal to its whole group, without a word about it, and waits until nothing of it is left.
-    pub async fn kill(&self, signal: Signal) {
+    /// Sends a signal to its whole group, without a word about it, kills what does not end of that, and waits until
+    /// nothing of it is left.
+    pub async fn kill(&self, signal: Signal) -> Killed {
         self.child.signal(signal);
-        if timeout(GRACE, self.child.wait_group()).await.is_err() {
+        let heeded = timeout(GRACE, self.child.wait_group()).await.is_ok();
+        if !heeded {
             self.child.signal(Signal::Kill);
         }
-        self.gone().await;
+        let gone = self.gone().await;
+        let exit = if self.has_ended() { self.child.wait().await.ok() } else { None };
+        Killed { exit, heeded, gone }
     }
 
-    async fn gone(&self) {
+    /// Waits for what is left of it; false where something is left all the same, in its group or on its output.
+    async fn gone(&self) -> bool {
         let until = Instant::now() + PATIENCE;
-        let _ = timeout_at(until, self.child.wait_group()).await;
+        let ended = timeout_at(until, self.child.wait_group()).await.is_ok();
         let mut silent = self.silent.clone();
-        let _ = timeout(QUIET, silent.wait_for(|silent| *silent)).await;
+        ended & timeout(QUIET, silent.wait_for(|silent| *silent)).await.is_ok()
     }
+}
+
+/// How a service ended of a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Killed {
+    /// How its main process ended, if it did.
+    pub exit: Option<Exit>,
+    /// All of its group ended of the signal; otherwise it took SIGKILL.
+    pub heeded: bool,
+    /// Nothing of it is left, not even a process outside its group that holds its output.
+    pub gone: bool,
 }
 
 /// How a service ended that nobody stopped.

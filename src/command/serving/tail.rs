@@ -12,7 +12,7 @@ const LINES: usize = 20;
 /// How much of a line is kept, and looked at.
 const WIDTH: usize = 4096;
 
-pub(super) struct Tail {
+pub(in crate::command) struct Tail {
     inner: Mutex<Inner>,
     pattern: Option<Regex>,
     matched: watch::Sender<bool>,
@@ -25,13 +25,13 @@ struct Inner {
 }
 
 impl Tail {
-    pub(super) fn new(output: Box<dyn Output>, pattern: Option<Regex>) -> Self {
+    pub(in crate::command) fn new(output: Box<dyn Output>, pattern: Option<Regex>) -> Self {
         let inner = Inner { output, lines: VecDeque::new(), line: Vec::new() };
         Self { inner: Mutex::new(inner), pattern, matched: watch::Sender::new(false) }
     }
 
     /// Takes what it printed.
-    pub(super) fn take(&self, bytes: &[u8]) {
+    pub(in crate::command) fn take(&self, bytes: &[u8]) {
         let mut inner = lock(&self.inner);
         inner.output.bytes(bytes);
         for (index, part) in bytes.split(|byte| *byte == b'\n').enumerate() {
@@ -64,7 +64,7 @@ impl Tail {
     }
 
     /// Until a line has matched.
-    pub(super) async fn matched(&self) {
+    pub(in crate::command) async fn matched(&self) {
         let _ = self.matched.subscribe().wait_for(|matched| *matched).await;
     }
 

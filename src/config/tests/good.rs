@@ -76,8 +76,25 @@ fn around(scope: &str, key: &KeyInfo) -> String {
                 "version = 1\n[tasks.t]\nuses = 'check.forbid'\nwith = {{ files = 'f', patterns = 'p', allow = [{{ {others}{line} }}] }}"
             )
         }
+        "settle" => {
+            let others = match key.name {
+                "command" => "equals = 'e', ",
+                "equals" => "command = 'c', ",
+                _ => "command = 'c', equals = 'e', ",
+            };
+            crash(&format!("settle = {{ {others}{line} }}"))
+        }
+        "after" => {
+            let sign = if key.name == "timeout" { "log = 'l', " } else { "" };
+            crash(&format!("settle = {{ command = 'c', equals = 'e' }}, after = {{ {sign}{line} }}"))
+        }
         node => parameter(node, key),
     }
+}
+
+/// A crash proof with these parameters beside the plain ones.
+fn crash(with: &str) -> String {
+    format!("version = 1\n[tasks.t]\nuses = 'proof.crash'\nwith = {{ service = 's', trigger = 't', {with} }}")
 }
 
 /// A parameter of a built-in node beside those that it requires.
@@ -86,6 +103,7 @@ fn parameter(node: &str, key: &KeyInfo) -> String {
         "check.forbid" => &[("files", "'f'"), ("patterns", "'p'")],
         "check.cochange" => &[("when", "'a'"), ("require", "'b'")],
         "check.exists" => &[("files", "'f'")],
+        "proof.crash" => &[("service", "'s'"), ("trigger", "'t'"), ("settle", "{ command = 'c', equals = 'e' }")],
         "check.drift" if key.name != "lock" => &[("command", "'c'"), ("outputs", "'o'")],
         "db.migrate" | "db.baseline" | "db.gate" | "db.up" | "check.graph" | "check.same" | "check.branch"
         | "check.drift" | "rule.structural" => &[],

@@ -1,7 +1,7 @@
 //! What the loop tells of a run: events as they happen, and how it ended.
 
 use super::{Driver, Finish, millis};
-use crate::cache::{Exchange, Found};
+use crate::cache::Found;
 use crate::engine::job::log_name;
 use crate::engine::scheduler::{Done, NodeState, Skip};
 use crate::engine::standing::Standing;
@@ -223,31 +223,6 @@ impl Driver<'_> {
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
-    }
-
-    /// What was exchanged with the remote, once all that was offered to it is there; an interrupted run waits
-    /// for nothing.
-    fn finish_remote(&mut self) -> Option<RemoteUse> {
-        let remote = self.services.remote.clone()?;
-        let exchange = remote.finish(self.exit_signal.is_some() || self.broken.is_some());
-        if let Some(notice) = remote.untold() {
-            self.emit(Event::Warned(notice));
-        }
-        let (mut hits, mut saved_ms) = (0, 0);
-        for recorded in self.ledger.pages.iter().filter_map(|page| page.recorded.as_ref()) {
-            if remote.gave(&recorded.key) {
-                hits += 1;
-                saved_ms += recorded.duration_ms;
-            }
-        }
-        let Exchange { bytes_down, bytes_up, given } = exchange;
-        let used = RemoteUse { hits, saved_ms, given, bytes_down, bytes_up };
-        (hits > 0 || given > 0 || bytes_up > 0 || bytes_down > 0).then_some(used)
-    }
-
-    /// Whether the run can't do without the remote, and had to.
-    fn misses_remote(&self) -> bool {
-        self.services.remote.as_ref().is_some_and(|remote| remote.is_required() && remote.failure().is_some())
     }
 
     /// The verdict, where all that there was to do was to give it.

@@ -161,6 +161,7 @@ fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
         let declared = task.env_inputs.iter().chain(&task.pass_through).map(String::as_str);
         let mut declared = declared.chain(task.env_required.iter().map(|name| name.value.as_str()));
         let seen = task.env.contains_key(&name)
+            || task.ports.iter().any(|port| port.name.value == name)
             || PASSED.contains(&name.as_str())
             || ["LC_", "SSL_CERT_"].iter().any(|prefix| name.starts_with(prefix))
             || declared.any(|known| match known.strip_suffix('*') {

@@ -376,5 +376,18 @@ fn what_is_required_and_was_not_given_fails_the_run() {
     farm.fail(Call::UpdateResult, Fault::Says(Code::ResourceExhausted));
     ws.try_run("all --require-remote").exit(1).tasks("gen ran").says("takes no more").says("--require-remote");
     farm.mend();
-    ws.run("-f all --require-remote").tasks("gen ran").says("given");
+    ws.run("-f gen silent --require-remote").tasks("gen ran, silent ran").says("2 given");
+}
+
+/// A server that takes very slowly holds up the end of a run; a signal ends that.
+#[test]
+fn nobody_has_to_wait_for_what_is_given() {
+    let farm = Farm::new();
+    farm.fail(Call::BatchUpdate, Fault::Hangs);
+    let ws = checkout(&through(&farm.address, "50s"));
+    let running = ws.weir(&["run", "silent"]).spawn();
+    crate::support::wait_until("the server is given something", || farm.calls(Call::BatchUpdate) > 0);
+    running.signal(nix::sys::signal::Signal::SIGINT);
+    running.end().exit(130).tasks("silent ran");
+    ws.run("silent").tasks("silent fresh");
 }
