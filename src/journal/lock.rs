@@ -3,7 +3,8 @@
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
@@ -104,9 +105,11 @@ impl Lock {
 }
 
 fn write_holder(file: &mut File, me: &Holder) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(format!("{}\n{}\n", me.pid, me.command).as_bytes())
+    let text = format!("{}\n{}\n", me.pid, me.command);
+    // Not cut to nothing first: some file systems then force it to the disk when it is closed. What is
+    // left of a longer text is cut off afterwards, and read by nobody: a holder is two lines.
+    file.write_all_at(text.as_bytes(), 0)?;
+    if file.metadata()?.len() > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
 }
 
 fn read_holder(file: &mut File) -> Holder {
