@@ -3,7 +3,7 @@
 
 use crate::cache::{Place, PlaceError, State, Store};
 use crate::fingerprint::{Memo, Surveyor};
-use crate::journal::{Holder, Lock, LockKind, Trouble};
+use crate::journal::{Holder, Lock, LockKind, NameLocks, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
 use crate::process::{Guard, ProcessError, Redactor};
@@ -28,6 +28,8 @@ pub struct Services {
     pub store: Option<Store>,
     /// `.weir`; none where it can't be written.
     pub place: Option<Place>,
+    /// A lock for each task.
+    pub task_locks: NameLocks,
     /// This process, as others see it.
     pub me: Holder,
     state: Mutex<State>,
@@ -164,6 +166,7 @@ impl Services {
             surveyor: Surveyor::new(root, Memo::default()),
             store: None,
             place: None,
+            task_locks: NameLocks::at(Place::at(root).task_locks()),
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// How often a waiting process looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What kind of lock is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,11 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.pid == 0 { f.write_str("another process") } else { write!(f, "pid {} (`{}`)", self.pid, self.command) }
+        match (self.pid, self.command.as_str()) {
+            (0, _) => f.write_str("another process"),
+            (pid, "") => write!(f, "pid {pid}"),
+            (pid, command) => write!(f, "pid {pid} (`{command}`)"),
+        }
     }
 }
 
@@ -110,6 +114,16 @@ fn write_holder(file: &mut File, me: &Holder) -> io::Result<()> {
     // left of a longer text is cut off afterwards, and read by nobody: a holder is two lines.
     file.write_all_at(text.as_bytes(), 0)?;
     if file.metadata()?.len() > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
+}
+
+impl Holder {
+    /// As the file of a lock names it.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn named_in(path: &Path) -> io::Result<Self> {
+        Ok(read_holder(&mut File::open(path)?))
+    }
 }
 
 fn read_holder(file: &mut File) -> Holder {
