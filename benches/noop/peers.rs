@@ -132,22 +132,22 @@ fn mise(shape: Shape) -> String {
 fn turbo(shape: Shape, at: &Path) {
     let mut scripts = String::from("\"all\": \"true\"");
     let mut tasks = format!(
-        "\"//#all\": {{\"cache\": false, \"dependsOn\": [{}]}}",
-        last(shape.tasks).map(|n| format!("\"//#t{n}\"")).collect::<Vec<_>>().join(", ")
+        "\"all\": {{\"cache\": false, \"dependsOn\": [{}]}}",
+        last(shape.tasks).map(|n| format!("\"t{n}\"")).collect::<Vec<_>>().join(", ")
     );
     for number in 0..shape.tasks {
         let _ = write!(scripts, ",\n\"t{number}\": \"cp {} out-turbo/t{number}\"", source(number, 0));
-        let earlier: Vec<String> = before(number).iter().map(|n| format!("\"//#t{n}\"")).collect();
+        let earlier: Vec<String> = before(number).iter().map(|n| format!("\"t{n}\"")).collect();
         let inputs: Vec<String> = sources(shape, number).iter().map(|path| format!("\"{path}\"")).collect();
         let _ = write!(
             tasks,
-            ",\n\"//#t{number}\": {{\"dependsOn\": [{}], \"inputs\": [{}], \"outputs\": [\"out-turbo/t{number}\"]}}",
+            ",\n\"t{number}\": {{\"dependsOn\": [{}], \"inputs\": [{}], \"outputs\": [\"out-turbo/t{number}\"]}}",
             earlier.join(", "),
             inputs.join(", ")
         );
     }
     let package = format!(
-        "{{\"name\": \"graph\", \"private\": true, \"packageManager\": \"npm@11.0.0\", \"workspaces\": [],\n\"scripts\": {{{scripts}}}}}"
+        "{{\"name\": \"graph\", \"private\": true, \"packageManager\": \"npm@11.0.0\", \"scripts\": {{{scripts}}}}}"
     );
     fs::write(at.join("package.json"), package).unwrap();
     fs::write(at.join("package-lock.json"), "{\"name\": \"graph\", \"lockfileVersion\": 3, \"packages\": {\"\": {}}}")
