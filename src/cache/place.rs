@@ -1,7 +1,7 @@
 //! The `.weir` folder of a workspace: where its parts are, and what to do where it can't be written.
 
 use crate::journal::{Holder, Lock, LockKind};
-use crate::model::{Digest, TaskName};
+use crate::model::Digest;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -113,9 +113,16 @@ impl Place {
         self.weir.join("seals")
     }
 
-    /// The lock of a task.
-    pub fn task_lock(&self, node: &TaskName) -> PathBuf {
-        self.named_lock("task", node.as_str())
+    /// The locks of all tasks, by name.
+    pub fn task_locks(&self) -> PathBuf {
+        self.weir.join("locks/tasks")
+    }
+
+    /// What a process of the workspace runs, where it has left word of that with its run.
+    pub fn run_of(&self, pid: u32) -> Holder {
+        let holders = self.run_ids().into_iter().map(|id| Holder::named_in(&self.runs().join(id).join("lock")));
+        let found = holders.flatten().find(|holder| pid != 0 && holder.pid == pid);
+        found.unwrap_or(Holder { pid, command: String::new() })
     }
 
     /// A lock declared with `locks`.

@@ -1,5 +1,6 @@
 //! Rank 3: the nodes that run commands, and groups. Knows nothing of the scheduler.
 
+mod direct;
 mod environment;
 mod execute;
 mod group;

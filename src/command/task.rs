@@ -1,5 +1,6 @@
 //! A task with a command.
 
+use super::direct::without_shell;
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use super::report::Report;
@@ -122,6 +123,7 @@ impl CommandNode {
         command.args.push(self.facts.name.as_str().into());
         command.args.extend(arguments.iter().map(OsString::from));
         command.env = self.environment(context)?;
+        without_shell(&mut command, &self.task.shell, text);
         Ok(command)
     }
 

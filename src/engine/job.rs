@@ -12,10 +12,11 @@ use super::standing::log_of;
 use crate::cache::{EntryKind, Manifest, Past, Recorded, RestoreError, RunJournal, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
 use crate::graph::{Plan, PlanNode};
-use crate::journal::{Lock, LockKind};
+use crate::journal::{Holder, Lock, LockKind, NameLock};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
 use crate::node::{Cancel, Context, Effects, NamedLock, Output};
 use crate::process::ProcessError;
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -663,7 +664,7 @@ impl Job<'_> {
     /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
     /// while waiting.
     fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
-        let mut held = Held { waited: false, _locks: vec![] };
+        let mut held = Held { waited: false, _locks: vec![], _task: None };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
         if declared && !self.node.borrows.is_empty() {
@@ -680,23 +681,27 @@ impl Job<'_> {
         names.sort_unstable();
         names.dedup_by(|later, first| later.name == first.name);
         let kind = |lock: &NamedLock| if lock.shared { LockKind::Shared } else { LockKind::Exclusive };
-        let mut paths: Vec<_> = names.iter().map(|lock| (place.user_lock(&lock.name), kind(lock))).collect();
-        paths.push((place.task_lock(&facts.locked_as), LockKind::Exclusive));
-        for (path, kind) in paths {
-            let waiting = |holder: &crate::journal::Holder| {
-                held.waited = true;
-                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
-            };
-            let give_up = || *self.cancel.borrow() != Cancel::No;
-            match Lock::take(&path, kind, &self.services.me, waiting, give_up)? {
+        let waited = Cell::new(false);
+        let waiting = |holder: &Holder| {
+            waited.set(true);
+            let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+        };
+        let give_up = || *self.cancel.borrow() != Cancel::No;
+        for lock in names {
+            match Lock::take(&place.user_lock(&lock.name), kind(&lock), &self.services.me, waiting, give_up)? {
                 Some(lock) => held._locks.push(lock),
                 None => return Ok(None),
             }
         }
+        let locks = &self.services.task_locks;
+        held._task = locks.take(facts.locked_as.as_str(), |pid| place.run_of(pid), waiting, give_up)?;
+        if held._task.is_none() {
+            return Ok(None);
+        }
+        held.waited = waited.get();
         let waiting = |whom: String| {
             let _ = self.messages.send(Message::Waiting(self.id, whom));
         };
-        let give_up = || *self.cancel.borrow() != Cancel::No;
         Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
 }
@@ -714,6 +719,7 @@ pub async fn wait_out(mut cancel: watch::Receiver<Cancel>) {
 struct Held {
     waited: bool,
     _locks: Vec<Lock>,
+    _task: Option<NameLock>,
 }
 
 fn combine(outputs: &Manifest, state: Option<Digest>) -> Digest {

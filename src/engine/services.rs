@@ -3,7 +3,7 @@
 
 use crate::cache::{Place, PlaceError, RemoteStore, State, Store};
 use crate::fingerprint::{Memo, Surveyor};
-use crate::journal::{Holder, Lock, LockKind, Trouble};
+use crate::journal::{Holder, Lock, LockKind, NameLocks, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
 use crate::process::{Guard, ProcessError, Redactor};
@@ -30,6 +30,8 @@ pub struct Services {
     pub remote: Option<Arc<dyn RemoteStore>>,
     /// `.weir`; none where it can't be written.
     pub place: Option<Place>,
+    /// A lock for each task.
+    pub task_locks: NameLocks,
     /// This process, as others see it.
     pub me: Holder,
     state: Mutex<State>,
@@ -171,6 +173,7 @@ impl Services {
             store: None,
             remote: None,
             place: None,
+            task_locks: NameLocks::at(Place::at(root).task_locks()),
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
