@@ -17,4 +17,5 @@ mod reports;
 mod rule;
 mod running;
 mod secrets;
+mod service;
 mod terminal;

@@ -33,6 +33,11 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         }
         "retry" => format!("version = 1\n[tasks.t]\nrun = 'x'\nretry = {{ {} }}", with("attempts", key)),
         "poll" => format!("version = 1\n[tasks.t]\nrun = 'x'\npoll = {{ {} }}", with("timeout", key)),
+        "service" => format!("version = 1\n[tasks.t]\nrun = 'x'\nservice = {{ {line} }}"),
+        "ready" => {
+            let probe = if key.name == "timeout" { "log = 'x', " } else { "" };
+            format!("version = 1\n[tasks.t]\nrun = 'x'\nservice = {{ ready = {{ {probe}{line} }} }}")
+        }
         "expect" => format!("version = 1\n[tasks.t]\nrun = 'x'\njunit = 'r'\nexpect = {{ {line} }}"),
         "gate-of-task" => format!("version = 1\n[tasks.t]\nrun = 'x'\ngate = {{ {} }}", with("id", key)),
         "artifacts" => {
