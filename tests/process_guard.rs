@@ -601,6 +601,12 @@ fn an_interactive_command_has_weirs_input_and_group() {
 }
 
 fn signals() {
+    // Started in the background of a shell without job control, this process was told to ignore some.
+    for signal in [Raw::SIGINT, Raw::SIGTERM, Raw::SIGHUP, Raw::SIGQUIT] {
+        // SAFETY: no handler is installed, only the default restored.
+        #[allow(unsafe_code)]
+        unsafe { nix::sys::signal::signal(signal, nix::sys::signal::SigHandler::SigDfl) }.unwrap();
+    }
     let (heard, hears) = std::sync::mpsc::channel();
     let watch = on_signals(move |signal| heard.send(signal).unwrap()).unwrap();
     assert!(matches!(on_signals(|_| ()), Err(ProcessError::AlreadyWatching)));
