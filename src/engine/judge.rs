@@ -78,6 +78,8 @@ pub struct Judgement {
     pub at: Instant,
     /// Whether the remote is asked.
     pub remote: AskRemote,
+    /// What it gave, to be recorded here once that is safe.
+    pub fetched: Option<Box<StoredResult>>,
 }
 
 /// Whether a judge may wait for a server.
@@ -125,6 +127,7 @@ impl Judge<'_> {
             notices: vec![],
             at: Instant::now(),
             remote,
+            fetched: None,
         };
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
@@ -198,6 +201,7 @@ impl Judge<'_> {
             notices: vec![],
             at: Instant::now(),
             remote: AskRemote::No,
+            fetched: None,
         };
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
@@ -383,6 +387,7 @@ impl Judge<'_> {
             }
             _ => {
                 judgement.notices.extend(remote.untold());
+                judgement.fetched = found.clone().map(Box::new);
                 Ok(found)
             }
         }
