@@ -40,8 +40,9 @@ pub struct Exchange {
 /// A store on another machine. Whatever goes wrong with it is a miss, once told, and from then on
 /// nothing is asked of it any more.
 pub trait RemoteStore: Send + Sync {
-    /// The result under `key`, with every blob it names in `store` by then, and verified; it is
-    /// recorded there too. Asked again for a key that it did not have, it does not ask the server again.
+    /// The result under `key`, with every blob it names in `store` by then, and verified. It is not recorded
+    /// there: whoever asks may not hold the task's lock, and another process may just have taken the key's
+    /// result off the record. Asked again for a key that it did not have, it does not ask the server again.
     fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult>;
 
     /// Whether the result under `key` came from it.

@@ -79,7 +79,9 @@ pub fn parse_endpoint(text: &str) -> Result<(bool, &str), &'static str> {
     let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_');
     let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
     let is_host = match bracketed {
-        Some(address) => address.parse::<std::net::Ipv6Addr>().is_ok(),
+        Some(address) => {
+            address.contains(':') && address.chars().all(|c| c.is_ascii_hexdigit() || c == ':' || c == '.')
+        }
         None => !host.is_empty() && host.chars().all(plain),
     };
     match (is_host, port.parse::<u16>()) {

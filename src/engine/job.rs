@@ -115,6 +115,7 @@ impl Job<'_> {
     fn put_back(&self, mut judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
         let (recorded, survey) = match &judgement.decision {
             Decision::Fresh(recorded) => {
+                self.keep_fetched(&judgement);
                 self.remember(recorded);
                 return Ok((Done::Fresh, recorded.clone()));
             }
@@ -124,6 +125,7 @@ impl Job<'_> {
         let Some(store) = &self.services.store else { return Err(Box::new(judgement)) };
         match restore(&self.services.root, store, &survey) {
             Ok(_) => {
+                self.keep_fetched(&judgement);
                 self.remember(&recorded);
                 Ok((Done::Hit, recorded))
             }
@@ -135,6 +137,14 @@ impl Job<'_> {
                 judgement.decision = Decision::Run;
                 Err(Box::new(judgement))
             }
+        }
+    }
+
+    /// Under the task's lock: what the remote gave is a result of this workspace from now on.
+    fn keep_fetched(&self, judgement: &Judgement) {
+        let (Some(store), Some(fetched)) = (&self.services.store, &judgement.fetched) else { return };
+        if let Err(error) = store.put_result(&fetched.recorded.key, fetched, true) {
+            self.warn("not-recorded", format!("failed to record what the remote gave: {error}"), space_help(&error));
         }
     }
 

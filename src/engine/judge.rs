@@ -89,6 +89,8 @@ pub struct Judgement {
     pub remote: AskRemote,
     /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
     pub overtaken: u64,
+    /// What it gave, to be recorded here once that is safe.
+    pub fetched: Option<Box<StoredResult>>,
 }
 
 /// Whether a judge may wait for a server.
@@ -140,6 +142,7 @@ impl Judgement {
             at: Instant::now(),
             remote,
             overtaken,
+            fetched: None,
         }
     }
 }
@@ -455,6 +458,7 @@ impl Judge<'_> {
             }
             _ => {
                 judgement.notices.extend(remote.untold());
+                judgement.fetched = found.clone().map(Box::new);
                 Ok(found)
             }
         }

@@ -49,7 +49,6 @@ impl Inner {
         let wanted: BTreeSet<(Digest, u64)> =
             blobs_of(&stored).into_iter().filter(|(digest, _)| !store.has_blob(digest)).collect();
         self.take_blobs(&wanted, store)?;
-        store.put_result(key, &stored, true).map_err(|error| super::transfer::local(&error))?;
         Ok(Some(stored))
     }
 }

@@ -71,6 +71,14 @@ fn around(scope: &str, key: &KeyInfo) -> String {
             format!("version = 1\n[[db.app.seed]]\nfrom = {{ {line} }}\ninto = 't'\nrow = {{ a = '$.a' }}\nkey = 'a'")
         }
         "structural" => format!("version = 1\n[structural]\n{line}"),
+        "remote" => {
+            let other = match key.name {
+                "cert_file" => "key_file = 'k'\n",
+                "key_file" => "cert_file = 'c'\n",
+                _ => "",
+            };
+            format!("version = 1\n[remote]\n{other}{line}")
+        }
         "allowance" => {
             let others: &str = match key.name {
                 "files" => "reason = 'r', ",
