@@ -43,7 +43,7 @@ impl Driver<'_> {
                         let mut all = plan.borrowed(&plan.nodes[id.index()]);
                         all.push(id);
                         tokio::select! {
-                            failed = lending.lost(&all) => Some(failed),
+                            failed = lending.lost(&all) => failed,
                             () = wait_out(cancel.clone()) => None,
                         }
                     }
