@@ -181,7 +181,9 @@ impl Serving {
         // What it still had to say, and the word of what it left behind.
         let mut silent = self.silent.clone();
         let held_open = timeout(QUIET, silent.wait_for(|silent| *silent)).await.is_err();
-        Lost { exit, forked: self.child.left_behind() || held_open }
+        // What a crash leaves behind is none that it meant to leave.
+        let forked = exit == Some(Exit::Code(0)) && (self.child.left_behind() || held_open);
+        Lost { exit, forked }
     }
 
     /// The last lines it printed.
@@ -237,7 +239,7 @@ impl Serving {
 pub struct Lost {
     /// How its main process ended; none: it was ended with everything else.
     pub exit: Option<Exit>,
-    /// Something that it started lives on.
+    /// It said that all was well, and something that it started lives on.
     pub forked: bool,
 }
 

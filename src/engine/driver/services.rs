@@ -14,7 +14,8 @@ impl Driver<'_> {
         let (services, lending, plan) = (Arc::clone(&self.services), Arc::clone(&self.lending), Arc::clone(&self.plan));
         let (run_id, cancel) = (self.folder.id.clone(), self.cancel_of(id));
         self.untouched = false;
-        self.spawn(inputs, id, move |sender| {
+        let sender = self.sender.clone();
+        let watch = move || {
             let lost = |id, reason| drop(sender.send(Message::Lost(id, reason)));
             let waiting = |on: String| drop(sender.send(Message::Waiting(id, on)));
             let give_up = || *cancel.borrow() != Cancel::No;
@@ -61,7 +62,11 @@ impl Driver<'_> {
                     lost(id, FailReason::Service { service, message });
                 }
             });
-        });
+        };
+        // Not one of the pool's threads: it stays.
+        if let Err(error) = std::thread::Builder::new().name("held".into()).spawn(watch) {
+            self.give_up(id, format!("failed to start a thread: {error}"), inputs);
+        }
     }
 
     /// Nobody borrows it any more.
