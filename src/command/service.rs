@@ -3,8 +3,8 @@
 //! ```text
 //!          lend                     lost, or it does not get ready
 //! Closed ───────▶ Open ──────────────────────────────────────────▶ Over
-//!    ▲              │ close
-//!    └──────────────┘
+//!    │              │ close
+//!    └──────────────┴──────▶ Done
 //! ```
 
 use super::serving::{Launch, Probe, Serving};
@@ -36,6 +36,8 @@ pub struct ServiceNode {
 enum Phase {
     Closed,
     Open(Open),
+    /// It was closed, and is not opened again.
+    Done,
     /// Why, and what it printed last. What there was of it is still to be put away.
     Over {
         why: FailReason,
@@ -170,7 +172,10 @@ impl ServiceNode {
                 *phase = Phase::Over { why: why.clone(), lines, open };
                 why
             }
-            Phase::Closed => FailReason::Interrupted,
+            other @ (Phase::Closed | Phase::Done) => {
+                *phase = other;
+                FailReason::Interrupted
+            }
         };
         why
     }
@@ -186,6 +191,7 @@ impl Lender for ServiceNode {
             match &*phase {
                 Phase::Open(open) => return Ok(self.loan(&open.loans)),
                 Phase::Over { why, .. } => return Err(why.clone()),
+                Phase::Done => return Err(FailReason::Interrupted),
                 Phase::Closed => {}
             }
             self.opened.store(true, Ordering::Release);
@@ -210,13 +216,13 @@ impl Lender for ServiceNode {
             let serving = match &*self.phase.lock().await {
                 Phase::Open(open) => Arc::clone(&open.serving),
                 Phase::Over { why, .. } => return Some(why.clone()),
-                Phase::Closed => return None,
+                Phase::Closed | Phase::Done => return None,
             };
             serving.lost().await;
             // Whoever closes it holds the lock until it has ended.
             let mut phase = self.phase.lock().await;
             match &*phase {
-                Phase::Closed => None,
+                Phase::Closed | Phase::Done => None,
                 _ => Some(self.end(&mut phase).await),
             }
         })
@@ -226,7 +232,7 @@ impl Lender for ServiceNode {
         self.phase.try_lock().is_ok_and(|phase| match &*phase {
             Phase::Open(open) => open.serving.has_ended(),
             Phase::Over { .. } => true,
-            Phase::Closed => false,
+            Phase::Closed | Phase::Done => false,
         })
     }
 
@@ -239,7 +245,7 @@ impl Lender for ServiceNode {
             match &*self.phase.lock().await {
                 Phase::Open(open) => open.serving.last_lines(),
                 Phase::Over { lines, .. } => lines.clone(),
-                Phase::Closed => vec![],
+                Phase::Closed | Phase::Done => vec![],
             }
         })
     }
@@ -248,9 +254,8 @@ impl Lender for ServiceNode {
         Box::pin(async move {
             let mut phase = self.phase.lock().await;
             let open = match &mut *phase {
-                Phase::Closed => None,
                 Phase::Over { open, .. } => open.take(),
-                Phase::Open(_) => match std::mem::replace(&mut *phase, Phase::Closed) {
+                _ => match std::mem::replace(&mut *phase, Phase::Done) {
                     Phase::Open(open) => Some(open),
                     _ => None,
                 },
