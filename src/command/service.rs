@@ -152,31 +152,25 @@ impl ServiceNode {
         Loan { variables: passed.flat_map(|(_, loan)| loan.variables.clone()).collect(), ..Loan::default() }
     }
 
-    /// Its process has ended and nobody asked it to.
+    /// Its process has ended and nobody asked it to. Cancel-safe.
     async fn end(&self, phase: &mut Phase) -> FailReason {
-        let why = match std::mem::replace(phase, Phase::Closed) {
-            Phase::Open(open) => {
-                let lost = open.serving.lost().await;
-                let why = match &lost.exit {
-                    Some(_) => FailReason::Node {
-                        message: format!("{} while it was needed", lost.describe()),
-                        help: Some(lost.help()),
-                    },
-                    None => FailReason::Interrupted,
-                };
-                let lines = open.serving.last_lines();
-                *phase = Phase::Over { why: why.clone(), lines, open: Some(open) };
-                why
-            }
-            Phase::Over { why, lines, open } => {
-                *phase = Phase::Over { why: why.clone(), lines, open };
-                why
-            }
-            other @ (Phase::Closed | Phase::Done) => {
-                *phase = other;
-                FailReason::Interrupted
-            }
+        let (lost, lines) = match phase {
+            Phase::Open(open) => (open.serving.lost().await, open.serving.last_lines()),
+            Phase::Over { why, .. } => return why.clone(),
+            Phase::Closed | Phase::Done => return FailReason::Interrupted,
         };
+        let why = match &lost.exit {
+            Some(_) => FailReason::Node {
+                message: format!("{} while it was needed", lost.describe()),
+                help: Some(lost.help()),
+            },
+            None => FailReason::Interrupted,
+        };
+        let open = match std::mem::replace(phase, Phase::Done) {
+            Phase::Open(open) => Some(open),
+            _ => None,
+        };
+        *phase = Phase::Over { why: why.clone(), lines, open };
         why
     }
 }
