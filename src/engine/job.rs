@@ -396,7 +396,7 @@ impl Job<'_> {
         }
         output.bytes(text.as_bytes());
         self.lending.close(lender, context).await;
-        let _ = self.messages.send(Message::Lost(lender, reason));
+        let _ = self.messages.send(Message::Lost(vec![(lender, reason)]));
         FailReason::Service { service, message }
     }
 

@@ -387,7 +387,7 @@ fn a_source_that_changes_while_it_runs_is_not_recorded() {
     puppet.arrives();
     ws.write("conf", "2");
     puppet.goes_on();
-    let ran = weir.end().success().says("of its service `api`: conf changed");
+    let ran = weir.end().success().says("of its service `api`: `conf` changed");
     assert_eq!(ran.notices("t")[0].0, "inputs-changed");
     puppet.retire();
     ws.write("conf", "1");
@@ -405,7 +405,7 @@ fn what_is_said_of_it_without_running_it() {
         .says("`api` is a service: it starts for the first task depending on it that runs");
     ws.weir(&["tasks", "info", "api"])
         .ok()
-        .says("prints a line that matches `^ready$`, within 30s; stopped with SIGTERM");
+        .says("prints a line that matches `^ready$`, within 30.00s; stopped with SIGTERM");
     ws.weir(&["tasks", "info", "t"]).ok().says("timeout");
     ws.weir(&["tasks", "deps", "check"]).ok();
     // Nobody has to depend on it.

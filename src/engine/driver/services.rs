@@ -16,7 +16,7 @@ impl Driver<'_> {
         self.untouched = false;
         let sender = self.sender.clone();
         let watch = move || {
-            let lost = |id, reason| drop(sender.send(Message::Lost(id, reason)));
+            let lost = |all| drop(sender.send(Message::Lost(all)));
             let waiting = |on: String| drop(sender.send(Message::Waiting(id, on)));
             let give_up = || *cancel.borrow() != Cancel::No;
             let locked = lending.lock(id, |holder| waiting(holder.to_string()), give_up);
@@ -29,7 +29,7 @@ impl Driver<'_> {
                 Ok(false) => return,
                 Err(error) => {
                     let message = format!("failed to lock it against other processes: {error}");
-                    return lost(id, FailReason::Start { message });
+                    return lost(vec![(id, FailReason::Start { message })]);
                 }
             }
             let (context, runtime) = match services.context(&run_id, cancel.clone()) {
@@ -56,11 +56,12 @@ impl Driver<'_> {
                     lending.close(id, &context).await;
                 }
                 lending.close(by, &context).await;
-                lost(by, reason.clone());
+                let (service, message) = (plan.nodes[by.index()].name().clone(), reason.describe());
+                let mut all = vec![(by, reason)];
                 if by != id {
-                    let (service, message) = (plan.nodes[by.index()].name().clone(), reason.describe());
-                    lost(id, FailReason::Service { service, message });
+                    all.push((id, FailReason::Service { service, message }));
                 }
+                lost(all);
             });
         };
         // Not one of the pool's threads: it stays.
