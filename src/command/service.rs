@@ -160,10 +160,7 @@ impl ServiceNode {
             Phase::Closed | Phase::Done => return FailReason::Interrupted,
         };
         let why = match &lost.exit {
-            Some(_) => FailReason::Node {
-                message: format!("{} while it was needed", lost.describe()),
-                help: Some(lost.help()),
-            },
+            Some(_) => FailReason::Node { message: lost.during("while it was needed"), help: Some(lost.help()) },
             None => FailReason::Interrupted,
         };
         let open = match std::mem::replace(phase, Phase::Done) {

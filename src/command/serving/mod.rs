@@ -246,12 +246,19 @@ pub struct Lost {
 impl Lost {
     /// For people: `exited with status 3`.
     pub fn describe(&self) -> String {
+        self.during("")
+    }
+
+    /// The same with when that was: `exited with status 3 before it was ready`.
+    pub fn during(&self, when: &str) -> String {
         let exit = match &self.exit {
             Some(Exit::Code(code)) => format!("exited with status {code}"),
             Some(Exit::Signal(name)) => format!("was ended by {name}"),
             None => "was ended".into(),
         };
-        if self.forked { format!("{exit}, and left a process running in the background") } else { exit }
+        let space = if when.is_empty() { "" } else { " " };
+        let forked = if self.forked { ", and left a process running in the background" } else { "" };
+        format!("{exit}{space}{when}{forked}")
     }
 
     /// What to do about it.
@@ -266,7 +273,7 @@ impl Lost {
         if self.exit.is_none() {
             return FailReason::Interrupted;
         }
-        FailReason::Node { message: format!("{} before it was ready", self.describe()), help: Some(self.help()) }
+        FailReason::Node { message: self.during("before it was ready"), help: Some(self.help()) }
     }
 }
 
