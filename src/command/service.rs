@@ -3,8 +3,8 @@
 //! ```text
 //!          lend                     lost, or it does not get ready
 //! Closed ───────▶ Open ──────────────────────────────────────────▶ Over
-//!    ▲              │ close
-//!    └──────────────┘
+//!    │              │ close
+//!    └──────────────┴──────▶ Done
 //! ```
 
 use super::serving::{Launch, Probe, Serving};
@@ -36,6 +36,8 @@ pub struct ServiceNode {
 enum Phase {
     Closed,
     Open(Open),
+    /// It was closed, and is not opened again.
+    Done,
     /// Why, and what it printed last. What there was of it is still to be put away.
     Over {
         why: FailReason,
@@ -155,28 +157,22 @@ impl ServiceNode {
         Loan { variables: passed.flat_map(|(_, loan)| loan.variables.clone()).collect(), ..Loan::default() }
     }
 
-    /// Its process has ended and nobody asked it to.
+    /// Its process has ended and nobody asked it to. Cancel-safe.
     async fn end(&self, phase: &mut Phase) -> FailReason {
-        let why = match std::mem::replace(phase, Phase::Closed) {
-            Phase::Open(open) => {
-                let lost = open.serving.lost().await;
-                let why = match &lost.exit {
-                    Some(_) => FailReason::Node {
-                        message: format!("{} while it was needed", lost.describe()),
-                        help: Some(lost.help()),
-                    },
-                    None => FailReason::Interrupted,
-                };
-                let lines = open.serving.last_lines();
-                *phase = Phase::Over { why: why.clone(), lines, open: Some(open) };
-                why
-            }
-            Phase::Over { why, lines, open } => {
-                *phase = Phase::Over { why: why.clone(), lines, open };
-                why
-            }
-            Phase::Closed => FailReason::Interrupted,
+        let (lost, lines) = match phase {
+            Phase::Open(open) => (open.serving.lost().await, open.serving.last_lines()),
+            Phase::Over { why, .. } => return why.clone(),
+            Phase::Closed | Phase::Done => return FailReason::Interrupted,
         };
+        let why = match &lost.exit {
+            Some(_) => FailReason::Node { message: lost.during("while it was needed"), help: Some(lost.help()) },
+            None => FailReason::Interrupted,
+        };
+        let open = match std::mem::replace(phase, Phase::Done) {
+            Phase::Open(open) => Some(open),
+            _ => None,
+        };
+        *phase = Phase::Over { why: why.clone(), lines, open };
         why
     }
 }
@@ -191,6 +187,7 @@ impl Lender for ServiceNode {
             match &*phase {
                 Phase::Open(open) => return Ok(self.loan(&open.loans)),
                 Phase::Over { why, .. } => return Err(why.clone()),
+                Phase::Done => return Err(FailReason::Interrupted),
                 Phase::Closed => {}
             }
             self.opened.store(true, Ordering::Release);
@@ -215,13 +212,13 @@ impl Lender for ServiceNode {
             let serving = match &*self.phase.lock().await {
                 Phase::Open(open) => Arc::clone(&open.serving),
                 Phase::Over { why, .. } => return Some(why.clone()),
-                Phase::Closed => return None,
+                Phase::Closed | Phase::Done => return None,
             };
             serving.lost().await;
             // Whoever closes it holds the lock until it has ended.
             let mut phase = self.phase.lock().await;
             match &*phase {
-                Phase::Closed => None,
+                Phase::Closed | Phase::Done => None,
                 _ => Some(self.end(&mut phase).await),
             }
         })
@@ -231,7 +228,7 @@ impl Lender for ServiceNode {
         self.phase.try_lock().is_ok_and(|phase| match &*phase {
             Phase::Open(open) => open.serving.has_ended(),
             Phase::Over { .. } => true,
-            Phase::Closed => false,
+            Phase::Closed | Phase::Done => false,
         })
     }
 
@@ -244,7 +241,7 @@ impl Lender for ServiceNode {
             match &*self.phase.lock().await {
                 Phase::Open(open) => open.serving.last_lines(),
                 Phase::Over { lines, .. } => lines.clone(),
-                Phase::Closed => vec![],
+                Phase::Closed | Phase::Done => vec![],
             }
         })
     }
@@ -253,9 +250,8 @@ impl Lender for ServiceNode {
         Box::pin(async move {
             let mut phase = self.phase.lock().await;
             let open = match &mut *phase {
-                Phase::Closed => None,
                 Phase::Over { open, .. } => open.take(),
-                Phase::Open(_) => match std::mem::replace(&mut *phase, Phase::Closed) {
+                _ => match std::mem::replace(&mut *phase, Phase::Done) {
                     Phase::Open(open) => Some(open),
                     _ => None,
                 },

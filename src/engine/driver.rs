@@ -79,8 +79,8 @@ pub enum Message {
     Notice(NodeId, Notice),
     /// What became of a service.
     Stage(NodeId, Stage),
-    /// A lender could not be opened, or was lost.
-    Lost(NodeId, FailReason),
+    /// Lenders that could not be opened, or were lost, the cause first.
+    Lost(Vec<(NodeId, FailReason)>),
     /// A lender was closed.
     Closed(NodeId),
     /// A signal arrived.
@@ -522,7 +522,9 @@ impl Driver<'_> {
             Message::Stage(id, stage) => {
                 self.emit(Event::Service { task: self.names[id.index()].clone(), stage });
             }
-            Message::Lost(id, reason) => inputs.push_back(Input::Lost(id, self.services.masked(reason))),
+            Message::Lost(all) => {
+                inputs.extend(all.into_iter().map(|(id, reason)| Input::Lost(id, self.services.masked(reason))));
+            }
             Message::Closed(id) => inputs.push_back(Input::Ended(id, Ending::Ran)),
             Message::Signal(signal) => self.signalled(signal, inputs),
             Message::Panicked(id) => {

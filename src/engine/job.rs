@@ -452,7 +452,7 @@ impl Job<'_> {
             loop {
                 tokio::select! {
                     ended = &mut run => break ended?,
-                    failed = self.lending.lost(&lenders), if lost.is_none() => {
+                    Some(failed) = self.lending.lost(&lenders), if lost.is_none() => {
                         lost = Some(failed);
                         cut_short.send_if_modified(|now| {
                             let asked = (*now).max(Cancel::Terminate);
@@ -472,7 +472,7 @@ impl Job<'_> {
         let is_lost = |id: &NodeId| self.lending.lender(*id).is_some_and(|lender| lender.is_lost());
         if lost.is_none() && lenders.iter().any(is_lost) {
             // It ended in the same instant as its borrower.
-            lost = Some(self.lending.lost(&lenders).await);
+            lost = self.lending.lost(&lenders).await;
         }
         match lost {
             Some((_, FailReason::Interrupted)) => Ok(Err(FailReason::Interrupted)),
@@ -496,7 +496,7 @@ impl Job<'_> {
         }
         output.bytes(text.as_bytes());
         self.lending.close(lender, context).await;
-        let _ = self.messages.send(Message::Lost(lender, reason));
+        let _ = self.messages.send(Message::Lost(vec![(lender, reason)]));
         FailReason::Service { service, message }
     }
 

@@ -169,17 +169,20 @@ impl Lending {
         Ok(loan.variables)
     }
 
-    /// Waits until one of these is lost.
-    pub(super) async fn lost(&self, lenders: &[NodeId]) -> Failed {
+    /// Waits until one of these is lost; none: all of them are closed.
+    pub(super) async fn lost(&self, lenders: &[NodeId]) -> Option<Failed> {
         let mut waiting: Vec<_> = lenders.iter().filter_map(|id| Some((*id, Some(self.lender(*id)?.lost())))).collect();
         poll_fn(|cx| {
             for (id, lost) in &mut waiting {
                 let Some(pending) = lost else { continue };
                 match pending.as_mut().poll(cx) {
-                    Poll::Ready(Some(why)) => return Poll::Ready((*id, why)),
+                    Poll::Ready(Some(why)) => return Poll::Ready(Some((*id, why))),
                     Poll::Ready(None) => *lost = None,
                     Poll::Pending => {}
                 }
+            }
+            if waiting.iter().all(|(_, lost)| lost.is_none()) {
+                return Poll::Ready(None);
             }
             Poll::Pending
         })

@@ -169,7 +169,7 @@ fn one_that_dies_while_it_is_needed_fails_what_needs_it() {
     nix::sys::signal::kill(api, Signal::SIGKILL).unwrap();
     let ran = weir.end().exit(1).tasks("t failed, api failed, b skipped");
     assert_eq!((ran.failure("t"), ran.failure("api")), ("service", "node"));
-    ran.says("its service `api`: was ended by SIGKILL").says("the last lines of `api`").says("first failure: api");
+    ran.says("its service `api`: was ended by SIGKILL").says("the last lines of `api`").says("failed: `api` (");
     // Nothing was recorded of what it was lost to.
     ws.run("b").tasks("b ran");
 }
@@ -181,7 +181,7 @@ fn one_that_ends_before_it_is_ready_says_how_and_what_it_printed() {
         task("t", "depends = ['api']")
     ));
     let ran = ws.try_run("t").exit(1).tasks("api failed, t failed");
-    ran.says("exited with status 7 before it was ready").says("out of luck").says("first failure: api");
+    ran.says("exited with status 7 before it was ready").says("out of luck").says("failed: `api` (");
     assert_eq!(ws.count("t"), 0);
 }
 
@@ -252,7 +252,7 @@ fn one_that_forks_away_is_told_of_and_its_child_ended() {
     ));
     ws.try_run("t")
         .exit(1)
-        .says("exited with status 0, and left a process running in the background before it was ready")
+        .says("exited with status 0 before it was ready, and left a process running in the background")
         .says("have it stay in the foreground");
     assert!(!alive(pid(&ws, "api")));
 }
@@ -387,7 +387,7 @@ fn a_source_that_changes_while_it_runs_is_not_recorded() {
     puppet.arrives();
     ws.write("conf", "2");
     puppet.goes_on();
-    let ran = weir.end().success().says("of its service `api`: conf changed");
+    let ran = weir.end().success().says("of its service `api`: `conf` changed");
     assert_eq!(ran.notices("t")[0].0, "inputs-changed");
     puppet.retire();
     ws.write("conf", "1");
@@ -405,7 +405,7 @@ fn what_is_said_of_it_without_running_it() {
         .says("`api` is a service: it starts for the first task depending on it that runs");
     ws.weir(&["tasks", "info", "api"])
         .ok()
-        .says("prints a line that matches `^ready$`, within 30s; stopped with SIGTERM");
+        .says("prints a line that matches `^ready$`, within 30.00s; stopped with SIGTERM");
     ws.weir(&["tasks", "info", "t"]).ok().says("timeout");
     ws.weir(&["tasks", "deps", "check"]).ok();
     // Nobody has to depend on it.

@@ -181,7 +181,9 @@ impl Serving {
         // What it still had to say, and the word of what it left behind.
         let mut silent = self.silent.clone();
         let held_open = timeout(QUIET, silent.wait_for(|silent| *silent)).await.is_err();
-        Lost { exit, forked: self.child.left_behind() || held_open }
+        // What a crash leaves behind is none that it meant to leave.
+        let forked = exit == Some(Exit::Code(0)) && (self.child.left_behind() || held_open);
+        Lost { exit, forked }
     }
 
     /// The last lines it printed.
@@ -253,19 +255,26 @@ pub struct Killed {
 pub struct Lost {
     /// How its main process ended; none: it was ended with everything else.
     pub exit: Option<Exit>,
-    /// Something that it started lives on.
+    /// It said that all was well, and something that it started lives on.
     pub forked: bool,
 }
 
 impl Lost {
     /// For people: `exited with status 3`.
     pub fn describe(&self) -> String {
+        self.during("")
+    }
+
+    /// The same with when that was: `exited with status 3 before it was ready`.
+    pub fn during(&self, when: &str) -> String {
         let exit = match &self.exit {
             Some(Exit::Code(code)) => format!("exited with status {code}"),
             Some(Exit::Signal(name)) => format!("was ended by {name}"),
             None => "was ended".into(),
         };
-        if self.forked { format!("{exit}, and left a process running in the background") } else { exit }
+        let space = if when.is_empty() { "" } else { " " };
+        let forked = if self.forked { ", and left a process running in the background" } else { "" };
+        format!("{exit}{space}{when}{forked}")
     }
 
     /// What to do about it.
@@ -280,7 +289,7 @@ impl Lost {
         if self.exit.is_none() {
             return FailReason::Interrupted;
         }
-        FailReason::Node { message: format!("{} before it was ready", self.describe()), help: Some(self.help()) }
+        FailReason::Node { message: self.during("before it was ready"), help: Some(self.help()) }
     }
 }
 

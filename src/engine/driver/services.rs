@@ -14,8 +14,9 @@ impl Driver<'_> {
         let (services, lending, plan) = (Arc::clone(&self.services), Arc::clone(&self.lending), Arc::clone(&self.plan));
         let (run_id, cancel) = (self.folder.id.clone(), self.cancel_of(id));
         self.untouched = false;
-        self.spawn(inputs, id, move |sender| {
-            let lost = |id, reason| drop(sender.send(Message::Lost(id, reason)));
+        let sender = self.sender.clone();
+        let watch = move || {
+            let lost = |all| drop(sender.send(Message::Lost(all)));
             let waiting = |on: String| drop(sender.send(Message::Waiting(id, on)));
             let give_up = || *cancel.borrow() != Cancel::No;
             let locked = lending.lock(id, |holder| waiting(holder.to_string()), give_up);
@@ -28,7 +29,7 @@ impl Driver<'_> {
                 Ok(false) => return,
                 Err(error) => {
                     let message = format!("failed to lock it against other processes: {error}");
-                    return lost(id, FailReason::Start { message });
+                    return lost(vec![(id, FailReason::Start { message })]);
                 }
             }
             let (context, runtime) = match services.context(&run_id, cancel.clone()) {
@@ -43,7 +44,7 @@ impl Driver<'_> {
                         let mut all = plan.borrowed(&plan.nodes[id.index()]);
                         all.push(id);
                         tokio::select! {
-                            failed = lending.lost(&all) => Some(failed),
+                            failed = lending.lost(&all) => failed,
                             () = wait_out(cancel.clone()) => None,
                         }
                     }
@@ -55,13 +56,18 @@ impl Driver<'_> {
                     lending.close(id, &context).await;
                 }
                 lending.close(by, &context).await;
-                lost(by, reason.clone());
+                let (service, message) = (plan.nodes[by.index()].name().clone(), reason.describe());
+                let mut all = vec![(by, reason)];
                 if by != id {
-                    let (service, message) = (plan.nodes[by.index()].name().clone(), reason.describe());
-                    lost(id, FailReason::Service { service, message });
+                    all.push((id, FailReason::Service { service, message }));
                 }
+                lost(all);
             });
-        });
+        };
+        // Not one of the pool's threads: it stays.
+        if let Err(error) = std::thread::Builder::new().name("held".into()).spawn(watch) {
+            self.give_up(id, format!("failed to start a thread: {error}"), inputs);
+        }
     }
 
     /// Nobody borrows it any more.

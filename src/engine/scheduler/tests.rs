@@ -1,5 +1,7 @@
 //! The scheduler against a naive oracle: random graphs, endings, orders and cancellation points.
 
+mod lending;
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -75,6 +77,7 @@ fn evaluate(case: &Case) -> Vec<(End, bool)> {
                 Verdict::Before => (End::Done(Done::Before), true),
                 Verdict::Failed { warn, .. } => (End::Failed { warn: *warn }, false),
                 Verdict::Run => run_alone(node, script),
+                Verdict::Lend => unreachable!("lenders have tests of their own"),
             }
         });
     }
@@ -264,6 +267,7 @@ impl<'c> Watcher<'c> {
                 assert!(self.scheduler.state(*node).is_final());
                 assert!(self.finished.insert(node.index()), "{node:?} ends twice");
             }
+            Effect::Hold(_) | Effect::Release(_) => unreachable!("lenders have tests of their own"),
             Effect::Complete => {
                 assert_eq!(self.finished.len(), self.case.nodes.len(), "not all have ended");
                 self.complete = true;
@@ -421,7 +425,7 @@ fn some_node(index: usize) -> impl Strategy<Value = (NodePlan, Script)> {
     let script = (some_verdict(), prop::collection::vec(some_ending(), 1..4));
     (plan, script).prop_map(|((hard, soft, triggers, locks, exclusive, attempts, priority), (verdict, endings))| {
         let locks = locks.into_iter().map(|(name, shared)| NamedLock { name: name.to_owned(), shared }).collect();
-        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority };
+        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority, ..NodePlan::default() };
         (plan, Script { verdict, endings })
     })
 }
