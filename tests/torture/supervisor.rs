@@ -75,6 +75,9 @@ const WATCHED: &[Watched] = &[
     (libc::SYS_chmod, Act::Changes, Target::Path(0)),
 ];
 
+/// Milliseconds after which whoever is left hangs.
+const SILENCE: i32 = 120_000;
+
 /// Where `seccomp_data` holds the number of the call and the flags of `openat`.
 const NUMBER: u32 = 0;
 const OPEN_FLAGS: u32 = 32;
@@ -159,9 +162,10 @@ fn next(listener: &OwnedFd) -> Option<libc::seccomp_notif> {
     loop {
         let mut poll = libc::pollfd { fd: listener.as_raw_fd(), events: libc::POLLIN, revents: 0 };
         // SAFETY: one entry, which outlives the call.
-        unsafe { libc::poll(&raw mut poll, 1, -1) };
+        let ready = unsafe { libc::poll(&raw mut poll, 1, SILENCE) };
+        assert!(ready != 0, "somebody is left who neither ends nor changes anything");
         if poll.revents & libc::POLLIN == 0 {
-            if poll.revents & libc::POLLHUP != 0 {
+            if poll.revents != 0 {
                 return None;
             }
             continue;
