@@ -6,6 +6,8 @@ use super::evidence;
 use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
+use super::remote;
+use super::resume::{self, Resume};
 use super::rule;
 use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
@@ -29,6 +31,9 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
+    let resume = resume::find(place, args)?;
+    let merged = resume.as_ref().map(Resume::arguments);
+    let args = merged.as_ref().unwrap_or(args);
     let since = now();
     let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
     let sealing = Sealing::begin(place, args, reading.root(), since);
@@ -38,14 +43,17 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_destroy(project, args)?;
     let graph = project.graph();
     let selection = Selection {
-        targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
+        targets: targets(&args.tasks),
         arguments: args.arguments.clone(),
-        folder: project.folder(),
+        folder: resume.as_ref().map_or_else(|| project.folder(), |resume| resume.folder(project.folder())),
         force: args.force,
         force_all: args.force_all,
     };
     let plan = project.plan_iteration(&graph, &selection, &args.destroy, args.iteration)?;
     check_iteration(&plan, args)?;
+    if let Some(resume) = &resume {
+        resume.same_targets(project, &graph, &plan)?;
+    }
     let mut seen = Seen::default();
     let obstacles: Vec<Diagnostic> = plan
         .nodes
@@ -62,9 +70,11 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return Ok(code);
     }
     if args.dry_run {
-        return dry_run(place, project, &graph, &plan, args);
+        return dry_run(place, project, &graph, &plan, (args, resume.as_ref()));
     }
     confirm(&plan, args)?;
+    let resumed = resume.as_ref().map(|resume| resume.resumed(place, project, &plan)).transpose()?;
+    let (resumed, notices) = resumed.map_or((None, vec![]), |(resumed, notices)| (Some(Arc::new(resumed)), notices));
     let rest = Sealing::rests_on(project, &plan, seen);
     let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
     let (mut services, warnings) = match opened.filter(|_| !asked) {
@@ -72,6 +82,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         // While somebody thought about a question, others may have recorded something.
         None => open_services(place, &project.config.root),
     };
+    if let Some(remote) = remote::open(place, &project.config, args.require_remote)? {
+        services.remote = Some(remote.store);
+    }
     let sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
     if let Some((sealing, _)) = &sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
@@ -86,13 +99,19 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     }
     let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
     let mut sink = sinks(place, args, &folder, recorder);
+    let journal = services
+        .place
+        .as_ref()
+        .map(|_| Arc::new(resume::journal(&folder.path, project, args, &selection.folder, resumed.as_deref())));
     let options = Options {
         jobs: run_jobs(args.jobs, project.config.settings.jobs),
         keep_going: args.keep_going,
         live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
         profiles: project.config.profiles.clone(),
         targets: args.tasks.clone(),
-        warnings: warnings.into_iter().chain(remarks(project)).collect(),
+        warnings: warnings.into_iter().chain(remarks(project)).chain(notices).collect(),
+        journal,
+        resumed,
     };
     let plan = Arc::clone(prepared.plan());
     let services = Arc::new(services);
@@ -110,6 +129,11 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
     }
+}
+
+/// Names as targets.
+pub fn targets(names: &[String]) -> Vec<Target> {
+    names.iter().map(|name| Target { name: name.clone() }).collect()
 }
 
 /// A run of which nothing has changed; none where it has to be done the long way.
@@ -268,7 +292,7 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
         let refused = |message: String| CliError::Refused {
             message,
-            help: format!("`weir run {} --confirm {name}` confirms it ahead of time", args.tasks.join(" ")),
+            help: format!("`weir run {}` confirms it ahead of time", confirmed(args, name)),
         };
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Err(refused(format!("`{name}` wants to be confirmed, and there is no terminal to ask on")));
@@ -285,6 +309,17 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// What was typed, with one more confirmation: another profile would be another deed.
+fn confirmed(args: &RunArgs, name: &str) -> String {
+    let mut words: Vec<&str> = args.tasks.iter().map(String::as_str).collect();
+    words.extend(args.profile.iter().flat_map(|profile| ["--profile", profile]));
+    words.extend(args.confirm.iter().map(String::as_str).chain([name]).flat_map(|task| ["--confirm", task]));
+    if !args.arguments.is_empty() {
+        words.extend(["--"].into_iter().chain(args.arguments.iter().map(String::as_str)));
+    }
+    words.join(" ")
 }
 
 /// A source that matches nothing, where no task before it can bring it about, is a mistake in the
@@ -379,7 +414,13 @@ pub fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder, recorder: Option
     ui::tee(all)
 }
 
-fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, args: &RunArgs) -> Result<u8, CliError> {
+fn dry_run(
+    place: &Place,
+    project: &Project,
+    graph: &Graph<'_>,
+    plan: &Plan,
+    (args, resume): (&RunArgs, Option<&Resume>),
+) -> Result<u8, CliError> {
     let started = Instant::now();
     let (services, warnings) = Services::look(
         &project.config.root,
@@ -389,6 +430,8 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
     )
     .map_err(|error| CliError::outside(error.to_string()))?;
     missing_sources(project, graph, plan, |_, node| services.surveyor.sources(&node.node.facts().sources).err())?;
+    let resumed = resume.map(|resume| resume.resumed(place, project, plan)).transpose()?;
+    let (resumed, notices) = resumed.map_or((None, vec![]), |(resumed, notices)| (Some(resumed), notices));
     let mut sink = ui::human(human_options(place, mode(args), args.explain, Path::new("")), Box::new(io::stdout()));
     if let Some(report) = &args.report {
         sink = ui::tee(vec![sink, ui::report(place.folder.join(report))]);
@@ -408,13 +451,14 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         profiles: project.config.profiles.clone(),
         jobs: run_jobs(args.jobs, project.config.settings.jobs),
         dry_run: true,
+        resumes: resumed.as_ref().and_then(|resumed| resumed.chain.first().cloned()),
         tasks: plan.nodes.iter().map(engine::planned(&names)).collect(),
     });
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(notices) {
         emit(Event::Warned(warning));
     }
     let mut failed = 0;
-    for inspection in inspect(plan, &services, false) {
+    for inspection in inspect(plan, &services, false, resumed.as_ref()) {
         for notice in inspection.notices {
             emit(Event::Warned(notice));
         }
@@ -438,6 +482,7 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         wall_ms,
         saved_ms: 0,
         critical_path_ms: 0,
+        remote: None,
         critical_path: vec![],
         totals: Totals::default(),
         first_failure: None,

@@ -204,18 +204,24 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     };
     if !matches!(task.action, Action::Group { .. }) {
         row("sources", declared(texts(task.sources.as_ref())));
-        row("outputs", declared(texts(task.outputs.as_ref())));
+        if task.service.is_none() {
+            row("outputs", declared(texts(task.outputs.as_ref())));
+        }
         row("writes", joined(&task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>()));
         row("ports", joined(&task.ports.iter().map(|port| port.name.value.clone()).collect::<Vec<_>>()));
         row("dir", task.dir.value.to_string());
         row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
-        row("timeout", format_duration(task.timeout.unwrap_or(project.config.settings.timeout)));
-        let caching = match (cacheable(task), task.cache) {
-            (false, _) => "never: it always runs",
-            (true, CacheMode::Local) => "in this workspace only",
-            (true, _) => "yes",
-        };
-        row("recorded", caching.into());
+        if let Some(service) = &task.service {
+            row("service", service.value.describe());
+        } else {
+            row("timeout", format_duration(task.timeout.unwrap_or(project.config.settings.timeout)));
+            let caching = match (cacheable(task), task.cache) {
+                (false, _) => "never: it always runs",
+                (true, CacheMode::Local) => "in this workspace only",
+                (true, _) => "yes",
+            };
+            row("recorded", caching.into());
+        }
     }
     row("help", task.help.clone().unwrap_or_default());
     print::text(&text)

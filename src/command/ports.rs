@@ -321,6 +321,10 @@ impl Resource for Ports {
         false
     }
 
+    fn passes_on(&self) -> bool {
+        true
+    }
+
     fn observe<'a>(&'a self, _: &'a Context) -> Pending<'a, Result<Vec<Observation>, FailReason>> {
         Box::pin(async { Ok(vec![]) })
     }

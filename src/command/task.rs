@@ -1,5 +1,6 @@
 //! A task with a command.
 
+use super::direct::without_shell;
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use super::report::Report;
@@ -91,7 +92,7 @@ impl CommandNode {
         }
     }
 
-    fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
+    pub(super) fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
         let own = [
             ("WEIR_TASK", self.facts.name.as_str().into()),
             ("WEIR_RUN_ID", context.run_id.clone().into()),
@@ -101,12 +102,17 @@ impl CommandNode {
         self.environment.build(&context.root, &context.outside, own.into_iter().chain(iteration))
     }
 
+    /// What it is lent while it runs.
+    pub(super) fn resources(&self) -> &[Arc<dyn Resource>] {
+        &self.resources
+    }
+
     fn dir(&self, root: &Path) -> PathBuf {
         self.task.dir.value.under(root)
     }
 
     /// A command for the shell, arguments as `"$@"`.
-    fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
+    pub(super) fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
         let mut words = self.task.shell.iter().map(OsString::from);
         let program = words.next().unwrap_or_else(|| "sh".into());
         let mut command = Command::new(program, self.dir(&context.root));
@@ -115,10 +121,11 @@ impl CommandNode {
         command.args.push(self.facts.name.as_str().into());
         command.args.extend(arguments.iter().map(OsString::from));
         command.env = self.environment(context)?;
+        without_shell(&mut command, &self.task.shell, text);
         Ok(command)
     }
 
-    fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
+    pub(super) fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
         let mut commands = match &self.task.action {
             Action::Shell(texts) => {
                 texts.iter().map(|text| self.shell(context, text, &self.arguments)).collect::<Result<Vec<_>, _>>()?
@@ -149,9 +156,7 @@ impl CommandNode {
             Ok(commands) => commands,
             Err(reason) => return Ok(Err(reason)),
         };
-        for loan in loans {
-            commands.iter_mut().for_each(|command| give(command, loan));
-        }
+        commands.iter_mut().for_each(|command| give_all(command, context, loans));
         let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
         let mut ended = Ok(());
         for command in commands {
@@ -205,6 +210,35 @@ impl CommandNode {
             Some(poll) => self.poll(context, poll, loans, output).await,
             None => self.once(context, (Instant::now() + self.timeout, self.timeout), loans, output).await,
         }
+    }
+
+    /// Borrows what it is lent; where something is not there, why, and what was lent before it.
+    pub(super) async fn borrow(&self, context: &Context, output: &mut dyn Output) -> (Vec<Loan>, Option<FailReason>) {
+        let mut loans = Vec::with_capacity(self.resources.len());
+        for resource in &self.resources {
+            match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
+                Ok(loan) => loans.push(loan),
+                Err(reason) => return (loans, Some(reason)),
+            }
+        }
+        (loans, None)
+    }
+
+    /// Gives it back, the last first.
+    pub(super) async fn give_back(&self, context: &Context, loans: Vec<Loan>, output: &mut dyn Output) {
+        for (resource, loan) in self.resources.iter().zip(loans).rev() {
+            resource.take_back(context, loan, output).await;
+        }
+    }
+
+    /// The declared environment alone, for a key.
+    pub(super) fn define_environment(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        sink: &mut dyn KeySink,
+    ) -> Result<(), FailReason> {
+        self.environment.define(root, outside, sink)
     }
 
     /// Tells of variables that the command names, that are set outside, and that it does not see.
@@ -283,7 +317,12 @@ impl CommandNode {
     }
 }
 
-/// Puts what is lent over what is there.
+/// Puts all that is lent over what is there.
+pub(super) fn give_all(command: &mut Command, context: &Context, loans: &[Loan]) {
+    give(command, &Loan { variables: context.lent.clone(), ..Loan::default() });
+    loans.iter().for_each(|loan| give(command, loan));
+}
+
 fn give(command: &mut Command, loan: &Loan) {
     let replaced = |name: &OsString| {
         loan.variables.iter().any(|(given, _)| given.as_str() == name)
@@ -294,7 +333,7 @@ fn give(command: &mut Command, loan: &Loan) {
 }
 
 /// Waits for `work`, which ends with its process when the run is cut short.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
     let mut cancel = context.cancel.clone();
     tokio::select! {
         done = work => Ok(done),
@@ -498,17 +537,7 @@ impl Node for CommandNode {
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
-            let mut loans = Vec::with_capacity(self.resources.len());
-            let mut refused = None;
-            for resource in &self.resources {
-                match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
-                    Ok(loan) => loans.push(loan),
-                    Err(reason) => {
-                        refused = Some(reason);
-                        break;
-                    }
-                }
-            }
+            let (loans, refused) = self.borrow(context, output).await;
             let ended = match refused {
                 Some(reason) => Ok(Err(reason)),
                 None => {
@@ -516,9 +545,7 @@ impl Node for CommandNode {
                     self.with_loans(context, &loans, output).await
                 }
             };
-            for (resource, loan) in self.resources.iter().zip(loans).rev() {
-                resource.take_back(context, loan, output).await;
-            }
+            self.give_back(context, loans, output).await;
             ended
         })
     }
@@ -534,7 +561,7 @@ impl Node for CommandNode {
 }
 
 /// A list as one text, without ambiguity.
-fn listed(words: &[String]) -> String {
+pub(super) fn listed(words: &[String]) -> String {
     let mut text = String::from("[");
     for (index, word) in words.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };

@@ -15,6 +15,24 @@ const ACTIONS: [&str; 5] = ["run", "exec", "uses", "soak", "sequence"];
 /// Keys that a soak leaves to the task it repeats.
 const NOT_OF_SOAKS: [&str; 2] = ["timeout", "retry"];
 
+/// What a service can't have, and why.
+const NOT_OF_SERVICES: [(&str, &str); 14] = [
+    ("outputs", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("writes", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("state", "a service leaves nothing behind"),
+    ("junit", "a service is no test"),
+    ("expect", "a service is no test"),
+    ("gate", "a service is no check; a task that depends on it can be the gate"),
+    ("artifacts", "its log is kept with the run anyway"),
+    ("reset", "a task that the service depends on can be the reset"),
+    ("interactive", "a service runs beside its dependents; run by name it shows its output"),
+    ("retry", "a service is never started again silently"),
+    ("poll", "`service = { ready = { … } }` says what is waited for"),
+    ("timeout", "it runs as long as it is needed; `service = { ready = { timeout = \"…\" } }` bounds its start"),
+    ("on_fail", "what a service's failure means is said by those that need it"),
+    ("locks", "those that depend on it can hold them"),
+];
+
 impl Draft {
     /// A task of which nothing is known but its name.
     pub(super) fn new(name: TaskName, at: At, folder: &WsPath, env: &BTreeMap<String, String>) -> Self {
@@ -59,6 +77,7 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            service: None,
             ports: vec![],
             gate: None,
             artifacts: vec![],
@@ -136,6 +155,7 @@ impl Draft {
             self.task.reset = Some(uses.at);
         }
         self.check_caching(reader);
+        self.check_service(reader);
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),
@@ -239,6 +259,29 @@ impl Draft {
         if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
             let message = format!("`{name}` does not say what to check");
             reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
+        }
+    }
+
+    /// A service leaves nothing behind, is not tried again, and ends when nobody needs it.
+    fn check_service(&self, reader: &mut Reader<'_>) {
+        let Some(service) = &self.task.service else { return };
+        let name = &self.task.name;
+        for (key, why) in NOT_OF_SERVICES {
+            if let Some(at) = self.given(key) {
+                reader.report(
+                    Diagnostic::error("config::conflict", at, format!("`{name}` is a service and has `{key}`"))
+                        .also(service.at, "it is long-lived")
+                        .help(format!("remove `{key}`: {why}")),
+                );
+            }
+        }
+        if self.run.as_ref().is_some_and(|lines| lines.len() > 1) {
+            let at = self.given("run").unwrap_or(self.task.at);
+            reader.report(
+                Diagnostic::error("config::conflict", at, format!("`{name}` is a service of several commands"))
+                    .also(service.at, "it is long-lived")
+                    .help("keep the one that stays; what comes before it can be a task that it depends on"),
+            );
         }
     }
 

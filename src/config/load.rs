@@ -300,6 +300,7 @@ impl Loader<'_> {
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
             structural: self.root_parts.structural,
+            remote: self.root_parts.remote,
             databases: self.root_parts.databases.into_iter().map(Arc::new).collect(),
             tasks: self.tasks,
         };

@@ -3,6 +3,7 @@
 use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
+use super::service::Service;
 use super::soak::Soak;
 use super::uses::Uses;
 use crate::model::{Gate, TaskName, WsPath};
@@ -93,6 +94,8 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// It is long-lived: it runs while those that depend on it do.
+    pub service: Option<Located<Service>>,
     /// The ports it is given while it runs.
     pub ports: Vec<PortUse>,
     /// It is a gate.

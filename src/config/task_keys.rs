@@ -6,6 +6,7 @@ use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
 use super::pattern::Pattern;
+use super::service::service;
 use super::soak::{Soak, soak};
 use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
@@ -84,6 +85,7 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("check.exists"),
     Shape::Table("check.branch"),
     Shape::Table("check.cochange"),
+    Shape::Table("proof.crash"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);
@@ -177,6 +179,15 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "The databases it uses, by name in `[db]`, or a table. Their state is part of its key; it is told where they are, and has each to itself unless it shares it or gets a clone.",
             |d, r, e| {
                 d.task.databases = database_uses(r, e.value);
+            },
+        ),
+        command(
+            "service",
+            Shape::Table("service"),
+            "{ ready = { tcp = \"127.0.0.1:3000\" }, stop = \"TERM\" }",
+            "It is long-lived: it starts for the first task depending on it that really runs, is waited for until it is ready, and is stopped when the last of them has ended. Run by name, it stays until Ctrl-C.",
+            |d, r, e| {
+                d.task.service = service(r, e.value).map(|service| Located::new(service, r.at(e.value.span())));
             },
         ),
         command(
@@ -461,5 +472,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service"],
+    unbuilt: &[],
 };

@@ -2,17 +2,21 @@
 //! *then* record.
 
 use super::driver::Message;
+use super::earlier::noted_as;
 use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
+use super::lending::{Failed, Lending};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use super::standing::log_of;
-use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
+use crate::cache::{EntryKind, Manifest, Past, Recorded, RestoreError, RunJournal, StoredResult, capture, restore};
 use crate::fingerprint::{Left, Stat};
-use crate::graph::PlanNode;
-use crate::journal::{Lock, LockKind};
+use crate::graph::{Plan, PlanNode};
+use crate::journal::{Holder, Lock, LockKind, NameLock};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
-use crate::node::{Cancel, Effects, NamedLock};
+use crate::node::{Cancel, Context, Effects, NamedLock, Output};
+use crate::process::ProcessError;
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -40,8 +44,14 @@ pub struct Job<'a> {
     pub messages: SyncSender<Message>,
     /// The data dependencies with declared outputs, and the digest of these.
     pub relied_on: Vec<(&'a PlanNode, Digest)>,
+    /// What the run leaves for one that resumes it.
+    pub journal: Option<&'a RunJournal>,
     /// Whether output is passed on as it comes.
     pub live: bool,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it may borrow.
+    pub lending: &'a Lending,
 }
 
 /// How a job ended.
@@ -63,6 +73,10 @@ pub struct JobReport {
     pub log_bytes: u64,
     /// What another process's result saved, and its log.
     pub found: Option<Recorded>,
+    /// What it read did not change meanwhile, as far as that is looked at.
+    pub held_still: bool,
+    /// The state it reported.
+    pub state: Option<Digest>,
 }
 
 impl JobReport {
@@ -76,6 +90,8 @@ impl JobReport {
             took: Duration::ZERO,
             log_bytes: 0,
             found: None,
+            held_still: false,
+            state: None,
         }
     }
 }
@@ -92,23 +108,24 @@ impl Job<'_> {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let again = held.waited || judgement.at.elapsed() > STALE;
-        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
+        let judgement = if self.is_outdated(&held, &judgement) { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
     fn put_back(&self, mut judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
         let (recorded, survey) = match &judgement.decision {
             Decision::Fresh(recorded) => {
+                self.keep_fetched(&judgement);
                 self.remember(recorded);
                 return Ok((Done::Fresh, recorded.clone()));
             }
             Decision::Restore(recorded, survey) => (recorded.clone(), survey.clone()),
-            Decision::Run | Decision::Fail(_) => return Err(Box::new(judgement)),
+            Decision::Run | Decision::Done(_) | Decision::Fail(_) => return Err(Box::new(judgement)),
         };
         let Some(store) = &self.services.store else { return Err(Box::new(judgement)) };
         match restore(&self.services.root, store, &survey) {
             Ok(_) => {
+                self.keep_fetched(&judgement);
                 self.remember(&recorded);
                 Ok((Done::Hit, recorded))
             }
@@ -120,6 +137,14 @@ impl Job<'_> {
                 judgement.decision = Decision::Run;
                 Err(Box::new(judgement))
             }
+        }
+    }
+
+    /// Under the task's lock: what the remote gave is a result of this workspace from now on.
+    fn keep_fetched(&self, judgement: &Judgement) {
+        let (Some(store), Some(fetched)) = (&self.services.store, &judgement.fetched) else { return };
+        if let Err(error) = store.put_result(&fetched.recorded.key, fetched, true) {
+            self.warn("not-recorded", format!("failed to record what the remote gave: {error}"), space_help(&error));
         }
     }
 
@@ -159,11 +184,24 @@ impl Job<'_> {
         self.run(judgement)
     }
 
+    /// Whether the node has to be judged again now that its lock is held: another process may have run it
+    /// since, and be done with it.
+    fn is_outdated(&self, held: &Held, judgement: &Judgement) -> bool {
+        if held.waited || judgement.at.elapsed() > STALE {
+            return true;
+        }
+        let mut state = self.services.lock_state();
+        state.refresh().is_err() || state.overtaken() != judgement.overtaken
+    }
+
     fn judge(&self, upstream: Upstream) -> Judgement {
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        judge.judge(self.node, upstream, None)
+        self.judges().judge(self.node, upstream, None)
+    }
+
+    const fn judges(&self) -> Judge<'_> {
+        Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel, earlier: None }
     }
 
     /// Runs the node once.
@@ -177,7 +215,7 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Start { message }, facts.warn_on_fail);
             }
         };
-        if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
+        if facts.always.is_none() && self.is_outdated(&held, &judgement) {
             judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
@@ -193,14 +231,23 @@ impl Job<'_> {
                         took: Duration::ZERO,
                         log_bytes: 0,
                         found: Some(recorded),
+                        held_still: false,
+                        state: None,
                     };
                 }
                 Err(again) => judgement = *again,
             }
         }
         tracing::debug!(task = %facts.name, waited = held.waited, "locked; its last result is taken off the record");
+        let key = self.key_in_chain(&judgement);
         match self.prepare(&judgement) {
-            Ok(records) => self.act(&judgement, records),
+            Ok(records) => {
+                let report = self.act(&judgement, records);
+                if let (Some(key), Ending::Ran) = (key, &report.ending) {
+                    self.journal(&judgement, key, &report);
+                }
+                report
+            }
             Err(reason) => JobReport::failed(reason, facts.warn_on_fail),
         }
     }
@@ -209,6 +256,13 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.kept_as.as_str();
+        if let Some(place) = &self.services.place {
+            for name in noted_as(facts) {
+                place.note_start(name, self.run_id).map_err(|error| FailReason::Start {
+                    message: format!("failed to note that it starts, which a resumed run must see: {error}"),
+                })?;
+            }
+        }
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
@@ -220,21 +274,23 @@ impl Job<'_> {
             (Some(store), Some(key)) => store.remove_result(key),
             _ => Ok(()),
         };
-        let invalidated = removed.and_then(|()| {
-            let mut state = self.services.lock_state();
-            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
-                // No space for the invalidation: then nothing that it contradicts may stay.
-                state.forget()?;
-                Err(error)
-            })
-        });
-        match invalidated {
-            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
-            Err(error) => {
-                self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
-                Ok(false)
-            }
+        let mut state = self.services.lock_state();
+        let invalidated = match &removed {
+            Ok(()) => state.invalidate(name, judgement.key.is_none()),
+            // What is still there must not count.
+            Err(_) => state.invalidate_all(name),
+        };
+        let Err(error) = invalidated else {
+            return Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none());
+        };
+        // No space for the invalidation: then nothing that it contradicts may stay.
+        if state.forget().is_err() {
+            let message = format!("failed to take its last result off the record: {error}");
+            return Err(FailReason::Start { message });
         }
+        drop(state);
+        self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
+        Ok(false)
     }
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
@@ -251,7 +307,7 @@ impl Job<'_> {
         let relied_on = self.look_at_relied_on();
         let started = Instant::now();
         let ended = match self.services.context(self.run_id, self.cancel.clone()) {
-            Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
+            Ok((context, runtime)) => match runtime.block_on(self.run_node(&context, &mut printer)) {
                 Ok(ended) => ended.and_then(|()| {
                     // State is looked at while the node still counts as running.
                     match facts.reports_state {
@@ -270,7 +326,7 @@ impl Job<'_> {
             }
         };
         let took = started.elapsed();
-        let (log_bytes, log_trouble) = printer.finish();
+        let (log_bytes, log_trouble, hid) = printer.finish();
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
         }
@@ -284,6 +340,8 @@ impl Job<'_> {
             key: judgement.key,
             parts: vec![],
             found: None,
+            held_still: false,
+            state: None,
         };
         let state = match ended {
             Ok(state) => state,
@@ -308,9 +366,8 @@ impl Job<'_> {
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 state,
             };
-            let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-            parts = judge.parts(self.node, judgement).unwrap_or_default();
-            if let Err(error) = self.record(recorded, parts.clone(), log_bytes) {
+            parts = self.judges().parts(self.node, judgement).unwrap_or_default();
+            if let Err(error) = self.record(recorded, parts.clone(), log_bytes, hid) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
         }
@@ -323,7 +380,124 @@ impl Job<'_> {
             took,
             log_bytes,
             found: None,
+            held_still,
+            state,
         }
+    }
+
+    /// What it is known by to a run that resumes this one; none where nobody can tell.
+    fn key_in_chain(&self, judgement: &Judgement) -> Option<Digest> {
+        self.journal?;
+        let judges = self.judges();
+        if judgement.key.is_some() {
+            return judges.key_in_chain(self.node, judgement).ok();
+        }
+        let inputs = judges.inputs(self.node, &judgement.upstream).ok()?;
+        judges.key_in_chain(self.node, &inputs).ok()
+    }
+
+    /// Leaves word that it succeeded, if what it read is still what it was.
+    fn journal(&self, judgement: &Judgement, key: Digest, report: &JobReport) {
+        let Some(journal) = self.journal.filter(|_| report.held_still) else { return };
+        let judges = self.judges();
+        let recorded = !report.parts.is_empty();
+        let parts = match judgement.key {
+            Some(_) if recorded => vec![],
+            Some(_) => judges.parts_in_chain(self.node, judgement),
+            None => {
+                let Ok(inputs) = judges.inputs(self.node, &judgement.upstream) else { return };
+                if judges.key_in_chain(self.node, &inputs) != Ok(key) {
+                    return;
+                }
+                judges.parts_in_chain(self.node, &inputs)
+            }
+        };
+        let past = Past {
+            task: self.node.name().clone(),
+            run: self.run_id.to_owned(),
+            key,
+            left: match &report.left {
+                Some(Left::Digest(digest)) => Some(*digest),
+                Some(Left::Unknown(_)) | None => None,
+            },
+            outputs: report.outputs,
+            written: judges.written(self.node),
+            state: report.state,
+            took_ms: u64::try_from(report.took.as_millis()).unwrap_or(u64::MAX),
+            parts,
+        };
+        if let Err(error) = journal.succeeded(past) {
+            let message = format!("failed to write to the run's journal: {error}; a resumed run runs it again");
+            self.warn("not-journalled", message, space_help(&error));
+        }
+    }
+
+    /// Runs the node with all that it borrows. What it borrowed and lost on the way fails it.
+    async fn run_node(&self, context: &Context, output: &mut Printer) -> Result<Result<(), FailReason>, ProcessError> {
+        if self.node.borrows.is_empty() {
+            return self.node.node.run(context, output).await;
+        }
+        let lent = match self.lending.lend_all(self.id, context).await {
+            Ok(lent) => lent,
+            Err((_, FailReason::Interrupted)) => return Ok(Err(FailReason::Interrupted)),
+            Err(failed) => return Ok(Err(self.failed_by(failed, context, output).await)),
+        };
+        let mut outer = self.cancel.clone();
+        let (cut_short, cancel) = watch::channel(*outer.borrow_and_update());
+        let own = Context { lent, cancel, ..context.clone() };
+        let lenders = self.plan.borrowed(self.node);
+        let mut lost: Option<Failed> = None;
+        let ended = {
+            let mut run = self.node.node.run(&own, output);
+            loop {
+                tokio::select! {
+                    ended = &mut run => break ended?,
+                    Some(failed) = self.lending.lost(&lenders), if lost.is_none() => {
+                        lost = Some(failed);
+                        cut_short.send_if_modified(|now| {
+                            let asked = (*now).max(Cancel::Terminate);
+                            std::mem::replace(now, asked) != asked
+                        });
+                    }
+                    changed = outer.changed() => match changed {
+                        Ok(()) => drop(cut_short.send_replace(*outer.borrow_and_update())),
+                        Err(_) => break run.await?,
+                    },
+                }
+            }
+        };
+        if *self.cancel.borrow() != Cancel::No {
+            return Ok(ended);
+        }
+        let is_lost = |id: &NodeId| self.lending.lender(*id).is_some_and(|lender| lender.is_lost());
+        if lost.is_none() && lenders.iter().any(is_lost) {
+            // It ended in the same instant as its borrower.
+            lost = self.lending.lost(&lenders).await;
+        }
+        match lost {
+            Some((_, FailReason::Interrupted)) => Ok(Err(FailReason::Interrupted)),
+            Some(failed) => Ok(Err(self.failed_by(failed, context, output).await)),
+            None => Ok(ended),
+        }
+    }
+
+    /// Tells of a service that failed those that need it.
+    async fn failed_by(&self, (lender, reason): Failed, context: &Context, output: &mut Printer) -> FailReason {
+        let service = self.plan.nodes[lender.index()].name().clone();
+        let message = reason.describe();
+        let lines = match self.lending.lender(lender) {
+            Some(lender) => lender.last_lines().await,
+            None => vec![],
+        };
+        let mut text = format!("weir: its service `{service}`: {message}\n");
+        if !lines.is_empty() {
+            text.push_str(&format!("weir: the last lines of `{service}`:\n"));
+            lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
+        }
+        output.bytes(text.as_bytes());
+        self.lending.close(lender, context).await;
+        let _ = self.messages.send(Message::Lost(vec![(lender, reason)]));
+        FailReason::Service { service, message }
     }
 
     /// Copies what is to be kept with the run, whatever the outcome.
@@ -384,8 +558,7 @@ impl Job<'_> {
 
     /// Whether the inputs are what they were when they were read; if not, says which are not.
     fn inputs_held_still(&self, judgement: &Judgement, relied_on: &[Vec<(WsPath, Stat)>]) -> bool {
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let mut what = judge.changes_since(self.node, judgement);
+        let mut what = self.judges().changes_since(self.node, judgement);
         let after = self.look_at_relied_on();
         for (index, ((before, left), looked)) in self.relied_on.iter().zip(relied_on).enumerate() {
             let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
@@ -393,6 +566,12 @@ impl Job<'_> {
             if !same || after.get(index) != Some(looked) {
                 what.push(format!("what `{}` left was written again", before.name()));
             }
+        }
+        for lender in self.plan.borrowed(self.node) {
+            let Some(judgement) = self.lending.judgement(lender) else { continue };
+            let service = &self.plan.nodes[lender.index()];
+            let changed = judge.changes_since(service, judgement);
+            what.extend(changed.into_iter().map(|line| format!("of its service `{}`: {line}", service.name())));
         }
         if what.is_empty() {
             return true;
@@ -428,7 +607,7 @@ impl Job<'_> {
         }
     }
 
-    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64) -> io::Result<()> {
+    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64, hid: bool) -> io::Result<()> {
         let Some(store) = &self.services.store else { return Ok(()) };
         let facts = self.node.node.facts();
         for entry in &recorded.outputs.0 {
@@ -450,8 +629,41 @@ impl Job<'_> {
             run: self.run_id.to_owned(),
             parts,
         };
-        store.put_result(&key, &result, facts.shareable && !unknown)?;
-        self.services.lock_state().record(facts.kept_as.as_str(), recorded)
+        let shareable = facts.shareable && !unknown;
+        store.put_result(&key, &result, shareable)?;
+        self.services.lock_state().record(facts.kept_as.as_str(), recorded)?;
+        if let Some(remote) = self.services.remote.as_ref().filter(|remote| shareable && remote.takes()) {
+            match self.secret_in(&result, hid) {
+                Ok(None) => remote.offer(key, store),
+                Ok(Some(place)) => {
+                    let message = format!("{place} holds a secret; its result is not given to the remote");
+                    let help = "keep it out of there, or say `cache = \"local\"`";
+                    self.warn("not-shared", message, Some(help.into()));
+                }
+                Err(error) => self.warn("not-shared", format!("failed to read its outputs again: {error}"), None),
+            }
+        }
+        Ok(())
+    }
+
+    /// Where a secret shows in what a task left, if one does. `hid`: one was masked in what it printed.
+    fn secret_in(&self, result: &StoredResult, hid: bool) -> io::Result<Option<String>> {
+        let redactor = self.services.redactor();
+        let Some(store) = self.services.store.as_ref().filter(|_| !redactor.is_empty()) else { return Ok(None) };
+        if hid {
+            return Ok(Some("what it printed".into()));
+        }
+        for entry in &result.recorded.outputs.0 {
+            let named = match &entry.kind {
+                EntryKind::Link { target } => redactor.mask(target) != *target,
+                EntryKind::File { digest, .. } => redactor.finds(&mut store.open_blob(digest)?)?,
+                EntryKind::Folder => false,
+            };
+            if named || redactor.mask(entry.path.as_str()) != entry.path.as_str() {
+                return Ok(Some(format!("output `{}`", redactor.mask(entry.path.as_str()))));
+            }
+        }
+        Ok(None)
     }
 
     fn warn(&self, code: &str, message: String, help: Option<String>) {
@@ -462,43 +674,62 @@ impl Job<'_> {
     /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
     /// while waiting.
     fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
-        let mut held = Held { waited: false, _locks: vec![] };
+        let mut held = Held { waited: false, _locks: vec![], _task: None };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = if declared { facts.locks.clone() } else { vec![] };
+        if declared && !self.node.borrows.is_empty() {
+            let waiting = |holder: &crate::journal::Holder| {
+                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+            };
+            match self.lending.lock(self.id, waiting, || *self.cancel.borrow() != Cancel::No)? {
+                Some(waited) => held.waited = waited,
+                None => return Ok(None),
+            }
+        }
+        let mut names = if declared { self.plan.locks_of(self.node) } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
         names.dedup_by(|later, first| later.name == first.name);
         let kind = |lock: &NamedLock| if lock.shared { LockKind::Shared } else { LockKind::Exclusive };
-        let mut paths: Vec<_> = names.iter().map(|lock| (place.user_lock(&lock.name), kind(lock))).collect();
-        paths.push((place.task_lock(&facts.locked_as), LockKind::Exclusive));
-        for (path, kind) in paths {
-            let waiting = |holder: &crate::journal::Holder| {
-                held.waited = true;
-                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
-            };
-            let give_up = || *self.cancel.borrow() != Cancel::No;
-            match Lock::take(&path, kind, &self.services.me, waiting, give_up)? {
+        let waited = Cell::new(false);
+        let waiting = |holder: &Holder| {
+            waited.set(true);
+            let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+        };
+        let give_up = || *self.cancel.borrow() != Cancel::No;
+        for lock in names {
+            match Lock::take(&place.user_lock(&lock.name), kind(&lock), &self.services.me, waiting, give_up)? {
                 Some(lock) => held._locks.push(lock),
                 None => return Ok(None),
             }
         }
+        let locks = &self.services.task_locks;
+        held._task = locks.take(facts.locked_as.as_str(), |pid| place.run_of(pid), waiting, give_up)?;
+        if held._task.is_none() {
+            return Ok(None);
+        }
+        held.waited = waited.get();
         let waiting = |whom: String| {
             let _ = self.messages.send(Message::Waiting(self.id, whom));
         };
-        let give_up = || *self.cancel.borrow() != Cancel::No;
         Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
 }
 
 /// Whether another attempt can end otherwise.
 fn may_pass_later(reason: &FailReason) -> bool {
-    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. })
+    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. } | FailReason::Service { .. })
+}
+
+/// Waits until a run is cut short.
+pub async fn wait_out(mut cancel: watch::Receiver<Cancel>) {
+    drop(cancel.wait_for(|now| *now != Cancel::No).await);
 }
 
 struct Held {
     waited: bool,
     _locks: Vec<Lock>,
+    _task: Option<NameLock>,
 }
 
 fn combine(outputs: &Manifest, state: Option<Digest>) -> Digest {

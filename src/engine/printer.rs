@@ -2,7 +2,7 @@
 
 use super::driver::Message;
 use crate::event::Event;
-use crate::model::{NodeId, Notice};
+use crate::model::{NodeId, Notice, Stage};
 use crate::node::{Aside, Kept, Output};
 use crate::process::Redactor;
 use std::fs::File;
@@ -43,13 +43,13 @@ impl Printer {
         }
     }
 
-    /// Ends the log; its length in bytes, and what went wrong.
-    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+    /// Ends the log; its length in bytes, what went wrong, and whether a secret was masked in it.
+    pub fn finish(mut self) -> (u64, Option<io::Error>, bool) {
         let mut rest = std::mem::take(&mut self.buffer);
         rest.clear();
         self.redactor.finish(&mut rest);
         self.write(&rest);
-        (self.length, self.trouble)
+        (self.length, self.trouble, self.redactor.has_hidden())
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -91,6 +91,10 @@ impl Output for Printer {
 
     fn notice(&mut self, notice: Notice) {
         let _ = self.messages.send(Message::Notice(self.node, notice));
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        let _ = self.messages.send(Message::Stage(self.node, stage));
     }
 
     fn tell(&mut self, event: Event) {

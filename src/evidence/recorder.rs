@@ -100,7 +100,7 @@ impl<F: FnMut() -> Tree + Send> Recorder<F> {
 /// What an outcome means for a gate, and why it did not pass.
 fn said(outcome: &Outcome) -> (Status, Option<String>) {
     match outcome {
-        Outcome::Ran | Outcome::Hit | Outcome::Fresh => (Status::Pass, None),
+        Outcome::Ran | Outcome::Hit | Outcome::Fresh | Outcome::Done { .. } => (Status::Pass, None),
         Outcome::Failed { reason, warn: true } => (Status::Warn, Some(reason.describe())),
         Outcome::Failed { reason, warn: false } => (Status::Fail, Some(reason.describe())),
         Outcome::Skipped { reason } => {

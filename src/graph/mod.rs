@@ -12,6 +12,7 @@ mod soaks;
 mod tests;
 mod validate;
 
+pub use arguments::bind;
 pub use names::{Lookup, Names};
 pub use plan::{Plan, PlanError, PlanNode, Selection, Target, plan};
 pub use resolve::{Edge, Edges, Graph, TaskIndex, Wait};

@@ -89,6 +89,12 @@ impl<'c> Graph<'c> {
             }
             edges.push(found);
         }
+        for (index, task) in config.tasks.iter().enumerate() {
+            let Some(service) = crashed(config, &names, task, &mut diagnostics) else { continue };
+            let Edges { depends, wait_for, .. } = edges[service].clone();
+            edges[index].depends.extend(depends);
+            edges[index].wait_for.extend(wait_for);
+        }
         for entry in &config.policy.entry {
             if let Lookup::Unknown = names.look_up(&crate::model::WsPath::root(), &entry.value) {
                 diagnostics.push(unknown(&names, &crate::model::WsPath::root(), &entry.value, entry.at));
@@ -114,6 +120,28 @@ impl<'c> Graph<'c> {
     pub fn task(&self, index: TaskIndex) -> &'c Arc<Task> {
         &self.config.tasks[index]
     }
+}
+
+/// The service that a task crashes. It starts one of its own, and so comes after what that comes after; the service that
+/// others share is none of its business.
+fn crashed(config: &Config, names: &Names, task: &Task, diagnostics: &mut Vec<Diagnostic>) -> Option<TaskIndex> {
+    let Action::Uses(uses) = &task.action else { return None };
+    let named = uses.with.proof.service.as_ref()?;
+    let Lookup::One(found) = names.look_up(&task.folder, &named.value) else {
+        diagnostics.push(unknown(names, &task.folder, &named.value, named.at));
+        return None;
+    };
+    let other = &config.tasks[found];
+    if other.service.is_none() {
+        let message = format!("`{}` crashes `{}`, which is no service", task.name, other.name);
+        diagnostics.push(
+            Diagnostic::error("graph::no-service", named.at, message)
+                .also(other.at, "declared here")
+                .help(format!("add `service = {{ ready = {{ … }} }}` to `{}`", other.name)),
+        );
+        return None;
+    }
+    Some(found)
 }
 
 pub(super) fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {

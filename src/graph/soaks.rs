@@ -55,6 +55,8 @@ fn unfit(base: &Task, soak: &Soak) -> Option<(&'static str, &'static str)> {
         Some(("it is a group", "name one of its tasks"))
     } else if matches!(base.action, Action::Soak(_)) {
         Some(("it is a soak itself", "name the task that it repeats"))
+    } else if base.service.is_some() {
+        Some(("it is a service", "name a task that depends on it, or its `proof.crash`"))
     } else if base.reset.is_some() {
         Some(("it destroys state", "repeat a task that has a database of its own: `database = { name, clone = true }`"))
     } else if base.interactive {

@@ -3,6 +3,7 @@
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
 use crate::event::Event;
+pub use crate::model::Stage;
 use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
@@ -171,6 +172,39 @@ pub trait Resource: Send + Sync {
 
     /// Takes it back, however the task ended, also when the run is being cut short.
     fn take_back<'a>(&'a self, context: &'a Context, loan: Loan, output: &'a mut dyn Output) -> Pending<'a, ()>;
+
+    /// Whether a service that is lent this lets those that depend on it see its variables.
+    fn passes_on(&self) -> bool {
+        false
+    }
+}
+
+/// Makes an output of its own for what outlives a task's: a service's log.
+pub type Outputs<'a> = &'a (dyn Fn() -> Box<dyn Output> + Sync);
+
+/// A node that others borrow while they run: it is not run in its turn but opened for the first of them that runs,
+/// and closed after the last has ended. Once it is lost it stays so: it is never opened again silently.
+pub trait Lender: Send + Sync {
+    /// Opens it unless it is open, and lends it.
+    ///
+    /// # Errors
+    /// It can't be opened, or has been lost; nothing of it is left then.
+    fn lend<'a>(&'a self, context: &'a Context, output: Outputs<'a>) -> Pending<'a, Result<Loan, FailReason>>;
+
+    /// Waits until it is lost though nobody closed it: why. None: it was closed. Cancel-safe.
+    fn lost(&self) -> Pending<'_, Option<FailReason>>;
+
+    /// Whether it is lost already, as far as is known at this instant.
+    fn is_lost(&self) -> bool;
+
+    /// Whether it was ever opened, or at least tried to be.
+    fn was_opened(&self) -> bool;
+
+    /// What it printed last.
+    fn last_lines(&self) -> Pending<'_, Vec<String>>;
+
+    /// Closes it, and waits until nothing of it is left. Nothing happens where it is not open.
+    fn close<'a>(&'a self, context: &'a Context, output: Outputs<'a>) -> Pending<'a, ()>;
 }
 
 /// What a task leaves behind, as declared.
@@ -294,6 +328,8 @@ pub struct Context {
     pub cancel: watch::Receiver<Cancel>,
     /// Programs looked at already.
     pub programs: Programs,
+    /// Variables of what the node has borrowed from others, over all its own.
+    pub lent: Vec<(String, OsString)>,
     /// It is run as one of many times.
     pub iteration: Option<Arc<Iteration>>,
 }
@@ -326,6 +362,8 @@ pub trait Output: Send {
     fn bytes(&mut self, bytes: &[u8]);
     /// Something a person should know.
     fn notice(&mut self, notice: Notice);
+    /// What became of a service whose output this is.
+    fn stage(&mut self, _stage: Stage) {}
     /// Something that happened, for the record of the run.
     fn tell(&mut self, _: Event) {}
     /// Opens a log of its own beside that of the node.
@@ -414,6 +452,11 @@ pub trait Node: Send + Sync {
         context: &'a Context,
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>>;
+
+    /// Itself, if it is not run in its turn but borrowed by those that depend on it.
+    fn lender(&self) -> Option<&dyn Lender> {
+        None
+    }
 
     /// The state it left behind. Only called where [`Facts::reports_state`] says so.
     fn state<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Digest, FailReason>>;

@@ -51,7 +51,8 @@ fn must_not_be_lost(event: &Event) -> bool {
         Event::TaskWaiting { .. }
         | Event::TaskJudged { .. }
         | Event::TaskRetried { .. }
-        | Event::TaskNoticed { .. } => false,
+        | Event::TaskNoticed { .. }
+        | Event::Service { .. } => false,
     }
 }
 

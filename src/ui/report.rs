@@ -31,6 +31,9 @@ pub struct Report {
     pub jobs: u32,
     /// Nothing ran; `judged` says what would have been done.
     pub dry_run: bool,
+    /// The run that this one resumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
     /// The process's exit code.
     pub exit_code: u8,
     /// The last signal that interrupted it.
@@ -130,6 +133,7 @@ impl Reporter {
             profiles: Vec::new(),
             jobs: 0,
             dry_run: false,
+            resumes: None,
             exit_code: 0,
             interrupted: None,
             wall_ms: 0,
@@ -199,7 +203,8 @@ impl Sink for Reporter {
     fn record(&mut self, record: &Record) {
         let report = &mut self.report;
         match &record.event {
-            Event::RunStarted { run, weir, targets, profiles, jobs, dry_run, tasks } => {
+            Event::RunStarted { run, weir, targets, profiles, jobs, dry_run, resumes, tasks } => {
+                report.resumes.clone_from(resumes);
                 report.run.clone_from(run);
                 report.weir.clone_from(weir);
                 report.started.clone_from(&record.at);
@@ -230,6 +235,7 @@ impl Sink for Reporter {
             Event::TaskStarted { .. }
             | Event::TaskWaiting { .. }
             | Event::TaskRetried { .. }
+            | Event::Service { .. }
             | Event::SoakStarted(_)
             | Event::SoakIteration(_) => {}
         }

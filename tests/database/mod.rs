@@ -2,6 +2,7 @@
 
 mod baseline;
 mod commands;
+mod crashdemo;
 mod docker;
 mod down;
 mod embedded;

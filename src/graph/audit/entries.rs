@@ -43,11 +43,13 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
         if policy.entry.is_empty() || matches!(task.action, Action::Soak(_)) {
             continue;
         }
-        if acts && task.manual.is_none() && !reached.contains(&index) && is_check(task) {
+        let serves = task.service.is_some();
+        if acts && !serves && task.manual.is_none() && !reached.contains(&index) && is_check(task) {
             let message = format!("no entry task (`{}`) reaches `{}`", entries.join("`, `"), task.name);
             audit.find(ENTRY_MISSES, index, task.at, message, ENTRY_MISSES.mend.into());
         }
-        if acts && reached.contains(&index) && task.timeout.is_none() && task.poll.is_none() {
+        // A service runs as long as it is needed; its start has a bound.
+        if acts && !serves && reached.contains(&index) && task.timeout.is_none() && task.poll.is_none() {
             let message = format!("`{}` is reached from an entry task and has no `timeout` of its own", task.name);
             audit.find(TIMEOUT_UNDECLARED, index, task.at, message, TIMEOUT_UNDECLARED.mend.into());
         }
