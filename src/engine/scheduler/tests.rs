@@ -171,6 +171,7 @@ impl<'c> Watcher<'c> {
             Input::Kill => (self.interrupted, self.killed) = (true, true),
             Input::Checked(_, Verdict::Failed { warn: false, .. }) => self.failed = true,
             Input::Checked(..) | Input::Start => {}
+            Input::Lost(..) => unreachable!("lenders have tests of their own"),
             Input::Ended(node, ending) => {
                 let attempt = self.running.remove(&node.index()).unwrap();
                 match ending {
@@ -338,7 +339,7 @@ impl<'c> Watcher<'c> {
                         Verdict::Fresh => End::Done(Done::Fresh),
                         Verdict::Hit => End::Done(Done::Hit),
                         Verdict::Run => run_alone(&nodes[index], &self.case.scripts[index]).0,
-                        Verdict::Failed { .. } => panic!("{index} failed and is done"),
+                        Verdict::Failed { .. } | Verdict::Lend => panic!("{index} failed and is done"),
                     };
                     assert_eq!(End::Done(*done), alone);
                 }
