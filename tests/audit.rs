@@ -232,7 +232,7 @@ fn the_entry_says_what_it_fans_out_to() {
     workspace
         .weir(&["tasks", "deps", "check"])
         .ok()
-        .says("`ci` fans out to 1 tasks: test")
+        .says("`ci` fans out to 1 task: test")
         .says("2 tasks, nothing found");
 }
 

@@ -1,11 +1,11 @@
 //! `check.drift`: generated files are what their generator makes. The generator runs in a scratch copy; the
 //! working tree is never written. Or their digests are those in a lock file.
 
-use super::frame::{Check, count, found, listed, say};
+use super::frame::{Check, found, listed, say};
 use crate::command::execute_within;
 use crate::config::{Located, Pattern, Task, With};
 use crate::fingerprint::{InputError, Memo, Surveyor, digest_file};
-use crate::model::{FailReason, WsPath};
+use crate::model::{FailReason, WsPath, counted};
 use crate::node::{Context, Output, Pending};
 use crate::process::Command;
 use similar::TextDiff;
@@ -91,7 +91,7 @@ impl Drift {
             }
         }
         if differing == 0 {
-            say(output, &format!("{}, all as the generator makes them", count(there.len(), "file")));
+            say(output, &format!("{}, all as the generator makes them", counted(there.len(), "file")));
             return Ok(());
         }
         Err(found(
@@ -142,7 +142,7 @@ impl Drift {
             wrong.push(format!("{path}: is not in the lock file"));
         }
         if wrong.is_empty() {
-            say(output, &format!("{}, all as the lock file says", count(locked.len(), "file")));
+            say(output, &format!("{}, all as the lock file says", counted(locked.len(), "file")));
             return Ok(());
         }
         wrong.iter().for_each(|line| say(output, line));

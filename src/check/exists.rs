@@ -1,9 +1,9 @@
 //! `check.exists`: files are there, with the right mode and line ends.
 
-use super::frame::{Check, count, found, say};
+use super::frame::{Check, found, say};
 use crate::config::{Eol, Located, Pattern, With};
 use crate::fingerprint::{InputError, Memo, Surveyor};
-use crate::model::{FailReason, WsPath};
+use crate::model::{FailReason, WsPath, counted};
 use crate::node::{Context, Output, Pending};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
@@ -83,11 +83,11 @@ impl Check for Exists {
                 }
             }
             if wrong.is_empty() {
-                say(output, &format!("{}, all as they should be", count(seen, "file")));
+                say(output, &format!("{}, all as they should be", counted(seen, "file")));
                 return Ok(());
             }
             wrong.iter().for_each(|line| say(output, line));
-            Err(found(count(wrong.len(), "problem") + " with files that must be there", "see its output for each"))
+            Err(found(counted(wrong.len(), "problem") + " with files that must be there", "see its output for each"))
         })
     }
 }

@@ -1,10 +1,10 @@
 //! `check.forbid`: no line of the files matches a pattern.
 
 use super::date::{has_expired, today};
-use super::frame::{Check, count, found, listed, say};
+use super::frame::{Check, found, listed, say};
 use crate::config::{Allowance, Located, Pattern, With};
 use crate::fingerprint::{Memo, Selection, Surveyor};
-use crate::model::{FailReason, Notice, Observation, PartKind, WsPath};
+use crate::model::{FailReason, Notice, Observation, PartKind, WsPath, counted};
 use crate::node::{Context, Output, Pending};
 use regex::bytes::Regex;
 
@@ -164,7 +164,7 @@ impl Check for Forbid {
                 });
             }
             if hits.is_empty() {
-                say(output, &format!("{}, nothing forbidden", count(files.len(), "file")));
+                say(output, &format!("{}, nothing forbidden", counted(files.len(), "file")));
                 return Ok(());
             }
             for hit in hits.iter().take(SHOWN) {
@@ -184,7 +184,7 @@ impl Check for Forbid {
             let mut paths: Vec<&WsPath> = hits.iter().map(|hit| &hit.path).collect();
             paths.dedup();
             Err(found(
-                format!("{} in {}", count(hits.len(), "forbidden line"), count(paths.len(), "file")),
+                format!("{} in {}", counted(hits.len(), "forbidden line"), counted(paths.len(), "file")),
                 "change these lines, or add an entry to `allow` with a reason and a date",
             ))
         })

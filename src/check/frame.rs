@@ -117,11 +117,6 @@ pub fn found(message: impl Into<String>, help: &str) -> FailReason {
     FailReason::Node { message: message.into(), help: Some(help.to_owned()) }
 }
 
-/// `1 file`, `3 files`.
-pub fn count(number: usize, what: &str) -> String {
-    if number == 1 { format!("1 {what}") } else { format!("{number} {what}s") }
-}
-
 /// Patterns as one text for the key.
 pub fn listed(patterns: &[crate::config::Located<Pattern>]) -> String {
     let all: Vec<String> = patterns.iter().map(|pattern| format!("{:?}", pattern.value.full())).collect();

@@ -10,6 +10,7 @@ use crate::check::GraphAudit;
 use crate::config::{Diagnostic, Severity};
 use crate::graph::Graph;
 use crate::graph::audit::{Finding, audit as audit_graph, reached_from_entries};
+use crate::model::counted;
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io;
@@ -79,20 +80,16 @@ fn judge(project: &Project, place: &Place, args: &AuditArgs, colour: bool) -> Re
     let diagnostics: Vec<Diagnostic> = findings.into_iter().map(|finding| finding.diagnostic).collect();
     let mut text = render::frames(&diagnostics, &project.config.files, colour);
     for (name, tasks) in entries {
-        let _ = writeln!(text, "`{name}` fans out to {} tasks: {}", tasks.len(), tasks.join(", "));
+        let _ = writeln!(text, "`{name}` fans out to {}: {}", counted(tasks.len(), "task"), tasks.join(", "));
     }
-    let named = |count: usize, what: &str| match count {
-        0 => None,
-        1 => Some(format!("1 {what}")),
-        n => Some(format!("{n} {what}s")),
-    };
+    let named = |count: usize, what: &str| (count > 0).then(|| counted(count, what));
     let found: Vec<String> =
         [named(errors, "error"), named(warnings, "warning"), named(notes, "note")].into_iter().flatten().collect();
-    let tasks = project.config.tasks.len();
+    let tasks = counted(project.config.tasks.len(), "task");
     let _ = if found.is_empty() {
-        writeln!(text, "{tasks} tasks, nothing found")
+        writeln!(text, "{tasks}, nothing found")
     } else {
-        writeln!(text, "{tasks} tasks: {}", found.join(", "))
+        writeln!(text, "{tasks}: {}", found.join(", "))
     };
     Ok(Said { text: Some(text), fails })
 }

@@ -11,6 +11,7 @@ use crate::event::Sink;
 use crate::evidence::{Key, Recorder, Tree, Verified, pack, verify};
 use crate::git::Repository;
 use crate::graph::Plan;
+use crate::model::counted;
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
@@ -53,7 +54,7 @@ fn bundle(place: &Place, run: Option<&str>, output: Option<&Path>) -> Result<u8,
     let to = output.map_or_else(|| run_dir.join("evidence.tar"), |output| place.folder.join(output));
     crate::journal::replace(&to, &packed.bytes)
         .map_err(|error| CliError::outside(format!("failed to write `{}`: {error}", to.display())))?;
-    let mut text = format!("{} records of run {run} in {}\n", packed.records, to.display());
+    let mut text = format!("{} of run {run} in {}\n", counted(packed.records, "record"), to.display());
     for gate in &packed.missing {
         let _ = writeln!(text, "missing: `{gate}` is declared, and was not in this run");
     }
@@ -112,9 +113,9 @@ fn said(found: &Verified) -> String {
     };
     let _ = writeln!(
         text,
-        "run {}: {} records, unchanged{signed}; {} missing, {} not passed",
+        "run {}: {}, unchanged{signed}; {} missing, {} not passed",
         found.run,
-        found.records.len(),
+        counted(found.records.len(), "record"),
         found.missing.len(),
         found.not_passed.len()
     );

@@ -13,7 +13,7 @@ use super::scratch::Scratch;
 use super::show::{self, Sent, Source};
 use crate::config::{Database, Mode, Pattern};
 use crate::journal;
-use crate::model::WsPath;
+use crate::model::{WsPath, counted};
 use crate::node::{Output, Pending};
 use crate::sql::split;
 
@@ -189,8 +189,11 @@ async fn check(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
     }
     let total = differences.len() + baseline.ledger.len();
     if total == 0 {
-        let said =
-            format!("`{path}` makes what {} migrations make: {} objects\n", files.len(), baseline.catalogue.len());
+        let said = format!(
+            "`{path}` makes what {} make: {}\n",
+            counted(files.len(), "migration"),
+            counted(baseline.catalogue.len(), "object")
+        );
         output.bytes(said.as_bytes());
         return Ok(());
     }
@@ -231,6 +234,6 @@ async fn write(site: &Site<'_>, output: &mut dyn Output) -> Result<(), DbError> 
         std::fs::create_dir_all(folder).map_err(failed)?;
     }
     journal::replace(&full, text.as_bytes()).map_err(failed)?;
-    output.bytes(format!("wrote `{path}` from {} migrations\n", files.len()).as_bytes());
+    output.bytes(format!("wrote `{path}` from {}\n", counted(files.len(), "migration")).as_bytes());
     Ok(())
 }

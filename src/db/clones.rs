@@ -13,7 +13,7 @@ use super::scratch::{Scratch, belongs_to, drop_database, lock_of};
 use super::seed;
 use super::session::Session;
 use crate::config::Database;
-use crate::model::{Digest, Hasher};
+use crate::model::{Digest, Hasher, counted};
 use crate::node::{Context, Output};
 
 /// Counts up when the same files would make something else.
@@ -57,7 +57,12 @@ impl Content {
 
     /// In one line.
     pub fn describe(&self) -> String {
-        format!("{} migrations, {} seeds, {}", self.migrations.len(), self.seeds, self.digest.to_hex())
+        format!(
+            "{}, {}, {}",
+            counted(self.migrations.len(), "migration"),
+            counted(self.seeds, "seed"),
+            self.digest.to_hex()
+        )
     }
 
     fn template(&self, keeper: &Session) -> String {

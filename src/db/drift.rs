@@ -9,6 +9,7 @@ use super::migrations;
 use super::server::Endpoint;
 use super::session::Session;
 use crate::config::Database;
+use crate::model::counted;
 use crate::node::{Context, Output, Pending};
 
 /// `db.drift`.
@@ -30,7 +31,11 @@ impl Act for Drift {
                 output.bytes(difference.lines().as_bytes());
             }
             let Some(first) = differences.first() else {
-                let said = format!("the database is what {} migrations make: {} objects\n", files.len(), live.len());
+                let said = format!(
+                    "the database is what {} make: {}\n",
+                    counted(files.len(), "migration"),
+                    counted(live.len(), "object")
+                );
                 output.bytes(said.as_bytes());
                 return Ok(());
             };

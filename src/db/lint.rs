@@ -4,7 +4,7 @@ use super::error::DbError;
 use super::frame::{Act, Nature, Site};
 use super::migrations::{self, Migration};
 use crate::config::{Database, Located, Pattern};
-use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath};
+use crate::model::{FailReason, KeySink, KeyValue, PartKind, WsPath, counted};
 use crate::node::{Effects, Output, Outside, Pending};
 use crate::sql::{Finding, Places, lint};
 
@@ -71,15 +71,12 @@ impl Act for Lint {
                     output.bytes(shown(migration, finding).as_bytes());
                 }
             }
-            let files = match chosen.len() {
-                1 => "1 migration".to_owned(),
-                many => format!("{many} migrations"),
-            };
+            let files = counted(chosen.len(), "migration");
             if count == 0 {
                 output.bytes(format!("{files}: nothing found\n").as_bytes());
                 return Ok(());
             }
-            let findings = if count == 1 { "1 finding".to_owned() } else { format!("{count} findings") };
+            let findings = counted(count, "finding");
             Err(DbError::failed(format!("{findings} in {files}"))
                 .help("change the migration, or say why it is safe: `-- squawk-ignore RULE` above the statement"))
         })

@@ -7,7 +7,7 @@ use super::intent;
 use super::ledger;
 use super::migrations::{self, Migration};
 use crate::config::Database;
-use crate::model::WsPath;
+use crate::model::{WsPath, counted};
 use crate::node::{Context, Output};
 use std::io::Write as _;
 
@@ -76,9 +76,9 @@ impl Databases {
         ledger::lock(&session, database, output).await?;
         if let Some(applied) = ledger::look(&session, database).await? {
             return Err(DbError::failed(format!(
-                "database `{}` has a ledger already, which holds {} migrations",
+                "database `{}` has a ledger already, which holds {}",
                 database.key,
-                applied.len()
+                counted(applied.len(), "migration")
             ))
             .help("nothing to adopt: `db.migrate` goes on from there"));
         }

@@ -1,6 +1,7 @@
 //! Rank 0: plain data that every other room speaks in. Ids, paths, digests, durations, outcomes,
 //! reasons. Knows nothing else of weir, does no IO.
 
+mod count;
 mod digest;
 mod duration;
 mod key;
@@ -8,6 +9,7 @@ mod outcome;
 mod path;
 mod task;
 
+pub use count::counted;
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use duration::{format_duration, parse_duration};
 pub use key::{KeyPart, KeySink, KeyValue, Observation, PartKind};

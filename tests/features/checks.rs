@@ -163,7 +163,7 @@ fn the_audit_as_a_node() {
     ws.tasks(&tasks("with = { strict = true }"));
     fails(&ws).says("graph::unused-allowance");
     ws.tasks("[tasks.t]\nuses = 'check.graph'");
-    ws.run("t").says("1 tasks, nothing found");
+    ws.run("t").says("1 task, nothing found");
 }
 
 #[test]

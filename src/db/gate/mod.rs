@@ -11,7 +11,7 @@ use super::error::DbError;
 use super::frame::{Act, Nature, Site};
 use super::session::Session;
 use crate::config::{Database, Located, Pattern};
-use crate::model::Notice;
+use crate::model::{Notice, counted};
 use crate::node::{Output, Pending};
 use check::{Broken, Check, Found, Proof, Question, Severity, Standard, ask, broken};
 
@@ -275,17 +275,20 @@ impl Report {
             of.filter_map(|(_, judged)| judged.found.as_ref()).map(|found| found.total).sum()
         };
         let (errors, warnings) = (violations(Severity::Error), violations(Severity::Warning));
-        let mut said = format!("{ran} checks, {errors} violations");
+        let mut said = format!("{}, {}", counted(ran, "check"), counted(errors, "violation"));
         if warnings > 0 {
-            said.push_str(&format!(", {warnings} warnings"));
+            said.push_str(&format!(", {}", counted(warnings, "warning")));
         }
         if ran < checks.len() {
             said.push_str(&format!(", {} could not be run", checks.len() - ran));
         }
-        said.push_str(&format!("; {} proofs that they can fail", self.proven));
+        said.push_str(&format!("; {} that they can fail", counted(self.proven, "proof")));
         if tests > 0 {
             let held = tests - self.failed.len();
-            said.push_str(&format!("; {held} of {tests} function tests passed, {} assertions", self.assertions));
+            said.push_str(&format!(
+                "; {held} of {tests} function tests passed, {}",
+                counted(self.assertions, "assertion")
+            ));
         }
         output.bytes(format!("{said}\n").as_bytes());
         let mut warned = pairs().filter(|(check, judged)| {
@@ -293,10 +296,14 @@ impl Report {
         });
         if let Some((first, _)) = warned.next() {
             let more = warned.count();
-            let more = if more > 0 { format!(" and {more} more checks") } else { String::new() };
+            let more = if more > 0 {
+                format!(" and {more} more {}", if more == 1 { "check" } else { "checks" })
+            } else {
+                String::new()
+            };
             output.notice(Notice {
                 code: "gate-warning".into(),
-                message: format!("`{}`{more} found {warnings} violations, which are warnings", first.id),
+                message: format!("`{}`{more} found {}, as a warning", first.id, counted(warnings, "violation")),
                 help: None,
             });
         }

@@ -14,7 +14,7 @@ use super::mark::{literal, quoted};
 use super::session::Session;
 use super::show::{self, Sent, Source};
 use crate::config::{Database, Document, Pattern};
-use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, PartKind, WsPath};
+use crate::model::{Digest, FailReason, Hasher, KeySink, KeyValue, PartKind, WsPath, counted};
 use crate::node::{Effects, Output, Outside, Pending};
 use crate::sql::{Kind, Places, split};
 use files::{Content, SeedFile};
@@ -153,7 +153,7 @@ pub async fn apply_all(
         }
     }
     let (total, same) = (files.len() + rows.len(), files.len() + rows.len() - todo.len() - added);
-    let summary = format!("{total} seeds: {} applied, {same} as they were\n", todo.len() + added);
+    let summary = format!("{}: {} applied, {same} as they were\n", counted(total, "seed"), todo.len() + added);
     output.bytes(summary.as_bytes());
     Ok(())
 }
