@@ -176,6 +176,7 @@ impl<'c> Watcher<'c> {
                 self.started.insert(node.index());
             }
             Input::Checked(..) | Input::Start => {}
+            Input::Lost(..) => unreachable!("lenders have tests of their own"),
             Input::Ended(node, ending) => {
                 let attempt = self.running.remove(&node.index()).unwrap();
                 match ending {
@@ -344,7 +345,7 @@ impl<'c> Watcher<'c> {
                         Verdict::Hit => End::Done(Done::Hit),
                         Verdict::Before => End::Done(Done::Before),
                         Verdict::Run => run_alone(&nodes[index], &self.case.scripts[index]).0,
-                        Verdict::Failed { .. } => panic!("{index} failed and is done"),
+                        Verdict::Failed { .. } | Verdict::Lend => panic!("{index} failed and is done"),
                     };
                     assert_eq!(End::Done(*done), alone);
                 }

@@ -6,7 +6,7 @@ use super::*;
 type Case = (Vec<(Vec<usize>, bool, bool, bool)>, Vec<u8>, Option<usize>, bool);
 
 fn case() -> impl Strategy<Value = Case> {
-    let weighted = prop::bool::weighted;
+    use prop::bool::weighted;
     let node = |index: usize| {
         (prop::collection::btree_set(0..index.max(1), 0..=3), weighted(0.4), weighted(0.2), weighted(0.1)).prop_map(
             move |(before, lends, held, fails)| {
