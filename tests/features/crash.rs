@@ -114,11 +114,15 @@ fn a_service_that_does_not_get_ready_or_stay_up_is_no_proof() {
     refuted(&ws, "at the start, ").says("`srv`: exited with status 3 before it was ready").says("no disk");
     let ws = workspace("BEFORE", "[ -z \"$again\" ] || { echo 'no disk'; exit 3; }", &[]);
     refuted(&ws, "at the restart, ").says("`srv`: exited with status 3 before it was ready").says("no disk");
-    // It ends while the crash is waited for.
+    // It ends while it is put to work, or the crash is waited for.
     let ws = workspace("BETWEEN", "[ -n \"$again\" ] || { echo 'all done'; exit 0; }", &[("after", "'20s'")]);
-    refuted(&ws, "at `after`, ").says("`srv` exited with status 0 before it was killed").says("all done");
+    refuted(&ws, "`srv` exited with status 0 before it was killed").says("all done");
     // It ends once it is up again.
-    let ws = workspace("BETWEEN", "[ -z \"$again\" ] || { echo 'no more'; exit 4; }", &[]);
+    let looked = "rm -f $state/looked; until [ -e $state/looked ]; do sleep 0.02; done";
+    let more = format!("[ -z \"$again\" ] || {{ {looked}; echo 'no more'; exit 4; }}");
+    let settle =
+        "{ command = 'touch state/$WEIR_ATTEMPT_ID/looked; cat state/$WEIR_ATTEMPT_ID/marks', equals = 's1 s2' }";
+    let ws = workspace("BETWEEN", &more, &[("settle", settle)]);
     refuted(&ws, "at `settle`, ").says("`srv` exited with status 4 by itself after the restart").says("no more");
 }
 
@@ -151,6 +155,16 @@ fn the_crash_comes_after_a_line_or_a_time_too() {
     let ws = workspace("BEFORE", "trap 'exit 0' TERM", &[("kill", "'TERM'")]);
     ws.run("proof").tasks("proof ran").says("killed with SIGTERM");
     nobody_is_left(&ws);
+}
+
+#[test]
+fn a_service_of_which_something_is_left_was_not_killed() {
+    let ws = workspace("BEFORE", "trap '' TERM", &[("kill", "'TERM'")]);
+    let said = "`srv` got SIGTERM, and not all of its processes ended";
+    refuted(&ws, said).says("at `kill`, ").says("leaves it no choice");
+    // One in a session of its own, which has the service's output.
+    let ws = workspace("BEFORE", "setsid sh -c 'echo $$ >> ../pids; exec sleep 600' &", &[]);
+    refuted(&ws, "`srv` got SIGKILL, and not all of its processes ended").says("left its group");
 }
 
 #[test]

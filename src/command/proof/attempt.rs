@@ -213,6 +213,9 @@ impl Attempt<'_> {
         }
         let what = format!("`{}` got {signal}, and not all of its processes ended", self.proof.service_name());
         let help = match signal {
+            _ if killed.heeded => {
+                "one that left its group, for a session of its own, is out of reach: have all of it stay"
+            }
             Signal::Kill => "the kernel holds one of them, or it is another user's",
             _ => "it had 5 s; `kill = \"KILL\"` leaves it no choice",
         };
