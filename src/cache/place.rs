@@ -1,7 +1,7 @@
 //! The `.weir` folder of a workspace: where its parts are, and what to do where it can't be written.
 
 use crate::journal::{Holder, Lock, LockKind};
-use crate::model::Digest;
+use crate::model::{Digest, TaskName};
 use std::io;
 use std::path::{Path, PathBuf};
 

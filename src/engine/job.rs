@@ -570,7 +570,7 @@ impl Job<'_> {
         for lender in self.plan.borrowed(self.node) {
             let Some(judgement) = self.lending.judgement(lender) else { continue };
             let service = &self.plan.nodes[lender.index()];
-            let changed = judge.changes_since(service, judgement);
+            let changed = self.judges().changes_since(service, judgement);
             what.extend(changed.into_iter().map(|line| format!("of its service `{}`: {line}", service.name())));
         }
         if what.is_empty() {

@@ -7,8 +7,8 @@ use super::printer::Printer;
 use super::services::Services;
 use super::standing::log_of;
 use crate::graph::Plan;
-use crate::journal::{Holder, Lock, LockKind};
-use crate::model::{FailReason, NodeId};
+use crate::journal::{Holder, NameLock};
+use crate::model::{FailReason, NodeId, TaskName};
 use crate::node::{Context, Lender, Output, Pending};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -38,7 +38,7 @@ pub(super) struct Lending {
 struct Group {
     /// Those that have not ended.
     left: Vec<NodeId>,
-    locks: BTreeMap<PathBuf, Lock>,
+    locks: BTreeMap<TaskName, NameLock>,
 }
 
 /// What one lender failed by.
@@ -97,21 +97,25 @@ impl Lending {
         };
         let mut group = lock(&self.groups[group]);
         let group = &mut *group;
-        let path = |id: &NodeId| place.task_lock(&self.plan.nodes[id.index()].node.facts().locked_as);
-        let mut wanted: Vec<PathBuf> = group.left.iter().map(path).collect();
+        let name = |id: &NodeId| self.plan.nodes[id.index()].node.facts().locked_as.clone();
+        let mut wanted: Vec<TaskName> = group.left.iter().map(name).collect();
         wanted.sort_unstable();
         wanted.dedup();
-        if wanted.iter().all(|path| group.locks.contains_key(path)) {
+        if wanted.iter().all(|name| group.locks.contains_key(name)) {
             return Ok(Some(false));
         }
         let mut waited = false;
-        for path in wanted {
+        for name in wanted {
+            // Held already, since others of the group have ended.
+            if group.locks.contains_key(&name) {
+                continue;
+            }
             let tell = |holder: &Holder| {
                 waited = true;
                 waiting(holder);
             };
-            match Lock::take(&path, LockKind::Exclusive, &self.services.me, tell, &give_up)? {
-                Some(lock) => drop(group.locks.insert(path, lock)),
+            match self.services.task_locks.take(name.as_str(), |pid| place.run_of(pid), tell, &give_up)? {
+                Some(lock) => drop(group.locks.insert(name, lock)),
                 None => {
                     // All or none.
                     group.locks.clear();

@@ -117,7 +117,7 @@ impl Aside for Printer {
 
     fn finish(self: Box<Self>, keep: bool) -> io::Result<Option<Kept>> {
         let path = self.path.clone();
-        let (length, trouble) = Self::finish(*self);
+        let (length, trouble, _) = Self::finish(*self);
         if let Some(error) = trouble {
             return Err(error);
         }

@@ -60,7 +60,7 @@ impl JUnit {
 
 fn case(task: &TaskFinished) -> Case<'_> {
     let verdict = match &task.outcome {
-        Outcome::Ran | Outcome::Fresh | Outcome::Hit => None,
+        Outcome::Ran | Outcome::Fresh | Outcome::Hit | Outcome::Done { .. } => None,
         Outcome::Failed { warn: true, reason } => {
             Some(("skipped", format!("failed as a warning: {}", reason.describe())))
         }

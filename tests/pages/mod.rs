@@ -192,6 +192,7 @@ impl Desk {
         let Some(code) = code else {
             let group = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
             nix::sys::signal::killpg(group, nix::sys::signal::Signal::SIGKILL).unwrap();
+            child.wait().unwrap();
             panic!("not within {DEADLINE:?}: $ {text}\n{}", fs::read_to_string(&printed).unwrap());
         };
         (code, String::from_utf8_lossy(&fs::read(&printed).unwrap()).into_owned())

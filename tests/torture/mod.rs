@@ -4,6 +4,7 @@
 //! By itself each test does little, so that all tests together stay quick. `WEIR_TORTURE=check` does what
 //! `weir run check` asks for, a number that many times as much. Every test prints its seed; `WEIR_TORTURE_SEED`
 //! replays it.
+#![allow(clippy::print_stdout)]
 
 mod chance;
 mod damage;

@@ -5,7 +5,7 @@ use crate::cache::Found;
 use crate::engine::job::log_name;
 use crate::engine::scheduler::{Done, NodeState, Skip};
 use crate::engine::standing::Standing;
-use crate::event::{Event, PlannedService, PlannedTask, Record, RemoteUse, RunFinished, TaskFinished, VERSION};
+use crate::event::{Event, PlannedService, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
 use crate::model::{FailReason, NodeId, Notice, Outcome, TaskName};
 use crate::process::Signal;
 use std::sync::Arc;
