@@ -181,7 +181,7 @@ fn what_is_wrong_with_the_call_is_refused_too() {
         ("build --no-such-flag", "--no-such-flag"),
         ("build -j 0", "0"),
         ("build --output fancy", "fancy"),
-        ("build --report out.xml", "`.json`"),
+        ("build --report out.txt", "`.json`"),
         ("", "TASK"),
     ] {
         refused(&ws, ws.try_run(call)).says(said);
