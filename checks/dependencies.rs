@@ -22,9 +22,10 @@ const LICENCES: [&str; 12] = [
 const ALSO: [&str; 1] = ["MPL-2.0"];
 
 /// Crates that are there in several versions that do not replace each other, and why.
-const DUPLICATES: [(&str, &str); 6] = [
+const DUPLICATES: [(&str, &str); 7] = [
     ("embedded-io", "postcard names both of its optional input traits' versions; nothing of either is compiled in"),
     ("foldhash", "follows hashbrown"),
+    ("getrandom", "ring, below rustls, is behind"),
     ("hashbrown", "petgraph is one behind indexmap, which toml and serde_json take; rowan, below squawk, further"),
     ("rustc-hash", "rowan, below squawk, is one behind"),
     ("syn", "the macros of enum-iterator, below squawk, are one behind; only built with"),

@@ -46,12 +46,13 @@ const STRANGERS: [(&str, &[&str]); 7] = [
 ];
 
 /// Third-party crates, and the only modules that may name them.
-const FENCES: [(&str, &[&str]); 13] = [
+const FENCES: [(&str, &[&str]); 14] = [
     ("petgraph", &["graph"]),
     ("dagre", &["draw"]),
     ("clap", &["cli"]),
     ("clap_complete", &["cli"]),
     ("miette", &["cli"]),
+    ("bazel_remote_apis", &["cache::remote"]),
     ("tonic", &["cache::remote"]),
     ("prost", &["cache::remote"]),
     // `node` names its watch channel, which tells a node that the run is being cut short.

@@ -65,6 +65,12 @@ fn faults() -> Vec<Fault> {
             "[tasks.a]\nrun = 'true'\nreset = true\nlocks = ['db']\n[tasks.b]\nrun = 'true'\nlocks = ['db']",
             PLAIN,
         ),
+        fault(
+            "graph::soak",
+            "",
+            "[tasks.a]\nsoak = { task = 'b', runs = 3 }\n[tasks.b]\ndepends = ['c']\n[tasks.c]\nrun = 'true'",
+            PLAIN,
+        ),
         fault("graph::no-match", "a", "[tasks.a]\nrun = 'true'\nsources = ['srk']", |ws| ws.write("src/a", "")),
         fault("graph::unreachable-task", "a", "[tasks.a]\nrun = 'true'\nhide = true", PLAIN),
         fault("graph::empty-group", "a", "[tasks.a]\ndepends = [{ task = 'b', optional = true }]", PLAIN),

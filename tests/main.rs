@@ -13,5 +13,7 @@ mod input;
 mod laws;
 #[path = "support/more.rs"]
 mod more;
+mod pages;
 mod process_guard;
 mod support;
+mod torture;

@@ -48,7 +48,7 @@ impl Shape {
             }
             let _ = writeln!(ninja, "\n  from = {}", source(number, 0));
         }
-        let last: Vec<usize> = (self.tasks.saturating_sub(LAYER)..self.tasks).collect();
+        let last: Vec<usize> = last(self.tasks).collect();
         let _ = write!(weir, "\n[tasks.all]\ndepends = [{}]\n", names(&last));
         ninja += "build all: phony";
         for number in last {
@@ -87,12 +87,18 @@ impl Shape {
     }
 }
 
-fn source(number: usize, file: usize) -> String {
+/// The tasks of the last layer, which nothing comes after.
+pub fn last(tasks: usize) -> std::ops::Range<usize> {
+    tasks.saturating_sub(LAYER)..tasks
+}
+
+/// A source of a task.
+pub fn source(number: usize, file: usize) -> String {
     format!("src/t{number}/f{file}.txt")
 }
 
 /// The three tasks of the layer below that a task depends on.
-fn before(number: usize) -> Vec<usize> {
+pub fn before(number: usize) -> Vec<usize> {
     match (number / LAYER).checked_sub(1) {
         Some(below) => [0, 7, 31].iter().map(|step| below * LAYER + (number + step) % LAYER).collect(),
         None => vec![],

@@ -1,16 +1,18 @@
 //! How long weir takes to find that there is nothing to do, beside `/bin/true` and ninja.
 //!
 //! `cargo bench --bench noop` prints a Markdown table. ninja is taken from the folder that
-//! `WEIR_BENCH_NINJA` names, or from PATH; without it its rows are missing. `-- --quick` leaves out
-//! the graphs of 100,000 files. `-- --instructions` counts instructions instead, with valgrind, and fails
-//! where they are more than they should be.
+//! `WEIR_BENCH_NINJA` names, or from PATH; without it its rows are missing. Other runners are looked for in
+//! `WEIR_BENCH_PEERS` too. `-- --quick` leaves out the graphs of 100,000 files. `-- --instructions` counts
+//! instructions instead, with valgrind, and fails where they are more than they should be. `-- --only CASE`
+//! measures one of `one`, `noop`, `changed`, `cold`, `peers`, `restore`, `printed`, `large`.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 mod graph;
 mod measure;
+mod peers;
 
 use graph::Shape;
-use measure::{Before, MEMORY, Row, instructions, look_at, measure_memory, ms, ratio, take_turns};
+use measure::{Before, MEMORY, Row, instructions, look_at, measure_memory, ms, ratio, spawn_all, take_turns};
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -36,33 +38,43 @@ fn main() -> ExitCode {
     if asked("--instructions") {
         return count_instructions();
     }
-    let ninja = find_ninja();
+    let ninja = peers::find("ninja").map(|peer| peer.program);
     if ninja.is_none() {
         eprintln!("ninja is neither in WEIR_BENCH_NINJA nor on PATH: its rows are left out");
     }
+    let ninja = ninja.as_deref();
+    let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
+    let wanted = |case: &str| only.is_none_or(|only| only == case);
     println!("| case | command | median | fastest to slowest | least processor time | about |");
     println!("|---|---|---:|---:|---:|---|");
-    one_task(ninja.as_deref());
-    let small = many_tasks(SMALL, 31, ninja.as_deref());
-    changed(SMALL, 15, ninja.as_deref());
-    cold(SMALL, 3, ninja.as_deref());
-    if !asked("--quick") {
-        many_tasks(WIDE, 15, ninja.as_deref());
-        let large = many_tasks(LARGE, 15, ninja.as_deref());
+    if wanted("one") {
+        one_task(ninja);
+    }
+    let small = if wanted("noop") { many_tasks(SMALL, 31, ninja) } else { vec![] };
+    if wanted("changed") {
+        changed(SMALL, 15, ninja);
+    }
+    if wanted("cold") {
+        cold(SMALL, 5, ninja);
+    }
+    if wanted("restore") {
+        restored(SMALL, 7);
+    }
+    if wanted("printed") {
+        printed(5);
+    }
+    if wanted("peers") {
+        beside_others(SMALL, 5);
+    }
+    if wanted("large") && !asked("--quick") {
+        many_tasks(WIDE, 15, ninja);
+        let large = many_tasks(LARGE, 15, ninja);
         println!();
         for (before, after) in small.iter().zip(&large) {
             println!("- `{}`: 10 times the tasks take {:.1} times as long", before.name, ratio(after, before));
         }
     }
     ExitCode::SUCCESS
-}
-
-fn find_ninja() -> Option<String> {
-    let given = std::env::var_os("WEIR_BENCH_NINJA").map(PathBuf::from);
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders = given.into_iter().chain(std::env::split_paths(&path));
-    let found = folders.find(|folder| folder.join("ninja").is_file())?.join("ninja");
-    Some(found.to_string_lossy().into_owned())
 }
 
 fn workspace(shape: Shape) -> tempfile::TempDir {
@@ -149,24 +161,109 @@ fn changed(shape: Shape, rounds: usize, ninja: Option<&str>) {
     print_beside_ninja(&rows, &format!("{}, one changed", shape.describe()), |_| String::new());
 }
 
+/// Moves what a run left out of the way. Not deleted: file systems are slow to create files where many have just
+/// been deleted, and that would be part of what is measured.
+fn set_aside(at: &Path, names: &[&str]) {
+    let aside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    for name in names.iter().filter(|name| at.join(name).exists()) {
+        fs::rename(at.join(name), aside.join(name)).unwrap();
+        if name.starts_with("out") {
+            fs::create_dir(at.join(name)).unwrap();
+        }
+    }
+}
+
 /// Nothing is on record, and no output is there.
 fn cold(shape: Shape, rounds: usize, ninja: Option<&str>) {
     let folder = workspace(shape);
     let at = folder.path().to_path_buf();
-    let clean = move || {
-        for name in [".weir", ".ninja_log", ".ninja_deps"] {
-            let path = at.join(name);
-            let _ = if path.is_dir() { fs::remove_dir_all(path) } else { fs::remove_file(path) };
-        }
-        for name in ["out", "out-ninja"] {
-            fs::remove_dir_all(at.join(name)).unwrap();
-            fs::create_dir(at.join(name)).unwrap();
-        }
-    };
+    let clean = move || set_aside(&at, &[".weir", ".ninja_log", ".ninja_deps", "out", "out-ninja"]);
     let mut rows: Vec<Row> =
         rows(folder.path(), "weir", ninja).into_iter().map(|row| row.after(Box::new(clean.clone()))).collect();
     take_turns(&mut rows, rounds);
     print_beside_ninja(&rows, &format!("{}, cold", shape.describe()), |_| String::new());
+    let at = folder.path().to_path_buf();
+    let commands: Vec<Vec<String>> = (0..shape.tasks)
+        .map(|number| ["cp", &graph::source(number, 0), &format!("out/t{number}")].map(str::to_owned).to_vec())
+        .collect();
+    set_aside(&at, &["out"]);
+    let took = spawn_all(&at, &commands);
+    println!(
+        "| {}, cold | the same commands, two at a time, and nothing else | {} | | | |",
+        shape.describe(),
+        ms(took)
+    );
+}
+
+/// All outputs are gone, and what they were is in the cache.
+fn restored(shape: Shape, rounds: usize) {
+    let folder = workspace(shape);
+    settle(folder.path());
+    let at = folder.path().to_path_buf();
+    let mut rows = vec![Row::new("weir", &at, &[WEIR, "run", "--output", "quiet", "all"]).after(Box::new({
+        let at = at.clone();
+        move || set_aside(&at, &["out"])
+    }))];
+    if let Some(turbo) = peers::find("turbo") {
+        turbo.describe(shape, &at);
+        let command = under(&at, &turbo);
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let row = Row::new("turbo", &at, &words);
+        row.run();
+        let at = at.clone();
+        rows.push(row.after(Box::new(move || set_aside(&at, &["out-turbo"]))));
+    }
+    take_turns(&mut rows, rounds);
+    let turbo = rows.iter().find(|row| row.name == "turbo");
+    for row in &rows {
+        let about = turbo.map_or_else(String::new, |turbo| format!("{:.2} of turbo", ratio(row, turbo)));
+        row.print(&format!("{}, outputs deleted", shape.describe()), &about);
+    }
+}
+
+/// A peer's command, with the folder `bin` of the workspace first on PATH.
+fn under(at: &Path, peer: &peers::Peer) -> Vec<String> {
+    let path = format!("PATH={}:{}", at.join("bin").display(), std::env::var("PATH").unwrap_or_default());
+    ["/usr/bin/env".to_owned(), path].into_iter().chain(peer.command().iter().map(|word| (*word).to_owned())).collect()
+}
+
+/// One task prints 1 GB, which goes into its log.
+fn printed(rounds: usize) {
+    const PRINT: &str = "head -c 1000000000 /dev/zero";
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let at = folder.path();
+    fs::write(at.join("tasks.toml"), format!("version = 1\n[tasks.all]\nrun = \"{PRINT}\"\n")).unwrap();
+    let piped = format!("{PRINT} | cat > piped");
+    let mut rows = vec![
+        Row::new("weir", at, &[WEIR, "run", "--output", "quiet", "all"]),
+        Row::new("`cat` through a pipe into a file", at, &["/bin/sh", "-c", &piped]),
+    ];
+    take_turns(&mut rows, rounds);
+    for row in &rows {
+        let about = format!("{:.2} of `cat`; peak {:.0} MiB", ratio(row, &rows[1]), row.peak());
+        row.print("1 task that prints 1 GB", &about);
+    }
+}
+
+/// No-op beside all other runners that are found.
+fn beside_others(shape: Shape, rounds: usize) {
+    let folder = workspace(shape);
+    let at = folder.path();
+    settle(at);
+    let mut rows = vec![Row::new("weir", at, &[WEIR, "run", "all"])];
+    for name in ["ninja", "make", "go-task", "doit", "mise", "turbo"] {
+        let Some(peer) = peers::find(name) else { continue };
+        peer.describe(shape, at);
+        let command = under(at, &peer);
+        let words: Vec<&str> = command.iter().map(String::as_str).collect();
+        let row = Row::new(peer.name, at, &words);
+        row.run();
+        rows.push(row);
+    }
+    take_turns(&mut rows, rounds);
+    for row in &rows {
+        row.print(&format!("{}, beside others", shape.describe()), &format!("{:.1} of weir", ratio(row, &rows[0])));
+    }
 }
 
 fn count_instructions() -> ExitCode {

@@ -113,14 +113,70 @@ impl Place {
         self.weir.join("seals")
     }
 
-    /// The lock of a task.
-    pub fn task_lock(&self, node: &TaskName) -> PathBuf {
-        self.named_lock("task", node.as_str())
+    /// The locks of all tasks, by name.
+    pub fn task_locks(&self) -> PathBuf {
+        self.weir.join("locks/tasks")
+    }
+
+    /// What a process of the workspace runs, where it has left word of that with its run.
+    pub fn run_of(&self, pid: u32) -> Holder {
+        let holders = self.run_ids().into_iter().map(|id| Holder::named_in(&self.runs().join(id).join("lock")));
+        let found = holders.flatten().find(|holder| pid != 0 && holder.pid == pid);
+        found.unwrap_or(Holder { pid, command: String::new() })
     }
 
     /// A lock declared with `locks`.
     pub fn user_lock(&self, name: &str) -> PathBuf {
         self.named_lock("name", name)
+    }
+
+    /// Notes that `run` starts the task that is known by `name`, before its first act: from then on what another
+    /// run did with it is past.
+    ///
+    /// # Errors
+    /// An older note stands there still.
+    pub fn note_start(&self, name: &TaskName, run: &str) -> io::Result<()> {
+        let path = self.named_lock("ran", name.as_str());
+        let Err(error) = std::fs::write(&path, run) else { return Ok(()) };
+        // No note at all counts for no run.
+        match std::fs::remove_file(&path) {
+            Err(gone) if gone.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// The run that started the task last.
+    pub fn noted_start(&self, name: &TaskName) -> Option<String> {
+        std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()
+    }
+
+    /// Removes all these notes: what any run did is past.
+    ///
+    /// # Errors
+    /// One can't be removed.
+    pub fn forget_starts(&self) -> io::Result<()> {
+        let entries = match std::fs::read_dir(self.weir.join("locks")) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            entries => entries?,
+        };
+        for entry in entries {
+            let entry = entry?;
+            if entry.file_name().as_encoded_bytes().starts_with(b"ran-") {
+                std::fs::remove_file(entry.path())?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether a run is going on: who goes on with it.
+    pub fn alive(&self, run: &str, me: &Holder) -> Option<Holder> {
+        let lock = self.runs().join(run).join("lock");
+        if lock.is_file() { Lock::try_take(&lock, LockKind::Shared, me).ok()?.err() } else { None }
+    }
+
+    /// The lock of who resumes a run.
+    pub fn resuming_lock(&self, run: &str) -> PathBuf {
+        self.runs().join(run).join("resumed")
     }
 
     fn named_lock(&self, kind: &str, name: &str) -> PathBuf {

@@ -76,8 +76,10 @@ pub struct State {
     owes_distrust: bool,
     loaded_bytes: u64,
     records: u64,
-    /// Other processes have recorded something since the log was opened.
-    overtaken: bool,
+    /// How often something was found that other processes had recorded since the log was opened.
+    overtaken: u64,
+    /// What is on disk can't be read by this process, nor taken away: nothing may contradict it.
+    bound: Option<io::ErrorKind>,
 }
 
 /// The state as it was left: while it holds, no process has recorded, invalidated or reset anything
@@ -126,8 +128,17 @@ impl State {
             owes_distrust: false,
             loaded_bytes: 0,
             records: 0,
-            overtaken: false,
+            overtaken: 0,
+            bound: None,
         }
+    }
+
+    /// Nothing remembered, beside a state in `.weir/state` that can't be opened: since nothing can be
+    /// taken off that record, the record goes as a whole. Where that fails too, nothing may run that might
+    /// contradict it; on a file system that can't be written, nothing of the workspace can.
+    pub fn instead_of(folder: &Path) -> Self {
+        let bound = Log::wipe(&folder.join(JOURNAL)).err().map(|error| error.kind());
+        Self { bound: bound.filter(|kind| *kind != io::ErrorKind::ReadOnlyFilesystem), ..Self::forgetful() }
     }
 
     /// Opens the state in `.weir/state`; the second value is the stat memo, the third what was
@@ -226,6 +237,9 @@ impl State {
     /// what is known by then, what is to be appended.
     fn transact(&mut self, make: impl FnOnce(&Self) -> Option<StateRecord>) -> io::Result<()> {
         let Some(mut log) = self.log.take() else {
+            if let Some(kind) = self.bound {
+                return Err(kind.into());
+            }
             if let Some(record) = make(self) {
                 self.remember(record);
             }
@@ -258,7 +272,7 @@ impl State {
 
     /// Takes in what other processes recorded; if the log was `lost`, nothing else is known.
     fn take_in(&mut self, lost: bool, news: Vec<Vec<u8>>) {
-        self.overtaken |= lost || !news.is_empty();
+        self.overtaken += u64::from(lost || !news.is_empty());
         if lost {
             self.last.clear();
             self.incarnations.clear();
@@ -288,6 +302,12 @@ impl State {
         locked
     }
 
+    /// How often this memory has learnt, by [`State::refresh`] or on the way, of what other processes
+    /// recorded: as long as it is the same, what was concluded from the memory holds.
+    pub const fn overtaken(&self) -> u64 {
+        self.overtaken
+    }
+
     /// For digests of secrets: without it they can't be guessed at, and it never leaves `.weir`.
     pub fn salt(&self) -> String {
         hex(&self.birth)
@@ -305,6 +325,23 @@ impl State {
             Some(Last::Dirty { .. }) => false,
             None => !self.distrust,
         }
+    }
+
+    /// Before `node` runs, where its result under its key can't be removed: nothing that is on record
+    /// counts for it until it has succeeded.
+    ///
+    /// # Errors
+    /// As [`State::invalidate`].
+    pub fn invalidate_all(&mut self, node: &str) -> io::Result<()> {
+        self.transact(|state| {
+            let owned = match state.last.get(node) {
+                Some(Last::Dirty { keyless: true, .. }) => return None,
+                Some(Last::Dirty { owned, .. }) => owned.clone(),
+                Some(Last::Good(recorded)) => recorded.outputs.clone(),
+                None => Manifest::default(),
+            };
+            Some(StateRecord::Last { node: node.into(), last: Last::Dirty { owned, keyless: true } })
+        })
     }
 
     /// Before `node` runs: its last result no longer counts, come what may. `keyless`: it runs
@@ -332,6 +369,9 @@ impl State {
     /// # Errors
     /// Not even that can be done.
     pub fn forget(&mut self) -> io::Result<()> {
+        if let Some(kind) = self.bound {
+            return Err(kind.into());
+        }
         self.take_in(true, vec![]);
         // What is left of the old incarnations is in keys: none of them may come back.
         self.birth = new_id(&self.birth);
@@ -382,7 +422,7 @@ impl State {
         });
         self.birth = log.birth();
         self.log = Some(log);
-        mark.filter(|_| !self.overtaken)
+        mark.filter(|_| self.overtaken == 0)
     }
 
     /// Writes what the memo learnt; and the whole log anew when most of it is history.

@@ -200,6 +200,19 @@ impl Store {
         Ok((file, digest))
     }
 
+    /// Begins a blob whose bytes come piece by piece.
+    ///
+    /// # Errors
+    /// There is no room for it.
+    #[cfg(feature = "remote")]
+    pub(super) fn begin_blob(&self, digest: &Digest) -> io::Result<Making> {
+        let target = self.blob_path(digest);
+        let folder = target.parent().unwrap_or(&self.cas);
+        std::fs::create_dir_all(folder)?;
+        let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+        Ok(Making { file, target })
+    }
+
     /// Copies a blob to `to`, and says what its content was: digest and bytes.
     ///
     /// # Errors
@@ -244,10 +257,7 @@ impl Store {
     /// # Errors
     /// Writing fails.
     pub fn put_result(&self, key: &Digest, result: &StoredResult, share: bool) -> io::Result<()> {
-        let body = serde_json::to_vec(result).map_err(io::Error::other)?;
-        let start = format!("{MAGIC} {FORMAT} {}", body.len());
-        let mut data = format!("{start} {:08x}\n", checksum(&start, &body)).into_bytes();
-        data.extend_from_slice(&body);
+        let data = pack(result)?;
         let shared = self.shared.as_ref().filter(|_| share);
         for folder in std::iter::once(&self.results).chain(shared) {
             let path = Self::result_path(folder, key);
@@ -416,6 +426,32 @@ impl Store {
     }
 }
 
+/// A blob in the making; it is gone unless it is kept.
+#[cfg(feature = "remote")]
+pub(super) struct Making {
+    file: tempfile::NamedTempFile,
+    target: PathBuf,
+}
+
+#[cfg(feature = "remote")]
+impl Making {
+    /// Adds a piece.
+    ///
+    /// # Errors
+    /// Writing fails.
+    pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.file.as_file_mut().write_all(bytes)
+    }
+
+    /// Keeps it, now that it was verified.
+    ///
+    /// # Errors
+    /// It can't be put in its place.
+    pub(super) fn keep(self) -> io::Result<()> {
+        persist(self.file, &self.target)
+    }
+}
+
 /// A result that may stay: when it was written, where it is, the blobs it names and their bytes.
 type Kept = (SystemTime, PathBuf, BTreeSet<(Digest, u64)>);
 
@@ -501,6 +537,27 @@ fn read_result(path: &Path) -> OnDisk {
             let _ = std::fs::remove_file(path);
             OnDisk::Bad(problem("is damaged"))
         }
+    }
+}
+
+/// A result as the bytes of its file.
+///
+/// # Errors
+/// It can't be written as JSON.
+pub(super) fn pack(result: &StoredResult) -> io::Result<Vec<u8>> {
+    let body = serde_json::to_vec(result).map_err(io::Error::other)?;
+    let start = format!("{MAGIC} {FORMAT} {}", body.len());
+    let mut data = format!("{start} {:08x}\n", checksum(&start, &body)).into_bytes();
+    data.extend_from_slice(&body);
+    Ok(data)
+}
+
+/// Back from these bytes; none where they are damaged, or another version's.
+#[cfg(feature = "remote")]
+pub(super) fn unpack(data: &[u8]) -> Option<StoredResult> {
+    match parse_result(data) {
+        Parsed::Good(result) => Some(*result),
+        Parsed::Newer | Parsed::Damaged => None,
     }
 }
 

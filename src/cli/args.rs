@@ -69,19 +69,21 @@ pub enum Command {
     Init(InitArgs),
     /// Write a tasks.toml that does what another tool's file does
     Import(ImportArgs),
+    /// Look at what runs need: tools, state, the remote
+    Doctor(DoctorArgs),
     /// Print a JSON Schema
     Schema(SchemaArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 #[command(
-    after_help = "Examples:\n  weir run quick                  the dev loop\n  weir run build test             two targets, in no order of their own\n  weir run -f test                run `test` though it is fresh\n  weir run test -- --nocapture    arguments for one task\n  weir run -n --explain check     what would run, and why\n  weir run --report out.json check\n\nExit codes: 0 all good, 1 a task failed, 2 a mistake in the command or a file,\n3 refused by a safety rule, 70 a defect in weir, 130 interrupted, 143 terminated."
+    after_help = "Examples:\n  weir run quick                  the dev loop\n  weir run build test             two targets, in no order of their own\n  weir run -f test                run `test` though it is fresh\n  weir run test -- --nocapture    arguments for one task\n  weir run -n --explain check     what would run, and why\n  weir run --report out.json check\n  weir run --resume               go on with what was cut short or failed\n\nExit codes: 0 all good, 1 a task failed, 2 a mistake in the command or a file,\n3 refused by a safety rule, 70 a defect in weir, 130 interrupted, 143 terminated."
 )]
 pub struct RunArgs {
     /// Names, aliases or globs of tasks
-    #[arg(value_name = "TASK", required = true)]
+    #[arg(value_name = "TASK", required_unless_present = "resume")]
     pub tasks: Vec<String>,
     /// Run the named tasks though they are fresh (a group: its members)
     #[arg(short, long)]
@@ -107,9 +109,15 @@ pub struct RunArgs {
     /// How output is shown
     #[arg(long, value_name = "MODE", value_enum, default_value_t = OutputMode::Grouped)]
     pub output: OutputMode,
-    /// Write a report of the run to FILE, as JSON
-    #[arg(long, value_name = "FILE.json")]
+    /// Write a report of the run to FILE, as JSON, or as JUnit XML where it ends in `.xml`
+    #[arg(long, value_name = "FILE")]
     pub report: Option<PathBuf>,
+    /// Of a soak, run only this iteration again, with its variables
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub iteration: Option<u32>,
+    /// Go on with a run that was cut short or failed: what succeeded in it is not run again [default: the last one]
+    #[arg(long, value_name = "RUN", num_args = 0..=1, default_missing_value = "")]
+    pub resume: Option<String>,
     /// Confirm a task that asks for it, ahead of time
     #[arg(long, value_name = "TASK")]
     pub confirm: Vec<String>,
@@ -119,6 +127,9 @@ pub struct RunArgs {
     /// Let `db.reset` drop this database though it does not carry weir's mark
     #[arg(long, value_name = "DATABASE")]
     pub destroy: Vec<String>,
+    /// Fail where the remote is needed and can't be had, instead of going on without it
+    #[arg(long)]
+    pub require_remote: bool,
     /// Arguments for the one task named
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,
@@ -238,6 +249,17 @@ pub enum GraphFormat {
     Html,
     /// Every task with its edges
     Json,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  weir doctor\n\nExit codes: 0 all is well, 1 something is not.")]
+pub struct DoctorArgs {
+    /// As JSON
+    #[arg(long)]
+    pub json: bool,
+    /// Use profile P
+    #[arg(long, value_name = "P", value_delimiter = ',')]
+    pub profile: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -383,6 +405,9 @@ pub struct CacheArgs {
 pub enum CacheCommand {
     /// Say how much is stored, and where
     Status {
+        /// Ask the remote what it can do, instead
+        #[arg(long)]
+        remote: bool,
         /// As JSON
         #[arg(long)]
         json: bool,

@@ -4,10 +4,11 @@ use super::args::CacheCommand;
 use super::error::CliError;
 use super::explain::recorded;
 use super::print;
-use super::project::Place;
+use super::project::{Place, Project};
+use super::remote;
 use crate::cache::Store;
 use crate::journal::{Lock, LockKind};
-use crate::model::parse_duration;
+use crate::model::{Notice, format_bytes, parse_duration};
 use std::fmt::Write as _;
 use std::path::Path;
 
@@ -20,14 +21,17 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
     let shared = place.shared_cache();
     let store = Store::at(folder.weir(), shared.as_deref());
     match command {
-        CacheCommand::Status { json } => {
+        CacheCommand::Status { json, remote } => {
+            if remote {
+                return remote_status(place, json);
+            }
             let status = store.status();
             if json {
                 return print::json(&status);
             }
             let mut text = String::new();
-            let _ = writeln!(text, "results  {:>8}  {}", status.results, print::bytes(status.result_bytes));
-            let _ = writeln!(text, "blobs    {:>8}  {}", status.blobs, print::bytes(status.blob_bytes));
+            let _ = writeln!(text, "results  {:>8}  {}", status.results, format_bytes(status.result_bytes));
+            let _ = writeln!(text, "blobs    {:>8}  {}", status.blobs, format_bytes(status.blob_bytes));
             let _ = writeln!(text, "blobs are in `{}`", status.blobs_dir.display());
             print::text(&text)
         }
@@ -62,10 +66,13 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
             if json {
                 return print::json(&serde_json::json!({ "results": results, "blobs": blobs, "bytes": freed }));
             }
-            print::text(&format!("removed {results} results and {blobs} blobs; {} freed\n", print::bytes(freed)))
+            print::text(&format!("removed {results} results and {blobs} blobs; {} freed\n", format_bytes(freed)))
         }
         CacheCommand::Clear => {
             let _alone = alone(&folder.store_lock())?;
+            folder.forget_starts().map_err(|error| {
+                CliError::outside(format!("failed to forget which run started which task: {error}"))
+            })?;
             for part in ["seals", "results", "cas", "state"] {
                 let path = folder.weir().join(part);
                 match std::fs::remove_dir_all(&path) {
@@ -81,6 +88,26 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
             print::text(&format!("removed all results, blobs and state of this workspace{kept}\n"))
         }
     }
+}
+
+/// What the remote says of itself.
+fn remote_status(place: &Place, json: bool) -> Result<u8, CliError> {
+    let project = Project::open(place, &[])?;
+    let remote = remote::open(place, &project.config, false)?.ok_or_else(|| {
+        CliError::usage("no remote is configured here", "`[remote]` in tasks.toml names one, or `WEIR_REMOTE`")
+    })?;
+    let lines = remote.store.describe().map_err(|Notice { message, help, .. }| CliError::Outside { message, help })?;
+    if json {
+        let told = lines.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into()));
+        let mut all = serde_json::Map::from_iter([("endpoint".to_owned(), remote.endpoint.as_str().into())]);
+        all.extend(told);
+        return print::json(&all);
+    }
+    let mut text = format!("{:<14}{}\n", "endpoint", remote.endpoint);
+    for (name, value) in lines {
+        let _ = writeln!(text, "{name:<14}{value}");
+    }
+    print::text(&text)
 }
 
 /// Waits until no run works with the store, and keeps others out.

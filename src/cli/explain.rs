@@ -52,7 +52,7 @@ pub fn explain(place: &Place, args: &ExplainArgs) -> Result<u8, CliError> {
     for warning in warnings {
         print::warning_line(&warning.message);
     }
-    let all = inspect(&plan, &services, true);
+    let all = inspect(&plan, &services, true, None);
     let targets: Vec<usize> =
         plan.nodes.iter().enumerate().filter(|(_, node)| node.target).map(|(index, _)| index).collect();
     // Of a group, its members are what there is to explain.
@@ -113,8 +113,10 @@ fn word(inspection: &Inspection) -> &'static str {
     match &inspection.verdict {
         Ok(Verdict::Fresh) => "fresh",
         Ok(Verdict::Restore) => "restore",
+        Ok(Verdict::Done) => "done",
         Ok(Verdict::Run) => "run",
         Ok(Verdict::Depends) => "depends",
+        Ok(Verdict::Serve) => "serve",
         Err(_) => "fail",
     }
 }
@@ -141,9 +143,13 @@ fn describe(
     let name = &inspection.task;
     let _ = match &inspection.verdict {
         Ok(Verdict::Fresh) => writeln!(text, "`{name}` is fresh"),
+        Ok(Verdict::Done) => writeln!(text, "`{name}` was done before"),
         Ok(Verdict::Restore) => writeln!(text, "`{name}` would be restored, because"),
         Ok(Verdict::Run) => writeln!(text, "`{name}` would run, because"),
         Ok(Verdict::Depends) => writeln!(text, "`{name}` depends on what tasks before it leave behind:"),
+        Ok(Verdict::Serve) => {
+            writeln!(text, "`{name}` is a service: it starts for the first task depending on it that runs")
+        }
         Err(reason) => writeln!(text, "`{name}` would fail: {}", reason.describe()),
     };
     if matches!(inspection.verdict, Ok(Verdict::Depends)) {

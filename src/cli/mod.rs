@@ -7,6 +7,7 @@ mod db;
 mod db_diff;
 mod db_migrate;
 mod db_server;
+mod doctor;
 mod draw;
 mod error;
 mod evidence;
@@ -18,7 +19,9 @@ mod init;
 mod panel;
 mod print;
 mod project;
+mod remote;
 mod render;
+mod resume;
 mod rule;
 mod run;
 mod runs;
@@ -132,6 +135,7 @@ fn execute(directories: &[PathBuf], cli: Cli) -> Result<u8, CliError> {
         Some(Command::Db(args)) => db::db(&place, args.command),
         Some(Command::Import(args)) => import::import(&place, &args),
         Some(Command::Init(args)) => init::init(&place, &args),
+        Some(Command::Doctor(args)) => doctor::doctor(&place, &args),
         Some(Command::Schema(args)) => print::json(&args.of.value()),
         Some(Command::Completions(args)) => {
             let mut script = Vec::new();

@@ -152,6 +152,7 @@ fn last_runs(folder: &WeirFolder) -> BTreeMap<String, Vec<Value>> {
             let (outcome, why) = match &finished.outcome {
                 Outcome::Fresh => ("fresh", None),
                 Outcome::Hit => ("hit", None),
+                Outcome::Done { .. } => ("done", None),
                 Outcome::Ran => ("ran", finished.flaky.then(|| format!("passed on attempt {}", finished.attempts))),
                 Outcome::Failed { reason, warn: false } => ("failed", Some(reason.describe())),
                 Outcome::Failed { reason, warn: true } => ("warned", Some(reason.describe())),

@@ -62,15 +62,3 @@ pub fn as_json(value: &impl serde::Serialize) -> Result<String, CliError> {
     all.push('\n');
     Ok(all)
 }
-
-/// Bytes for people: `3 B`, `1.2 MB`.
-pub fn bytes(count: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let mut value = count as f64;
-    let mut unit = 0;
-    while value >= 1000.0 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    if unit == 0 { format!("{count} B") } else { format!("{value:.1} {}", UNITS[unit]) }
-}

@@ -3,14 +3,16 @@
 use super::error::CliError;
 use super::render;
 use crate::check::{self, GraphAudit};
-use crate::command::{CommandNode, GroupNode};
-use crate::config::{self, Action, Config, Diagnostic, Found, Loaded, Looked, Severity, SourceFile, Task};
+use crate::command::{CommandNode, CrashProof, GroupNode, Ports, ServiceNode, SoakNode};
+use crate::config::{
+    self, Action, Config, Diagnostic, Found, Loaded, Looked, NodeKind, Severity, SourceFile, Task, Uses,
+};
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
-use crate::graph::{Graph, Plan, PlanError, Selection, plan, validate};
+use crate::graph::{Graph, Lookup, Names, Plan, PlanError, Selection, bind, plan, validate};
 use crate::journal::Holder;
-use crate::model::WsPath;
-use crate::node::{Bound, Instance, Node, Outside};
+use crate::model::{TaskName, WsPath};
+use crate::node::{Bound, Instance, Node, Outside, Resource};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -191,7 +193,21 @@ impl Project {
     /// # Errors
     /// What is asked for does not exist or does not fit.
     pub fn plan(&self, graph: &Graph<'_>, selection: &Selection, destroy: &[String]) -> Result<Plan, CliError> {
-        let factory = self.factory(destroy);
+        self.plan_iteration(graph, selection, destroy, None)
+    }
+
+    /// The same; of soaks only this iteration, where one is named.
+    ///
+    /// # Errors
+    /// As [`Project::plan`].
+    pub fn plan_iteration(
+        &self,
+        graph: &Graph<'_>,
+        selection: &Selection,
+        destroy: &[String],
+        iteration: Option<u32>,
+    ) -> Result<Plan, CliError> {
+        let factory = Factory { iteration, ..self.factory(destroy) };
         plan(graph, selection, &|instance| factory.node(&instance)).map_err(|error| match error {
             PlanError::Diagnostics(diagnostics) => self.wrong(diagnostics),
             PlanError::Usage { message, help } => CliError::usage(message, help),
@@ -199,18 +215,25 @@ impl Project {
     }
 
     /// Makes nodes of tasks; `destroy` as for [`Project::plan`].
-    fn factory(&self, destroy: &[String]) -> Factory {
+    fn factory(&self, destroy: &[String]) -> Factory<'_> {
         Factory {
             timeout: self.config.settings.timeout,
             databases: Arc::new(Databases::new(&self.config, Arc::clone(&self.outside), destroy.to_vec())),
+            config: &self.config,
             audit: super::audit::as_node(self),
+            iteration: None,
         }
     }
 
     /// The node of a task as it is declared: without arguments, and with no variables of an edge.
     pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
         let name = task.name.clone();
-        self.factory(&[]).node(&Instance { task, name, arguments: Bound::default(), env: BTreeMap::new() })
+        let soaks = match &task.action {
+            Action::Soak(_) => self.graph().soaked(task).cloned(),
+            _ => None,
+        };
+        let (arguments, env) = (Bound::default(), BTreeMap::new());
+        self.factory(&[]).node(&Instance { task, name, arguments, env, soaks: soaks.as_ref() })
     }
 
     /// Its files; if their texts were not read this time, they are read now.
@@ -234,29 +257,83 @@ impl Project {
     }
 }
 
+/// How databases are lent to a task.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lent {
+    /// As it says.
+    AsDeclared,
+    /// A clone each time.
+    Own,
+}
+
 /// Which nodes there are.
-struct Factory {
+struct Factory<'c> {
+    config: &'c Config,
     timeout: Duration,
     databases: Arc<Databases>,
     audit: Arc<GraphAudit>,
+    /// Of soaks only this iteration is run.
+    iteration: Option<u32>,
 }
 
-impl Factory {
+impl Factory<'_> {
     fn node(&self, instance: &Instance<'_>) -> Arc<dyn Node> {
+        self.made(instance, Lent::AsDeclared)
+    }
+
+    fn made(&self, instance: &Instance<'_>, how: Lent) -> Arc<dyn Node> {
         let group = || Arc::new(GroupNode::new(instance.task, instance.name.clone()));
         match &instance.task.action {
             Action::Group { .. } => group(),
-            Action::Shell(_) | Action::Exec(_) => {
-                let lent = self.databases.resources(&instance.task.databases);
-                Arc::new(CommandNode::new(instance, self.timeout, lent))
-            }
+            Action::Soak(soak) => match instance.soaks {
+                Some(base) => Arc::new(SoakNode::new(instance, soak, self.repeated(instance, base), self.iteration)),
+                // A configuration with such a task has errors, and is never planned.
+                None => group(),
+            },
+            Action::Shell(_) | Action::Exec(_) => match ServiceNode::of(instance.task) {
+                Some(service) => Arc::new(ServiceNode::new(instance, service.clone(), self.lent(instance, how))),
+                None => Arc::new(CommandNode::new(instance, self.timeout, self.lent(instance, how))),
+            },
             Action::Uses(uses) => {
                 let node = self.databases.node(instance, uses);
                 node.or_else(|| check::node(instance, uses, self.timeout, &self.audit))
+                    .or_else(|| self.proof(instance, uses, how))
                     // A configuration with such a task has errors, and is never planned.
                     .unwrap_or_else(|| group())
             }
         }
+    }
+
+    /// What a task that runs a command is lent.
+    fn lent(&self, instance: &Instance<'_>, how: Lent) -> Vec<Arc<dyn Resource>> {
+        let mut used = instance.task.databases.clone();
+        if how == Lent::Own {
+            used.iter_mut().for_each(|used| (used.clone, used.shared) = (true, false));
+        }
+        let mut lent = self.databases.resources(&used);
+        if !instance.task.ports.is_empty() {
+            lent.push(Arc::new(Ports::new(&instance.task.ports, &instance.env)));
+        }
+        lent
+    }
+
+    /// A crash proof, with a service of its own. None: the configuration has errors.
+    fn proof(&self, instance: &Instance<'_>, uses: &Uses, how: Lent) -> Option<Arc<dyn Node>> {
+        let named = uses.with.proof.service.as_ref().filter(|_| uses.kind == NodeKind::ProofCrash)?;
+        let names = Names::new(self.config, &mut vec![]);
+        let Lookup::One(found) = names.look_up(&instance.task.folder, &named.value) else { return None };
+        let task = &self.config.tasks[found];
+        let arguments = bind(task, &[]).ok()?;
+        let own = Instance { task, name: task.name.clone(), arguments, env: BTreeMap::new(), soaks: None };
+        let service = ServiceNode::new(&own, ServiceNode::of(task)?.clone(), self.lent(&own, how));
+        Some(Arc::new(CrashProof::new(instance, uses, service, self.timeout)))
+    }
+
+    /// What a soak repeats: as the task is, but each iteration has databases of its own.
+    fn repeated(&self, soak: &Instance<'_>, base: &Arc<Task>) -> Arc<dyn Node> {
+        let name = TaskName::new(soak.name.as_str().replacen(soak.task.name.as_str(), base.name.as_str(), 1));
+        let (arguments, env) = (soak.arguments.clone(), soak.env.clone());
+        self.made(&Instance { task: base, name, arguments, env, soaks: None }, Lent::Own)
     }
 }
 

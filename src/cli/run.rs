@@ -6,6 +6,8 @@ use super::evidence;
 use super::frozen::{Configured, Reading};
 use super::print;
 use super::project::{Place, Project};
+use super::remote;
+use super::resume::{self, Resume};
 use super::rule;
 use super::seal::{self, Sealing};
 use crate::cache::RunFolder;
@@ -17,6 +19,7 @@ use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
 use crate::model::{Notice, Reason, TaskName};
 use crate::node::{Effects, Seen};
 use crate::ui;
+use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -28,6 +31,9 @@ use std::time::Instant;
 /// Nothing was run.
 pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_report(args)?;
+    let resume = resume::find(place, args)?;
+    let merged = resume.as_ref().map(Resume::arguments);
+    let args = merged.as_ref().unwrap_or(args);
     let since = now();
     let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
     let sealing = Sealing::begin(place, args, reading.root(), since);
@@ -37,13 +43,17 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     check_destroy(project, args)?;
     let graph = project.graph();
     let selection = Selection {
-        targets: args.tasks.iter().map(|name| Target { name: name.clone() }).collect(),
+        targets: targets(&args.tasks),
         arguments: args.arguments.clone(),
-        folder: project.folder(),
+        folder: resume.as_ref().map_or_else(|| project.folder(), |resume| resume.folder(project.folder())),
         force: args.force,
         force_all: args.force_all,
     };
-    let plan = project.plan(&graph, &selection, &args.destroy)?;
+    let plan = project.plan_iteration(&graph, &selection, &args.destroy, args.iteration)?;
+    check_iteration(&plan, args)?;
+    if let Some(resume) = &resume {
+        resume.same_targets(project, &graph, &plan)?;
+    }
     let mut seen = Seen::default();
     let obstacles: Vec<Diagnostic> = plan
         .nodes
@@ -53,15 +63,18 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
+    refuse_unforced(&plan, args)?;
     refuse(&plan, project, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
     if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
         return Ok(code);
     }
     if args.dry_run {
-        return dry_run(place, project, &graph, &plan, args);
+        return dry_run(place, project, &graph, &plan, (args, resume.as_ref()));
     }
     confirm(&plan, args)?;
+    let resumed = resume.as_ref().map(|resume| resume.resumed(place, project, &plan)).transpose()?;
+    let (resumed, notices) = resumed.map_or((None, vec![]), |(resumed, notices)| (Some(Arc::new(resumed)), notices));
     let rest = Sealing::rests_on(project, &plan, seen);
     let asked = plan.nodes.iter().any(|node| node.node.facts().confirm.is_some());
     let (mut services, warnings) = match opened.filter(|_| !asked) {
@@ -69,6 +82,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         // While somebody thought about a question, others may have recorded something.
         None => open_services(place, &project.config.root),
     };
+    if let Some(remote) = remote::open(place, &project.config, args.require_remote)? {
+        services.remote = Some(remote.store);
+    }
     let sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
     if let Some((sealing, _)) = &sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
@@ -83,13 +99,19 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     }
     let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
     let mut sink = sinks(place, args, &folder, recorder);
+    let journal = services
+        .place
+        .as_ref()
+        .map(|_| Arc::new(resume::journal(&folder.path, project, args, &selection.folder, resumed.as_deref())));
     let options = Options {
         jobs: run_jobs(args.jobs, project.config.settings.jobs),
         keep_going: args.keep_going,
         live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
         profiles: project.config.profiles.clone(),
         targets: args.tasks.clone(),
-        warnings: warnings.into_iter().chain(remarks(project)).collect(),
+        warnings: warnings.into_iter().chain(remarks(project)).chain(notices).collect(),
+        journal,
+        resumed,
     };
     let plan = Arc::clone(prepared.plan());
     let services = Arc::new(services);
@@ -107,6 +129,11 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
     }
+}
+
+/// Names as targets.
+pub fn targets(names: &[String]) -> Vec<Target> {
+    names.iter().map(|name| Target { name: name.clone() }).collect()
 }
 
 /// A run of which nothing has changed; none where it has to be done the long way.
@@ -166,10 +193,12 @@ fn dedup(mut all: Vec<Diagnostic>) -> Vec<Diagnostic> {
 
 fn check_report(args: &RunArgs) -> Result<(), CliError> {
     match &args.report {
-        Some(path) if path.extension().is_none_or(|extension| extension != "json") => Err(CliError::usage(
-            format!("a report is written as JSON, and `{}` does not end in `.json`", path.display()),
-            "name it `….json`",
-        )),
+        Some(path) if path.extension().is_none_or(|extension| extension != "json" && extension != "xml") => {
+            Err(CliError::usage(
+                format!("a report is JSON or JUnit XML, and `{}` ends in neither `.json` nor `.xml`", path.display()),
+                "name it `….json` or `….xml`",
+            ))
+        }
         _ => Ok(()),
     }
 }
@@ -201,6 +230,48 @@ fn refuse_nested(place: &Place, root: &Path) -> Result<(), CliError> {
     })
 }
 
+/// What `--iteration` names must be of something.
+fn check_iteration(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+    let soaks = plan.nodes.iter().filter(|node| node.node.wants_force()).count();
+    match args.iteration {
+        Some(_) if soaks != 1 => Err(CliError::usage(
+            format!("`--iteration` is about one soak, and this run has {soaks}"),
+            "name the soak alone: `weir run -f --iteration N TASK`",
+        )),
+        _ => Ok(()),
+    }
+}
+
+/// What runs only where it is forced: then nothing of the plan starts.
+fn refuse_unforced(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+    let Some(node) = plan.nodes.iter().find(|node| node.node.wants_force() && !node.forced) else { return Ok(()) };
+    let arguments = if args.arguments.is_empty() { String::new() } else { format!(" -- {}", args.arguments.join(" ")) };
+    let all = args.tasks.join(" ");
+    // `-f` forces what was named, and of a group its members; what these need takes `--force-all`.
+    let name = node.name().as_str();
+    let help = if forced_by_name(plan).contains(node.name()) {
+        format!("to run it: `weir run -f {all}{arguments}`")
+    } else if name.contains(' ') {
+        // Arguments and variables of an edge can't all be typed.
+        format!("to run it: `weir run --force-all {all}{arguments}`")
+    } else {
+        format!("to run it alone: `weir run -f {name}`; in this run: `weir run --force-all {all}{arguments}`")
+    };
+    Err(CliError::Refused { message: format!("`{}` is a soak, and runs only when it is forced", node.name()), help })
+}
+
+/// What `-f` would force.
+fn forced_by_name(plan: &Plan) -> BTreeSet<&TaskName> {
+    let mut stack: Vec<&PlanNode> = plan.nodes.iter().filter(|node| node.target).collect();
+    let mut forced = BTreeSet::new();
+    while let Some(node) = stack.pop() {
+        if forced.insert(node.name()) && !node.node.facts().acts {
+            stack.extend(node.data.iter().map(|id| &plan.nodes[id.index()]));
+        }
+    }
+    forced
+}
+
 /// Safety rules that forbid something of the plan: then nothing of it starts.
 fn refuse(plan: &Plan, project: &Project, place: &Place) -> Result<(), CliError> {
     let refusals = plan.nodes.iter().flat_map(|node| node.node.refusals(&project.config.root, &place.outside));
@@ -221,7 +292,7 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
         let refused = |message: String| CliError::Refused {
             message,
-            help: format!("`weir run {} --confirm {name}` confirms it ahead of time", args.tasks.join(" ")),
+            help: format!("`weir run {}` confirms it ahead of time", confirmed(args, name)),
         };
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Err(refused(format!("`{name}` wants to be confirmed, and there is no terminal to ask on")));
@@ -238,6 +309,17 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
     }
     Ok(())
+}
+
+/// What was typed, with one more confirmation: another profile would be another deed.
+fn confirmed(args: &RunArgs, name: &str) -> String {
+    let mut words: Vec<&str> = args.tasks.iter().map(String::as_str).collect();
+    words.extend(args.profile.iter().flat_map(|profile| ["--profile", profile]));
+    words.extend(args.confirm.iter().map(String::as_str).chain([name]).flat_map(|task| ["--confirm", task]));
+    if !args.arguments.is_empty() {
+        words.extend(["--"].into_iter().chain(args.arguments.iter().map(String::as_str)));
+    }
+    words.join(" ")
 }
 
 /// A source that matches nothing, where no task before it can bring it about, is a mistake in the
@@ -332,7 +414,13 @@ pub fn sinks(place: &Place, args: &RunArgs, folder: &RunFolder, recorder: Option
     ui::tee(all)
 }
 
-fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, args: &RunArgs) -> Result<u8, CliError> {
+fn dry_run(
+    place: &Place,
+    project: &Project,
+    graph: &Graph<'_>,
+    plan: &Plan,
+    (args, resume): (&RunArgs, Option<&Resume>),
+) -> Result<u8, CliError> {
     let started = Instant::now();
     let (services, warnings) = Services::look(
         &project.config.root,
@@ -342,6 +430,8 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
     )
     .map_err(|error| CliError::outside(error.to_string()))?;
     missing_sources(project, graph, plan, |_, node| services.surveyor.sources(&node.node.facts().sources).err())?;
+    let resumed = resume.map(|resume| resume.resumed(place, project, plan)).transpose()?;
+    let (resumed, notices) = resumed.map_or((None, vec![]), |(resumed, notices)| (Some(resumed), notices));
     let mut sink = ui::human(human_options(place, mode(args), args.explain, Path::new("")), Box::new(io::stdout()));
     if let Some(report) = &args.report {
         sink = ui::tee(vec![sink, ui::report(place.folder.join(report))]);
@@ -361,13 +451,14 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         profiles: project.config.profiles.clone(),
         jobs: run_jobs(args.jobs, project.config.settings.jobs),
         dry_run: true,
+        resumes: resumed.as_ref().and_then(|resumed| resumed.chain.first().cloned()),
         tasks: plan.nodes.iter().map(engine::planned(&names)).collect(),
     });
-    for warning in warnings {
+    for warning in warnings.into_iter().chain(notices) {
         emit(Event::Warned(warning));
     }
     let mut failed = 0;
-    for inspection in inspect(plan, &services, false) {
+    for inspection in inspect(plan, &services, false, resumed.as_ref()) {
         for notice in inspection.notices {
             emit(Event::Warned(notice));
         }
@@ -391,6 +482,7 @@ fn dry_run(place: &Place, project: &Project, graph: &Graph<'_>, plan: &Plan, arg
         wall_ms,
         saved_ms: 0,
         critical_path_ms: 0,
+        remote: None,
         critical_path: vec![],
         totals: Totals::default(),
         first_failure: None,

@@ -19,17 +19,22 @@ use std::time::Duration;
 
 /// A recorded run in one line.
 #[derive(Debug, Default, Serialize)]
-struct Summary {
-    run: String,
-    started: Option<String>,
-    targets: Vec<String>,
+pub struct Summary {
+    pub run: String,
+    pub started: Option<String>,
+    pub targets: Vec<String>,
+    /// The run that it resumed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
     /// None: it was killed, or still goes on.
-    exit_code: Option<u8>,
+    pub exit_code: Option<u8>,
     wall_ms: Option<u64>,
     ran: u32,
     fresh: u32,
     hit: u32,
     failed: u32,
+    /// Had succeeded in the run that it resumed.
+    done: u32,
     first_failure: Option<String>,
 }
 
@@ -175,12 +180,14 @@ fn read(log: &Path, id: &str) -> Result<Vec<Record>, CliError> {
     ui::read_event_log(log).map_err(unreadable)?.collect::<Result<_, _>>().map_err(unreadable)
 }
 
-fn summary(log: &Path, id: String) -> Summary {
+/// A run in one line, from its events.
+pub fn summary(log: &Path, id: String) -> Summary {
     let mut summary = Summary { run: id, ..Summary::default() };
     let Ok(reader) = ui::read_event_log(log) else { return summary };
     for record in reader.map_while(Result::ok) {
         match record.event {
-            Event::RunStarted { targets, .. } => {
+            Event::RunStarted { targets, resumes, .. } => {
+                summary.resumes = resumes;
                 summary.started = Some(record.at);
                 summary.targets = targets;
             }
@@ -191,6 +198,7 @@ fn summary(log: &Path, id: String) -> Summary {
                 summary.fresh = finished.totals.fresh;
                 summary.hit = finished.totals.hit;
                 summary.failed = finished.totals.failed;
+                summary.done = finished.totals.done;
                 summary.first_failure = finished.first_failure.map(|name| name.as_str().to_owned());
             }
             _ => {}
@@ -213,10 +221,11 @@ fn table(all: &[Summary]) -> String {
                 .as_ref()
                 .map_or_else(|| format!("exit {code}"), |task| format!("exit {code}, `{task}` failed")),
         };
+        let resumes = run.resumes.as_ref().map_or_else(String::new, |before| format!(", resumes {before}"));
         let wall = run.wall_ms.map_or_else(String::new, |ms| format_duration(Duration::from_millis(ms)));
         let _ = writeln!(
             text,
-            "{}  {:<20}  {:>8}  {:>3} ran {:>3} fresh {:>3} hit  {end}",
+            "{}  {:<20}  {:>8}  {:>3} ran {:>3} fresh {:>3} hit  {end}{resumes}",
             run.run,
             run.targets.join(" "),
             wall,

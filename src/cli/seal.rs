@@ -23,7 +23,8 @@ use std::time::Instant;
 /// tell which weir this is.
 fn question(place: &Place, args: &RunArgs) -> Option<Digest> {
     // A nested run is judged, and refused, the long way.
-    let plain = !(args.dry_run || args.force || args.force_all || place.outside.vars.contains_key("WEIR_WORKSPACE"));
+    let asks_more = args.dry_run || args.force || args.force_all || args.resume.is_some();
+    let plain = !(asks_more || place.outside.vars.contains_key("WEIR_WORKSPACE"));
     let shared = place.shared_cache();
     plain.then_some(())?;
     asked(&Question {
@@ -85,6 +86,8 @@ fn give(place: &Place, args: &RunArgs, weir: &WeirFolder, seal: &Seal<'_>, start
         profiles: place.profiles(&args.profile),
         targets: args.tasks.clone(),
         warnings: vec![],
+        journal: None,
+        resumed: None,
     };
     // A gate's verdict is never sealed: it leaves evidence each time.
     let mut sink = sinks(place, args, &folder, None);

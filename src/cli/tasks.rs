@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::panel::Known;
 use super::print;
 use super::project::{Place, Project};
-use crate::config::{Action, CacheMode, Located, Pattern, Task, When};
+use crate::config::{Action, CacheMode, Located, Pattern, Soak, Task, When};
 use crate::graph::{Graph, Lookup, TaskIndex};
 use crate::journal::replace;
 use crate::model::format_duration;
@@ -107,7 +107,9 @@ fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
         "run": match &task.action { Action::Shell(texts) => json!(texts), _ => Value::Null },
         "exec": match &task.action { Action::Exec(words) => json!(words), _ => Value::Null },
         "uses": match &task.action { Action::Uses(uses) => json!(uses.kind.name()), _ => Value::Null },
+        "soak": graph.edges[index].soaks.map(|base| graph.task(base).name.as_str()),
         "database": task.databases.iter().map(|used| used.name.value.as_str()).collect::<Vec<_>>(),
+        "ports": task.ports.iter().map(|port| port.name.value.as_str()).collect::<Vec<_>>(),
         "depends": names(&data),
         "order_only": names(&order),
         "sequence": edges.sequence.iter().map(|step| names(step)).collect::<Vec<_>>(),
@@ -127,6 +129,19 @@ fn cacheable(task: &Task) -> bool {
         && task.writes.is_empty()
         && task.reset.is_none()
         && !task.interactive
+}
+
+/// `test:unit, 200 times, for 10m, until it fails, 4 at once`.
+fn soaks(graph: &Graph<'_>, index: TaskIndex, soak: &Soak) -> String {
+    let base = graph.edges[index].soaks.map_or(soak.task.value.as_str(), |base| graph.task(base).name.as_str());
+    let words = [
+        Some(base.to_owned()),
+        soak.runs.map(|runs| format!("{runs} times")),
+        soak.time.map(|time| format!("for {}", format_duration(time))),
+        soak.until_failure.then(|| "until it fails".to_owned()),
+        (soak.jobs > 1).then(|| format!("{} at once", soak.jobs)),
+    ];
+    words.into_iter().flatten().collect::<Vec<_>>().join(", ")
 }
 
 fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
@@ -153,6 +168,7 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
         Action::Shell(commands) => row("run", commands.join("\n")),
         Action::Exec(words) => row("exec", words.join(" ")),
         Action::Uses(uses) => row("uses", uses.kind.name().into()),
+        Action::Soak(soak) => row("soak", soaks(&graph, index, soak)),
         Action::Group { .. } => row("kind", "group".into()),
     }
     let of = |edges: &[crate::graph::Edge<'_>]| -> Vec<String> {
@@ -188,17 +204,24 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
     };
     if !matches!(task.action, Action::Group { .. }) {
         row("sources", declared(texts(task.sources.as_ref())));
-        row("outputs", declared(texts(task.outputs.as_ref())));
+        if task.service.is_none() {
+            row("outputs", declared(texts(task.outputs.as_ref())));
+        }
         row("writes", joined(&task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>()));
+        row("ports", joined(&task.ports.iter().map(|port| port.name.value.clone()).collect::<Vec<_>>()));
         row("dir", task.dir.value.to_string());
         row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
-        row("timeout", format_duration(task.timeout.unwrap_or(project.config.settings.timeout)));
-        let caching = match (cacheable(task), task.cache) {
-            (false, _) => "never: it always runs",
-            (true, CacheMode::Local) => "in this workspace only",
-            (true, _) => "yes",
-        };
-        row("recorded", caching.into());
+        if let Some(service) = &task.service {
+            row("service", service.value.describe());
+        } else {
+            row("timeout", format_duration(task.timeout.unwrap_or(project.config.settings.timeout)));
+            let caching = match (cacheable(task), task.cache) {
+                (false, _) => "never: it always runs",
+                (true, CacheMode::Local) => "in this workspace only",
+                (true, _) => "yes",
+            };
+            row("recorded", caching.into());
+        }
     }
     row("help", task.help.clone().unwrap_or_default());
     print::text(&text)

@@ -9,7 +9,7 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
 /// Seen by every task, and in no key.
-const UNKEYED: [&str; 22] = [
+const UNKEYED: [&str; 24] = [
     "PATH",
     "HOME",
     "USER",
@@ -32,6 +32,8 @@ const UNKEYED: [&str; 22] = [
     "WEIR_TASK",
     "WEIR_RUN_ID",
     "WEIR_WORKSPACE",
+    "WEIR_SCRATCH",
+    "WEIR_SOAK_ITERATION",
 ];
 
 /// Seen by every task, and in every key.
@@ -83,11 +85,11 @@ impl Declared {
     ///
     /// # Errors
     /// An `env_file` can't be read.
-    pub fn build(
+    pub fn build<'o>(
         &self,
         root: &Path,
         outside: &Outside,
-        own: [(&str, OsString); 3],
+        own: impl IntoIterator<Item = (&'o str, OsString)>,
     ) -> Result<Vec<(OsString, OsString)>, FailReason> {
         let mut env: BTreeMap<String, OsString> = BTreeMap::new();
         if self.open {
@@ -105,7 +107,7 @@ impl Declared {
         for name in &self.inputs {
             env.extend(outside.matching(name).map(|(name, value)| (name.clone(), value.clone())));
         }
-        env.extend(own.map(|(name, value)| (name.to_owned(), value)));
+        env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
         if !self.path.is_empty() {
             let mut folders: Vec<PathBuf> = self.path.iter().map(|folder| folder.under(root)).collect();
             if let Some(path) = env.get("PATH") {

@@ -1,5 +1,6 @@
 //! A task with a command.
 
+use super::direct::without_shell;
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use super::report::Report;
@@ -59,7 +60,9 @@ impl CommandNode {
             sources: listed(&task.sources).unwrap_or_default(),
             effects: listed(&task.outputs).map_or(Effects::Unknown, Effects::Declared),
             reports_state: task.state.is_some(),
-            observes: !task.requires.is_empty() || !task.probes.is_empty() || !resources.is_empty(),
+            observes: !task.requires.is_empty()
+                || !task.probes.is_empty()
+                || resources.iter().any(|lent| lent.observes()),
             reset: task.reset.map(|_| task.name.clone()),
             writes: plain(&task.writes),
             locks: task
@@ -89,16 +92,19 @@ impl CommandNode {
         }
     }
 
-    fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
-        self.environment.build(
-            &context.root,
-            &context.outside,
-            [
-                ("WEIR_TASK", self.facts.name.as_str().into()),
-                ("WEIR_RUN_ID", context.run_id.clone().into()),
-                ("WEIR_WORKSPACE", context.root.clone().into()),
-            ],
-        )
+    pub(super) fn environment(&self, context: &Context) -> Result<Vec<(OsString, OsString)>, FailReason> {
+        let own = [
+            ("WEIR_TASK", self.facts.name.as_str().into()),
+            ("WEIR_RUN_ID", context.run_id.clone().into()),
+            ("WEIR_WORKSPACE", context.root.clone().into()),
+        ];
+        let iteration = context.iteration.iter().flat_map(|iteration| iteration.variables());
+        self.environment.build(&context.root, &context.outside, own.into_iter().chain(iteration))
+    }
+
+    /// What it is lent while it runs.
+    pub(super) fn resources(&self) -> &[Arc<dyn Resource>] {
+        &self.resources
     }
 
     fn dir(&self, root: &Path) -> PathBuf {
@@ -106,7 +112,7 @@ impl CommandNode {
     }
 
     /// A command for the shell, arguments as `"$@"`.
-    fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
+    pub(super) fn shell(&self, context: &Context, text: &str, arguments: &[String]) -> Result<Command, FailReason> {
         let mut words = self.task.shell.iter().map(OsString::from);
         let program = words.next().unwrap_or_else(|| "sh".into());
         let mut command = Command::new(program, self.dir(&context.root));
@@ -115,10 +121,11 @@ impl CommandNode {
         command.args.push(self.facts.name.as_str().into());
         command.args.extend(arguments.iter().map(OsString::from));
         command.env = self.environment(context)?;
+        without_shell(&mut command, &self.task.shell, text);
         Ok(command)
     }
 
-    fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
+    pub(super) fn commands(&self, context: &Context) -> Result<Vec<Command>, FailReason> {
         let mut commands = match &self.task.action {
             Action::Shell(texts) => {
                 texts.iter().map(|text| self.shell(context, text, &self.arguments)).collect::<Result<Vec<_>, _>>()?
@@ -130,7 +137,7 @@ impl CommandNode {
                 command.env = self.environment(context)?;
                 vec![command]
             }
-            Action::Uses(_) | Action::Group { .. } => vec![],
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => vec![],
         };
         if self.facts.interactive {
             commands.iter_mut().for_each(|command| command.stdio = Stdio::Inherit);
@@ -149,9 +156,7 @@ impl CommandNode {
             Ok(commands) => commands,
             Err(reason) => return Ok(Err(reason)),
         };
-        for loan in loans {
-            commands.iter_mut().for_each(|command| give(command, loan));
-        }
+        commands.iter_mut().for_each(|command| give_all(command, context, loans));
         let report = self.task.report.as_ref().map(|report| Report::before(report, &context.root));
         let mut ended = Ok(());
         for command in commands {
@@ -207,12 +212,42 @@ impl CommandNode {
         }
     }
 
+    /// Borrows what it is lent; where something is not there, why, and what was lent before it.
+    pub(super) async fn borrow(&self, context: &Context, output: &mut dyn Output) -> (Vec<Loan>, Option<FailReason>) {
+        let mut loans = Vec::with_capacity(self.resources.len());
+        for resource in &self.resources {
+            match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
+                Ok(loan) => loans.push(loan),
+                Err(reason) => return (loans, Some(reason)),
+            }
+        }
+        (loans, None)
+    }
+
+    /// Gives it back, the last first.
+    pub(super) async fn give_back(&self, context: &Context, loans: Vec<Loan>, output: &mut dyn Output) {
+        for (resource, loan) in self.resources.iter().zip(loans).rev() {
+            resource.take_back(context, loan, output).await;
+        }
+    }
+
+    /// The declared environment alone, for a key.
+    pub(super) fn define_environment(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        sink: &mut dyn KeySink,
+    ) -> Result<(), FailReason> {
+        self.environment.define(root, outside, sink)
+    }
+
     /// Tells of variables that the command names, that are set outside, and that it does not see.
-    fn tell_hidden(&self, context: &Context, output: &mut dyn Output) {
+    fn tell_hidden(&self, context: &Context, loans: &[Loan], output: &mut dyn Output) {
         let Action::Shell(texts) = &self.task.action else { return };
         let named: BTreeSet<String> = texts.iter().flat_map(|text| variables(text)).collect();
-        for name in named {
-            if context.outside.vars.contains_key(&name) && !self.environment.sees(&context.root, &name) {
+        let lent = |name: &String| loans.iter().any(|loan| loan.variables.iter().any(|(given, _)| given == name));
+        for name in named.iter().filter(|name| !lent(name)) {
+            if context.outside.vars.contains_key(name) && !self.environment.sees(&context.root, name) {
                 output.notice(Notice {
                     code: "hidden-variable".into(),
                     message: format!("`{name}` is set outside, but this task does not declare it and does not see it"),
@@ -282,7 +317,12 @@ impl CommandNode {
     }
 }
 
-/// Puts what is lent over what is there.
+/// Puts all that is lent over what is there.
+pub(super) fn give_all(command: &mut Command, context: &Context, loans: &[Loan]) {
+    give(command, &Loan { variables: context.lent.clone(), ..Loan::default() });
+    loans.iter().for_each(|loan| give(command, loan));
+}
+
 fn give(command: &mut Command, loan: &Loan) {
     let replaced = |name: &OsString| {
         loan.variables.iter().any(|(given, _)| given.as_str() == name)
@@ -293,7 +333,7 @@ fn give(command: &mut Command, loan: &Loan) {
 }
 
 /// Waits for `work`, which ends with its process when the run is cut short.
-async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
+pub(super) async fn unless_cancelled<T>(context: &Context, work: impl Future<Output = T>) -> Result<T, FailReason> {
     let mut cancel = context.cancel.clone();
     tokio::select! {
         done = work => Ok(done),
@@ -359,7 +399,7 @@ impl Node for CommandNode {
                 define("shell", &listed(&task.shell));
             }
             Action::Exec(words) => define("exec", &listed(words)),
-            Action::Uses(_) | Action::Group { .. } => {}
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => {}
         }
         if !self.arguments.is_empty() {
             define("arguments", &listed(&self.arguments));
@@ -459,7 +499,7 @@ impl Node for CommandNode {
             Action::Shell(_) => {
                 missing("task::program", task.at, task.shell.first().map_or("", String::as_str), "runs in the shell");
             }
-            Action::Uses(_) | Action::Group { .. } => {}
+            Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => {}
         }
         found
     }
@@ -497,25 +537,15 @@ impl Node for CommandNode {
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>> {
         Box::pin(async move {
-            self.tell_hidden(context, output);
-            let mut loans = Vec::with_capacity(self.resources.len());
-            let mut refused = None;
-            for resource in &self.resources {
-                match unless_cancelled(context, resource.lend(context, output)).await.and_then(|lent| lent) {
-                    Ok(loan) => loans.push(loan),
-                    Err(reason) => {
-                        refused = Some(reason);
-                        break;
-                    }
-                }
-            }
+            let (loans, refused) = self.borrow(context, output).await;
             let ended = match refused {
                 Some(reason) => Ok(Err(reason)),
-                None => self.with_loans(context, &loans, output).await,
+                None => {
+                    self.tell_hidden(context, &loans, output);
+                    self.with_loans(context, &loans, output).await
+                }
             };
-            for (resource, loan) in self.resources.iter().zip(loans).rev() {
-                resource.take_back(context, loan, output).await;
-            }
+            self.give_back(context, loans, output).await;
             ended
         })
     }
@@ -531,7 +561,7 @@ impl Node for CommandNode {
 }
 
 /// A list as one text, without ambiguity.
-fn listed(words: &[String]) -> String {
+pub(super) fn listed(words: &[String]) -> String {
     let mut text = String::from("[");
     for (index, word) in words.iter().enumerate() {
         let comma = if index == 0 { "" } else { ", " };

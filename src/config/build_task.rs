@@ -2,7 +2,7 @@
 
 use super::diagnostic::{At, Diagnostic, Located};
 use super::entries::ONE_ATTEMPT;
-use super::keys::{Only, backticked};
+use super::keys::{KeyInfo, Only, backticked};
 use super::task::{Action, CacheMode, Expect, OnFail, Task, TestReport};
 use super::task_keys::{Draft, TASK};
 use super::uses::{self, NodeKind, Uses, With};
@@ -11,7 +11,27 @@ use crate::model::{TaskName, WsPath};
 use std::collections::BTreeMap;
 
 /// The keys that say what a task does; one at the most.
-const ACTIONS: [&str; 4] = ["run", "exec", "uses", "sequence"];
+const ACTIONS: [&str; 5] = ["run", "exec", "uses", "soak", "sequence"];
+/// Keys that a soak leaves to the task it repeats.
+const NOT_OF_SOAKS: [&str; 2] = ["timeout", "retry"];
+
+/// What a service can't have, and why.
+const NOT_OF_SERVICES: [(&str, &str); 14] = [
+    ("outputs", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("writes", "a service leaves nothing behind; what it needs made first can be a task that it depends on"),
+    ("state", "a service leaves nothing behind"),
+    ("junit", "a service is no test"),
+    ("expect", "a service is no test"),
+    ("gate", "a service is no check; a task that depends on it can be the gate"),
+    ("artifacts", "its log is kept with the run anyway"),
+    ("reset", "a task that the service depends on can be the reset"),
+    ("interactive", "a service runs beside its dependents; run by name it shows its output"),
+    ("retry", "a service is never started again silently"),
+    ("poll", "`service = { ready = { … } }` says what is waited for"),
+    ("timeout", "it runs as long as it is needed; `service = { ready = { timeout = \"…\" } }` bounds its start"),
+    ("on_fail", "what a service's failure means is said by those that need it"),
+    ("locks", "those that depend on it can hold them"),
+];
 
 impl Draft {
     /// A task of which nothing is known but its name.
@@ -57,6 +77,8 @@ impl Draft {
             quiet: false,
             redact: vec![],
             databases: vec![],
+            service: None,
+            ports: vec![],
             gate: None,
             artifacts: vec![],
             report: None,
@@ -69,6 +91,7 @@ impl Draft {
             run: None,
             exec: None,
             uses: None,
+            soak: None,
             with: With::default(),
             sequence: None,
             given: vec![],
@@ -91,7 +114,7 @@ impl Draft {
         matched.sort_by_key(|matched| matched.key.info.name != "uses");
         // A profile may run, in place of one action, another.
         if matched.iter().any(|matched| ACTIONS.contains(&matched.key.info.name)) {
-            (self.run, self.exec, self.uses, self.sequence) = (None, None, None, None);
+            (self.run, self.exec, self.uses, self.soak, self.sequence) = (None, None, None, None, None);
             self.given.retain(|(key, _)| !ACTIONS.contains(&key.info.name));
         }
         for matched in matched {
@@ -123,6 +146,7 @@ impl Draft {
         if !self.junit.is_empty() {
             self.task.report = Some(TestReport { files: std::mem::take(&mut self.junit), expect: self.expect });
         }
+        self.check_ports(reader);
         if self.task.shell.is_empty() {
             self.task.shell = shell.to_vec();
         }
@@ -131,13 +155,17 @@ impl Draft {
             self.task.reset = Some(uses.at);
         }
         self.check_caching(reader);
+        self.check_service(reader);
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),
             (None, None, Some(uses), _) => {
                 Action::Uses(Box::new(Uses { kind: uses.value, at: uses.at, with: self.with }))
             }
-            (None, None, None, sequence) => Action::Group { sequence: sequence.unwrap_or_default() },
+            (None, None, None, sequence) => match self.soak {
+                Some(soak) => Action::Soak(Box::new(soak)),
+                None => Action::Group { sequence: sequence.unwrap_or_default() },
+            },
         };
         self.task
     }
@@ -165,7 +193,7 @@ impl Draft {
         if actions.is_empty() && self.given("depends").is_none() {
             reader.report(
                 Diagnostic::error("config::empty-task", self.task.at, format!("`{name}` does nothing"))
-                    .help("give it `run`, `exec`, `uses`, `sequence` or `depends`"),
+                    .help("give it `run`, `exec`, `uses`, `soak`, `sequence` or `depends`"),
             );
             return;
         }
@@ -179,11 +207,17 @@ impl Draft {
             None => "neither `run` nor `exec`",
             Some(&("sequence", _)) => "a `sequence`, and runs nothing itself",
             Some(&("uses", _)) => "a built-in node",
+            Some(&("soak", _)) => "a soak, which repeats a task with all that this task has",
             Some(_) => return,
         };
-        let uses = self.given("uses").is_some();
-        let refused = |only: Only| only == Only::Command || (only == Only::Acting && !uses);
-        for (key, at) in self.given.iter().filter(|(key, _)| refused(key.info.only)) {
+        let soaks = self.given("soak").is_some();
+        let acts = soaks || self.given("uses").is_some();
+        let refused = |key: &KeyInfo| match key.only {
+            Only::Command => true,
+            Only::Acting => !acts || (soaks && NOT_OF_SOAKS.contains(&key.name)),
+            Only::Anywhere | Only::Root => false,
+        };
+        for (key, at) in self.given.iter().filter(|(key, _)| refused(&key.info)) {
             let key = key.info.name;
             reader.report(
                 Diagnostic::error("config::group-key", *at, format!("`{key}` needs a command, and `{name}` has {why}"))
@@ -225,6 +259,45 @@ impl Draft {
         if let Some(help) = lacks.filter(|_| !reader.has_errors_since(self.task.at)) {
             let message = format!("`{name}` does not say what to check");
             reader.report(Diagnostic::error("config::missing-key", uses.at, message).help(help));
+        }
+    }
+
+    /// A service leaves nothing behind, is not tried again, and ends when nobody needs it.
+    fn check_service(&self, reader: &mut Reader<'_>) {
+        let Some(service) = &self.task.service else { return };
+        let name = &self.task.name;
+        for (key, why) in NOT_OF_SERVICES {
+            if let Some(at) = self.given(key) {
+                reader.report(
+                    Diagnostic::error("config::conflict", at, format!("`{name}` is a service and has `{key}`"))
+                        .also(service.at, "it is long-lived")
+                        .help(format!("remove `{key}`: {why}")),
+                );
+            }
+        }
+        if self.run.as_ref().is_some_and(|lines| lines.len() > 1) {
+            let at = self.given("run").unwrap_or(self.task.at);
+            reader.report(
+                Diagnostic::error("config::conflict", at, format!("`{name}` is a service of several commands"))
+                    .also(service.at, "it is long-lived")
+                    .help("keep the one that stays; what comes before it can be a task that it depends on"),
+            );
+        }
+    }
+
+    /// A variable has one value.
+    fn check_ports(&self, reader: &mut Reader<'_>) {
+        for port in &self.task.ports {
+            let name = &port.name.value;
+            if self.task.env.contains_key(name) {
+                let message = format!("`{name}` is a port that weir chooses, and set by `env` too");
+                let mut conflict = Diagnostic::error("config::conflict", port.name.at, message)
+                    .help("remove it from `env`, or from `ports`; `{ NAME = 3001 }` in `ports` prefers a number");
+                if let Some(at) = self.given("env") {
+                    conflict = conflict.also(at, "");
+                }
+                reader.report(conflict);
+            }
         }
     }
 

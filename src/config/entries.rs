@@ -4,8 +4,8 @@ use super::diagnostic::{At, Diagnostic, Located};
 use super::edges::{STRINGS, TEXT, one_or_list};
 use super::keys::{Key, Scope, Set, Shape};
 use super::pattern::Pattern;
-use super::task::{ArgSpec, Expect, Poll, Retry};
-use super::values::{Reader, Value};
+use super::task::{ArgSpec, Expect, Poll, PortUse, Retry};
+use super::values::{Reader, Value, in_order};
 use crate::model::Gate;
 use std::time::Duration;
 use toml::de::DeValue;
@@ -276,6 +276,67 @@ pub(super) fn artifacts(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<Locat
         _ => files = reader.strings(value, Reader::pattern).unwrap_or_default(),
     }
     files
+}
+
+/// Names of variables, or tables from names to preferred numbers.
+pub(super) const PORTS: Shape = Shape::Any(&[
+    Shape::Text("variable"),
+    Shape::Map(&Shape::Count),
+    Shape::List(&Shape::Any(&[Shape::Text("variable"), Shape::Map(&Shape::Count)]), false),
+]);
+
+/// `ports`: a name, a table, or a list of these.
+pub(super) fn ports(reader: &mut Reader<'_>, value: &Value<'_>) -> Vec<PortUse> {
+    let mut ports: Vec<PortUse> = Vec::new();
+    let one = [value];
+    let all: Vec<&Value<'_>> = match value.get_ref() {
+        DeValue::Array(list) => list.iter().collect(),
+        _ => one.to_vec(),
+    };
+    for element in all {
+        match element.get_ref() {
+            DeValue::String(_) => {
+                let Some(name) = reader.located(element) else { continue };
+                add_port(reader, &mut ports, PortUse { name, preferred: None });
+            }
+            DeValue::Table(table) => {
+                for (name, value) in in_order(table) {
+                    let name = Located::new(name.get_ref().to_string(), reader.at(name.span()));
+                    let Some(number) = reader.count(value) else { continue };
+                    match u16::try_from(number) {
+                        Ok(port) => add_port(reader, &mut ports, PortUse { name, preferred: Some(port) }),
+                        Err(_) => {
+                            let at = reader.at(value.span());
+                            reader.bad_value(at, format!("there is no port {number}"), "ports go from 1 to 65535");
+                        }
+                    }
+                }
+            }
+            _ => reader.wrong_type(element, "a variable's name, or a table from names to numbers"),
+        }
+    }
+    ports
+}
+
+fn add_port(reader: &mut Reader<'_>, ports: &mut Vec<PortUse>, port: PortUse) {
+    if !reader.variable(&port.name.value, port.name.at, false) {
+        return;
+    }
+    let same = |other: &&PortUse| {
+        other.name.value == port.name.value || (port.preferred.is_some() && other.preferred == port.preferred)
+    };
+    let Some(first) = ports.iter().find(same) else { return ports.push(port) };
+    let message = match port.preferred {
+        Some(number) if first.name.value != port.name.value => {
+            format!("`{}` and `{}` both prefer {number}", first.name.value, port.name.value)
+        }
+        _ => format!("the port `{}` is named twice", port.name.value),
+    };
+    reader.report(
+        Diagnostic::error("config::bad-value", port.name.at, message)
+            .also(first.name.at, "first named here")
+            .help("give each port a variable and a number of its own"),
+    );
 }
 
 /// `poll = { every, timeout }`.

@@ -261,7 +261,7 @@ impl Loader<'_> {
             {
                 check(uses.with.db.as_ref(), uses.at, task);
             }
-            let runs = !matches!(task.action, super::Action::Group { .. });
+            let runs = !matches!(task.action, super::Action::Group { .. } | super::Action::Soak(_));
             for used in task.databases.iter().filter(|_| runs) {
                 check(Some(&used.name), used.name.at, task);
             }
@@ -300,6 +300,7 @@ impl Loader<'_> {
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
             structural: self.root_parts.structural,
+            remote: self.root_parts.remote,
             databases: self.root_parts.databases.into_iter().map(Arc::new).collect(),
             tasks: self.tasks,
         };

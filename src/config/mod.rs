@@ -18,10 +18,15 @@ mod looked;
 mod parts;
 mod pattern;
 mod profile;
+mod proof;
+mod proof_keys;
 mod reference;
+mod remote;
 mod schema;
 mod scopes;
+mod service;
 pub mod shell;
+mod soak;
 mod structural;
 mod task;
 mod task_keys;
@@ -44,10 +49,16 @@ pub use find::{FindError, Found, find};
 pub use load::{Loaded, load, load_text};
 pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
+pub use proof::{After, ProofWith, Settle, Sign};
 pub use reference::key_reference;
+pub use remote::{Remote, RemoteMode, parse_endpoint};
 pub use schema::tasks_schema;
+pub use service::{Probe, Ready, Service};
+pub use soak::Soak;
 pub use structural::Structural;
-pub use task::{Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PostDep, Retry, Task, TestReport, When};
+pub use task::{
+    Action, ArgSpec, CacheMode, Dep, Expect, OnFail, Poll, PortUse, PostDep, Retry, Task, TestReport, When,
+};
 pub use uses::{Atomic, Mode, NodeKind, Uses, With};
 
 use crate::model::WsPath;
@@ -70,6 +81,8 @@ pub struct Config {
     pub policy: Policy,
     /// `[structural]`.
     pub structural: Structural,
+    /// `[remote]`, profiles applied.
+    pub remote: Remote,
     /// The profiles in force, weakest first.
     pub profiles: Vec<String>,
     /// `[db]`, profiles applied, in the order they stand in the file.

@@ -4,6 +4,7 @@ use super::database_keys::DB;
 use super::diagnostic::{Diagnostic, Located};
 use super::keys::{Matched, Only};
 use super::profile::{Profile, by_strength, overlays, profiles_of};
+use super::remote::{REMOTE, Remote, check_remote};
 use super::scopes::{FILE, POLICY, Part, SETTINGS, SettingsDraft};
 use super::structural::{STRUCTURAL, Structural};
 use super::task_keys::Draft;
@@ -25,6 +26,8 @@ pub(super) struct RootParts {
     pub(super) databases: Vec<Database>,
     /// `[structural]`.
     pub(super) structural: Structural,
+    /// `[remote]`, profiles applied.
+    pub(super) remote: Remote,
 }
 
 /// The variables a file takes from the files that include it.
@@ -77,6 +80,8 @@ pub(super) fn read_parts(
         {
             STRUCTURAL.read(reader, table, entry.key, &mut root.structural);
         }
+        let remote = part(reader, Part::Remote);
+        read_remote(reader, remote, &profiles, &mut root.remote);
         let db = part(reader, Part::Db);
         root.databases = read_databases(reader, db, &profiles);
     } else {
@@ -161,6 +166,32 @@ fn read_settings(
             read(entry, &mut SettingsDraft::default());
         }
     }
+}
+
+/// `[remote]`, then those of the profiles in force over it.
+fn read_remote(
+    reader: &mut Reader<'_>,
+    entry: Option<Entry<'_, '_>>,
+    profiles: &[Profile<'_, '_>],
+    remote: &mut Remote,
+) {
+    let mut read = |entry: Entry<'_, '_>, remote: &mut Remote| {
+        reader.about = Some(entry.info);
+        if let Some(table) = reader.table(entry.value) {
+            REMOTE.read(reader, table, entry.key, remote);
+        }
+    };
+    if let Some(entry) = entry {
+        read(entry, remote);
+    }
+    for (entry, in_force) in by_strength(profiles, |profile| profile.remote) {
+        if in_force {
+            read(entry, remote);
+        } else {
+            read(entry, &mut remote.clone());
+        }
+    }
+    check_remote(reader, remote);
 }
 
 /// `[db]`, then what the profiles in force lay over it.

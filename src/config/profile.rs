@@ -15,6 +15,8 @@ pub(super) struct Profile<'v, 'i> {
     pub(super) settings: Option<Entry<'v, 'i>>,
     /// `env`.
     pub(super) env: Option<Entry<'v, 'i>>,
+    /// `remote`.
+    pub(super) remote: Option<Entry<'v, 'i>>,
     /// `db`.
     pub(super) db: Option<Entry<'v, 'i>>,
     /// `tasks`.
@@ -44,7 +46,7 @@ pub(super) fn profiles_of<'v, 'i>(
             continue;
         };
         let strength = reader.profiles.iter().rposition(|in_force| in_force == name);
-        let mut profile = Profile { strength, settings: None, env: None, db: None, tasks: None };
+        let mut profile = Profile { strength, settings: None, env: None, remote: None, db: None, tasks: None };
         for matched in PROFILE.entries(reader, table, at) {
             if matched.key.info.only == Only::Root && !is_root {
                 let message = format!("`{}` in a profile of an included file", matched.key.info.name);
@@ -57,6 +59,7 @@ pub(super) fn profiles_of<'v, 'i>(
             match matched.key.read {
                 Part::Settings => profile.settings = Some(matched.entry),
                 Part::Env => profile.env = Some(matched.entry),
+                Part::Remote => profile.remote = Some(matched.entry),
                 Part::Db => profile.db = Some(matched.entry),
                 Part::Tasks => profile.tasks = Some(matched.entry),
                 Part::Version | Part::Include | Part::Policy | Part::Structural | Part::Profile => {}

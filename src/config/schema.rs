@@ -1,7 +1,9 @@
 //! The JSON Schema of a `tasks.toml`, from the tables of keys.
 
 use super::keys::{Key, KeyInfo, Scope, Shape};
-use super::{check_keys, database_keys, edges, entries, scopes, structural, task_keys, uses};
+use super::{
+    check_keys, database_keys, edges, entries, proof_keys, remote, scopes, service, soak, structural, task_keys, uses,
+};
 use serde_json::{Map, Value, json};
 
 /// A scope, whatever its keys are read by.
@@ -26,6 +28,7 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("settings", "`[settings]`", &scopes::SETTINGS),
         described("policy", "`[policy]`", &scopes::POLICY),
         described("structural", "`[structural]`", &structural::STRUCTURAL),
+        described("remote", "`[remote]`", &remote::REMOTE),
         described("profile", "`[profile.NAME]`", &scopes::PROFILE),
         described("task", "`[tasks.NAME]`", &task_keys::TASK),
         described("dependency", "An entry of `depends` or `sequence`", &edges::DEPENDENCY),
@@ -33,9 +36,12 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("argument", "An entry of `args`", &entries::ARGUMENT),
         described("retry", "`retry`", &entries::RETRY),
         described("poll", "`poll`", &entries::POLL),
+        described("soak", "`soak`", &soak::SOAK),
         described("gate-of-task", "`gate` of a task", &entries::GATE),
         described("artifacts", "`artifacts`", &entries::ARTIFACTS),
         described("expect", "`expect`", &entries::EXPECT),
+        described("service", "`service`", &service::SERVICE),
+        described("ready", "`ready` of a service", &service::READY),
         described("database-use", "`database` of a task", &database_keys::DATABASE_USE),
         described("db.migrate", "`with` of `db.migrate`", &uses::MIGRATE),
         described("db.baseline", "`with` of `db.baseline`", &uses::BASELINE),
@@ -57,6 +63,9 @@ pub(super) fn all_scopes() -> Vec<Described> {
         described("row", "`[[db.NAME.seed]]`", &database_keys::ROW),
         described("document", "`from` of a seed", &database_keys::DOCUMENT),
         described("rule.structural", "`with` of `rule.structural`", &structural::RULE),
+        described("proof.crash", "`with` of `proof.crash`", &proof_keys::CRASH),
+        described("settle", "`settle` of `proof.crash`", &proof_keys::SETTLE),
+        described("after", "`after` of `proof.crash`", &proof_keys::AIM),
     ]
 }
 

@@ -21,6 +21,8 @@ pub(super) enum Part {
     Policy,
     /// `[env]`.
     Env,
+    /// `[remote]`.
+    Remote,
     /// `[db]`.
     Db,
     /// `[structural]`.
@@ -81,6 +83,14 @@ pub(super) static FILE: Scope<Part> = Scope {
         )
         .only(Only::Root),
         Key::new(
+            "remote",
+            Shape::Table("remote"),
+            "{ endpoint = \"grpcs://cache.example:443\" }",
+            "The server that results are shared through: any that speaks Bazel's Remote Execution API. Only in the root's file.",
+            Part::Remote,
+        )
+        .only(Only::Root),
+        Key::new(
             "structural",
             Shape::Table("structural"),
             "{ base = \"main\" }",
@@ -103,7 +113,7 @@ pub(super) static FILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["remote"],
+    unbuilt: &[],
 };
 
 /// `[profile.NAME]`.
@@ -128,6 +138,14 @@ pub(super) static PROFILE: Scope<Part> = Scope {
         )
         .only(Only::Root),
         Key::new(
+            "remote",
+            Shape::Table("remote"),
+            "{ mode = \"read-write\" }",
+            "Keys that replace those of the file's `[remote]`. Only in the root's file.",
+            Part::Remote,
+        )
+        .only(Only::Root),
+        Key::new(
             "tasks",
             Shape::Map(&Shape::Table("task")),
             "{ test = { timeout = \"1h\" } }",
@@ -135,7 +153,7 @@ pub(super) static PROFILE: Scope<Part> = Scope {
             Part::Tasks,
         ),
     ],
-    unbuilt: &["remote"],
+    unbuilt: &[],
 };
 
 /// Settings while they are read.

@@ -3,6 +3,8 @@
 use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
 use super::pattern::Pattern;
+use super::service::Service;
+use super::soak::Soak;
 use super::uses::Uses;
 use crate::model::{Gate, TaskName, WsPath};
 use serde::{Deserialize, Serialize};
@@ -92,6 +94,10 @@ pub struct Task {
     pub redact: Vec<String>,
     /// The databases it uses while it runs.
     pub databases: Vec<DatabaseUse>,
+    /// It is long-lived: it runs while those that depend on it do.
+    pub service: Option<Located<Service>>,
+    /// The ports it is given while it runs.
+    pub ports: Vec<PortUse>,
     /// It is a gate.
     pub gate: Option<Located<Gate>>,
     /// Files that are kept with the run.
@@ -100,6 +106,15 @@ pub struct Task {
     pub report: Option<TestReport>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
+}
+
+/// A port that a task is given.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PortUse {
+    /// The variable that names it.
+    pub name: Located<String>,
+    /// Taken where it is free; any other otherwise.
+    pub preferred: Option<u16>,
 }
 
 /// `junit` and `expect`.
@@ -137,6 +152,8 @@ pub enum Action {
     Exec(Vec<String>),
     /// A built-in node.
     Uses(Box<Uses>),
+    /// Repeats another task.
+    Soak(Box<Soak>),
     /// Nothing itself: `depends` only, or a `sequence` of steps (each a list that runs in parallel).
     Group {
         /// Empty for a plain group.

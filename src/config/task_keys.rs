@@ -6,6 +6,8 @@ use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
 use super::keys::{Key, Only, Scope, Set, Shape};
 use super::pattern::Pattern;
+use super::service::service;
+use super::soak::{Soak, soak};
 use super::task::{Dep, Expect, Task};
 use super::task_values::{allow, argv, cache, check_name, confirm, names, on_fail, patterns, run};
 use super::uses::{self, NODE_NAMES, NodeKind, With};
@@ -29,6 +31,8 @@ pub(super) struct Draft {
     pub(super) uses: Option<Located<NodeKind>>,
     /// `with`.
     pub(super) with: With,
+    /// `soak`.
+    pub(super) soak: Option<Soak>,
     /// `sequence`.
     pub(super) sequence: Option<Vec<Vec<Located<Dep>>>>,
     /// Every key given, good or not, and where.
@@ -81,6 +85,7 @@ const WITH: Shape = Shape::Any(&[
     Shape::Table("check.exists"),
     Shape::Table("check.branch"),
     Shape::Table("check.cochange"),
+    Shape::Table("proof.crash"),
 ]);
 const USE: Shape = Shape::Any(&[TEXT, Shape::Table("database-use")]);
 const DATABASES: Shape = Shape::Any(&[TEXT, Shape::Table("database-use"), Shape::List(&USE, false)]);
@@ -174,6 +179,33 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "The databases it uses, by name in `[db]`, or a table. Their state is part of its key; it is told where they are, and has each to itself unless it shares it or gets a clone.",
             |d, r, e| {
                 d.task.databases = database_uses(r, e.value);
+            },
+        ),
+        command(
+            "service",
+            Shape::Table("service"),
+            "{ ready = { tcp = \"127.0.0.1:3000\" }, stop = \"TERM\" }",
+            "It is long-lived: it starts for the first task depending on it that really runs, is waited for until it is ready, and is stopped when the last of them has ended. Run by name, it stays until Ctrl-C.",
+            |d, r, e| {
+                d.task.service = service(r, e.value).map(|service| Located::new(service, r.at(e.value.span())));
+            },
+        ),
+        command(
+            "ports",
+            entries::PORTS,
+            "{ PORT = 3001 }",
+            "Ports it is given while it runs, by the names of variables, or a table with the number that each prefers. The variable from outside wins, then the preference, then a free one, which no other run on this machine is given meanwhile. Only their names are in its key.",
+            |d, r, e| {
+                d.task.ports = entries::ports(r, e.value);
+            },
+        ),
+        key(
+            "soak",
+            Shape::Table("soak"),
+            "{ task = \"test:unit\", runs = 200 }",
+            "Repeats another task: so many times, for so long, or until it fails, one after the other or several at once. Each iteration has ports, a scratch directory (`$WEIR_SCRATCH`) and a clone of a database of its own. Runs only when it is forced (`-f`), and is never cached.",
+            |d, r, e| {
+                d.soak = soak(r, e.value);
             },
         ),
         key(
@@ -440,5 +472,5 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             },
         ),
     ],
-    unbuilt: &["service", "ports", "soak"],
+    unbuilt: &[],
 };

@@ -6,6 +6,7 @@ use super::diagnostic::{At, Located};
 use super::edges::TEXT;
 use super::keys::{Key, Scope, Set, Shape};
 use super::pattern::Pattern;
+use super::proof::ProofWith;
 use super::values::{Reader, Value};
 use serde::{Deserialize, Serialize};
 
@@ -46,6 +47,8 @@ pub enum NodeKind {
     CheckCochange,
     /// `rule.structural`.
     RuleStructural,
+    /// `proof.crash`.
+    ProofCrash,
 }
 
 /// Their names, for the schema.
@@ -100,6 +103,8 @@ pub struct With {
     pub mode: Mode,
     /// Of the ready-made checks.
     pub check: CheckWith,
+    /// Of `proof.crash`.
+    pub proof: ProofWith,
 }
 
 /// `atomic`.
@@ -238,6 +243,12 @@ pub(super) const NODES: &[NodeInfo] = &[
         doc: "A change of what invariants stand on comes with its invariants, or with an exception.",
         with: &super::structural::RULE,
     },
+    NodeInfo {
+        kind: NodeKind::ProofCrash,
+        name: "proof.crash",
+        doc: "A service that is killed in the middle of its work and started again comes to where it should.",
+        with: &super::proof_keys::CRASH,
+    },
 ];
 
 const fn parameter(
@@ -329,23 +340,12 @@ pub(super) fn node_kind(reader: &mut Reader<'_>, value: &Value<'_>) -> Option<No
         Some(near) => format!("did you mean `{near}`?"),
         None => format!("the nodes are {}", super::keys::backticked(&known().collect::<Vec<_>>())),
     };
-    if UNBUILT.contains(&name.value.as_str()) {
-        let message = format!("`{}` is not yet supported by this version of weir", name.value);
-        reader.report(
-            super::Diagnostic::error("config::not-yet-supported", name.at, message)
-                .help("remove it, or use a newer weir"),
-        );
-        return None;
-    }
     reader.report(
         super::Diagnostic::error("config::unknown-node", name.at, format!("there is no node `{}`", name.value))
             .help(help),
     );
     None
 }
-
-/// Nodes that the format has and this version does not carry out.
-const UNBUILT: [&str; 1] = ["proof.crash"];
 
 /// The parameters of the node `kind`.
 pub(super) fn parameters(kind: NodeKind) -> &'static Scope<Set<With>> {

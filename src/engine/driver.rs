@@ -1,23 +1,27 @@
 //! The loop that carries out the scheduler's effects: one inbound channel, one thread that decides.
 
+mod remote;
+mod services;
 mod tell;
 
 pub use tell::planned;
 
 use super::job::JobReport;
-use super::judge::{Ahead, Decision, Judge, Judgement, Upstream};
+use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
+use super::lending::Lending;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
+use super::resumed::{Resumed, trace};
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Verdict};
 use super::services::Services;
 use super::work::Work;
-use crate::cache::{Last, RunFolder};
+use crate::cache::{Last, RunFolder, RunJournal};
 use crate::event::{Event, Sink};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
-use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, TaskName};
+use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
 use crate::node::Cancel;
 use crate::process::{Signal, SignalWatch, on_signals};
 use std::collections::VecDeque;
@@ -41,6 +45,10 @@ pub struct Options {
     pub targets: Vec<String>,
     /// Warnings that came up before the run.
     pub warnings: Vec<Notice>,
+    /// What it leaves for a run that resumes it.
+    pub journal: Option<Arc<RunJournal>>,
+    /// What it goes on from.
+    pub resumed: Option<Arc<Resumed>>,
 }
 
 /// How a run ended.
@@ -69,6 +77,14 @@ pub enum Message {
     Output(NodeId, Vec<u8>),
     /// Something to tell about a node.
     Notice(NodeId, Notice),
+    /// A node tells what happened.
+    Told(Box<Event>),
+    /// What became of a service.
+    Stage(NodeId, Stage),
+    /// Lenders that could not be opened, or were lost, the cause first.
+    Lost(Vec<(NodeId, FailReason)>),
+    /// A lender was closed.
+    Closed(NodeId),
     /// A signal arrived.
     Signal(Signal),
     /// weir broke.
@@ -84,6 +100,7 @@ const TICK: Duration = Duration::from_millis(100);
 struct Driver<'a> {
     plan: Arc<Plan>,
     services: Arc<Services>,
+    lending: Arc<Lending>,
     folder: &'a RunFolder,
     options: &'a Options,
     sink: &'a mut dyn Sink,
@@ -126,6 +143,7 @@ pub fn run(
     let mut driver = Driver {
         scheduler: Scheduler::new(node_plans(&plan, &services), rules(options)),
         ledger: Ledger::new(plan.nodes.len()),
+        lending: Arc::new(Lending::new(&plan, &services, folder.path.clone(), sender.clone())),
         judged: plan.nodes.iter().map(|_| None).collect(),
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
@@ -149,6 +167,12 @@ pub fn run(
         sink,
     };
     driver.announce();
+    let runs_for_sure = |node: &crate::graph::PlanNode| {
+        node.node.facts().acts && (node.node.facts().always.is_some() || node.forced) && !node.is_cleanup()
+    };
+    if driver.options.resumed.is_some() || driver.plan.nodes.iter().any(runs_for_sure) {
+        driver.begin_journal();
+    }
     if let Err(error) = &signals {
         driver.emit(Event::Warned(Notice {
             code: "signals".into(),
@@ -157,6 +181,7 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.hand_over(&inbox);
     drop(signals);
     driver.close()
 }
@@ -215,6 +240,8 @@ impl Driver<'_> {
         match effect {
             Effect::Check(node) => self.check(node, inputs),
             Effect::Run { node, attempt } => self.start(node, attempt, inputs),
+            Effect::Hold(node) => self.hold(node, inputs),
+            Effect::Release(node) => self.close_lender(node, inputs),
             Effect::Finished(node) => self.finished(node),
             Effect::Complete => self.complete = true,
         }
@@ -227,23 +254,32 @@ impl Driver<'_> {
         let upstream = self.upstream(id);
         if !facts.acts {
             // A group is transparent: it leaves what its members left.
-            self.ledger.page(id).left = Some(group_left(upstream));
+            let page = self.ledger.page(id);
+            page.trace = Some(group_trace(&upstream));
+            page.left = Some(group_left(upstream));
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        let ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
-        let quick = facts.always.is_some() || (ahead.is_some() && !facts.observes && !facts.reports_state);
+        let mut ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
+        let resumed = self.resumed_for(id);
+        let quick = resumed.is_none()
+            && (facts.always.is_some() || (ahead.is_some() && !facts.observes && !facts.reports_state));
         if quick {
             let cancel = self.cancel_of(id);
-            let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel };
-            let judgement = judge.judge(node, upstream, ahead);
-            return self.judged(id, judgement, inputs);
+            let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel, earlier: None };
+            // This loop waits for no server.
+            let judgement = judge.judge_asking(node, upstream.clone(), ahead.take(), AskRemote::No);
+            if judgement.remote != AskRemote::WouldHave {
+                return self.judged(id, judgement, inputs);
+            }
         }
         let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
         let plan = Arc::clone(&self.plan);
         self.spawn(inputs, id, move |sender| {
-            let judge = Judge { services: &services, run_id: &run_id, cancel: &cancel };
-            let judgement = judge.judge(&plan.nodes[id.index()], upstream, ahead);
+            let node = &plan.nodes[id.index()];
+            let earlier = resumed.as_ref().and_then(|resumed| resumed.earlier(node));
+            let judge = Judge { services: &services, run_id: &run_id, cancel: &cancel, earlier };
+            let judgement = judge.judge(node, upstream, ahead);
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
     }
@@ -253,9 +289,42 @@ impl Driver<'_> {
         Upstream::of(data.iter().map(|before| {
             let name = self.names[before.index()].clone();
             // Of one that ended and left nothing on record, nobody knows what it did.
-            let left = self.ledger.pages[before.index()].left.clone();
-            (name.clone(), left.unwrap_or(Left::Unknown(name)))
+            let page = &self.ledger.pages[before.index()];
+            let left = page.left.clone().unwrap_or_else(|| Left::Unknown(name.clone()));
+            let run = page.ran_in.as_ref().unwrap_or(&self.folder.id);
+            let trace = page.trace.unwrap_or_else(|| trace(&left, run, &name));
+            (name, left, trace)
         }))
+    }
+
+    /// What the run goes on from, if that says something of this node.
+    fn resumed_for(&self, id: NodeId) -> Option<Arc<Resumed>> {
+        let node = &self.plan.nodes[id.index()];
+        let resumed = self.options.resumed.as_ref().filter(|resumed| resumed.earlier(node).is_some())?;
+        // What follows another task, to clean up or to look, follows it each time.
+        let again = node.follows().any(|of| self.has_run(of));
+        (!again).then(|| Arc::clone(resumed))
+    }
+
+    /// Whether a node was run by this run itself; of a group, a member of it.
+    fn has_run(&self, id: NodeId) -> bool {
+        let node = &self.plan.nodes[id.index()];
+        match node.node.facts().acts {
+            true => self.scheduler.ran_here(id),
+            false => node.data.iter().any(|member| self.has_run(*member)),
+        }
+    }
+
+    /// From now on the run can be resumed.
+    fn begin_journal(&mut self) {
+        let begun = self.options.journal.as_ref().map_or(Ok(()), |journal| journal.begin());
+        if let Err(error) = begun {
+            self.emit(Event::Warned(Notice {
+                code: "no-journal".into(),
+                message: format!("failed to begin the run's journal: {error}; this run can't be resumed"),
+                help: None,
+            }));
+        }
     }
 
     fn cancel_of(&self, id: NodeId) -> watch::Receiver<Cancel> {
@@ -300,6 +369,16 @@ impl Driver<'_> {
         }
         let page = self.ledger.page(id);
         page.key = judgement.key;
+        if self.lending.lender(id).is_some() && !matches!(judgement.decision, Decision::Fail(_)) {
+            page.left = Some(judgement.lent(&self.names[id.index()]));
+            let cancel = self.cancel_of(id);
+            let judge = Judge { services: &self.services, run_id: &self.folder.id, cancel: &cancel, earlier: None };
+            // It starts anew in a run that goes on from this one, and is the same to those that had borrowed it.
+            let known = judge.key_in_chain(&self.plan.nodes[id.index()], &judgement).ok();
+            self.ledger.page(id).trace = known;
+            self.lending.judged(id, Arc::new(judgement));
+            return inputs.push_back(Input::Checked(id, Verdict::Lend));
+        }
         match &judgement.decision {
             Decision::Fresh(recorded) => {
                 let recorded = recorded.clone();
@@ -317,6 +396,17 @@ impl Driver<'_> {
                 }
             }
             Decision::Restore(..) => self.bring_back(id, judgement, inputs),
+            Decision::Done(past) => {
+                let past = past.clone();
+                let by = judgement.upstream.tainted_by.unwrap_or_else(|| past.task.clone());
+                let page = self.ledger.page(id);
+                page.left = Some(past.left.map_or(Left::Unknown(by), Left::Digest));
+                page.outputs = past.outputs;
+                page.spared = Duration::from_millis(past.took_ms);
+                page.parts = past.parts;
+                page.ran_in = Some(past.run);
+                inputs.push_back(Input::Checked(id, Verdict::Before));
+            }
             Decision::Run => {
                 self.judged[id.index()] = Some(Box::new(judgement));
                 inputs.push_back(Input::Checked(id, Verdict::Run));
@@ -354,7 +444,9 @@ impl Driver<'_> {
             run_dir: self.folder.path.clone(),
             cancel: self.cancel_of(id),
             relied_on: self.relied_on(id),
+            journal: self.options.journal.clone(),
             live: self.options.live_output && !self.plan.nodes[id.index()].node.facts().quiet,
+            lending: Arc::clone(&self.lending),
         }
     }
 
@@ -381,6 +473,7 @@ impl Driver<'_> {
 
     fn start(&mut self, id: NodeId, attempt: u32, inputs: &mut VecDeque<Input>) {
         self.untouched = false;
+        self.begin_journal();
         // Of a further attempt, the job makes a judgement when its turn comes.
         let judgement = self.judged[id.index()].take();
         let retry = self.plan.nodes[id.index()].node.facts().retry;
@@ -428,6 +521,14 @@ impl Driver<'_> {
             Message::Notice(id, notice) => {
                 self.emit(Event::TaskNoticed { task: self.names[id.index()].clone(), notice });
             }
+            Message::Told(event) => self.emit(*event),
+            Message::Stage(id, stage) => {
+                self.emit(Event::Service { task: self.names[id.index()].clone(), stage });
+            }
+            Message::Lost(all) => {
+                inputs.extend(all.into_iter().map(|(id, reason)| Input::Lost(id, self.services.masked(reason))));
+            }
+            Message::Closed(id) => inputs.push_back(Input::Ended(id, Ending::Ran)),
             Message::Signal(signal) => self.signalled(signal, inputs),
             Message::Panicked(id) => {
                 let why = format!("the work on `{}` panicked", self.names[id.index()]);
@@ -479,6 +580,16 @@ pub fn group_left(upstream: Upstream) -> Left {
     }
     let digest: Digest = hasher.finish();
     Left::Digest(digest)
+}
+
+/// What stands for that.
+pub fn group_trace(upstream: &Upstream) -> Digest {
+    let mut hasher = Hasher::new();
+    for (name, trace) in &upstream.traces {
+        hasher.field(name.as_str().as_bytes());
+        hasher.update(trace.as_bytes());
+    }
+    hasher.finish()
 }
 
 /// Before attempt 2 the declared backoff, then twice as long each time.

@@ -1,7 +1,8 @@
 //! What would be done with the nodes of a plan, and why, without doing it.
 
-use super::driver::group_left;
+use super::driver::{group_left, group_trace};
 use super::judge::{Decision, Judge, Judgement, Upstream};
+use super::resumed::{Resumed, trace};
 use super::services::Services;
 use crate::event::Verdict;
 use crate::fingerprint::Left;
@@ -29,14 +30,13 @@ pub struct Inspection {
     pub notices: Vec<Notice>,
 }
 
-/// Inspects every node, in the order of the plan.
-pub fn inspect(plan: &Plan, services: &Services, with_parts: bool) -> Vec<Inspection> {
+/// Inspects every node, in the order of the plan, for a run that goes on from `resumed`.
+pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Option<&Resumed>) -> Vec<Inspection> {
     let cancel = watch::Sender::new(Cancel::No);
     let receiver = cancel.subscribe();
     services.learn_secrets(plan.nodes.iter().flat_map(|node| node.node.secrets(&services.root, &services.outside)));
-    let judge = Judge { services, run_id: "inspection", cancel: &receiver };
     // What each node leaves; none where that is not known before it has run.
-    let mut left: Vec<Option<Left>> = Vec::with_capacity(plan.nodes.len());
+    let mut left: Vec<Option<(Left, crate::model::Digest)>> = Vec::with_capacity(plan.nodes.len());
     let mut all = Vec::with_capacity(plan.nodes.len());
     for node in &plan.nodes {
         let facts = node.node.facts();
@@ -49,19 +49,63 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool) -> Vec<Inspec
             parts: vec![],
             notices: vec![],
         };
-        let known: Option<Vec<(TaskName, Left)>> = node
+        let known: Option<Vec<_>> = node
             .data
             .iter()
-            .map(|id| Some((plan.nodes[id.index()].name().clone(), left[id.index()].clone()?)))
+            .map(|id| {
+                let (left, trace) = left[id.index()].clone()?;
+                Some((plan.nodes[id.index()].name().clone(), left, trace))
+            })
             .collect();
+        // Where something it comes after would run once more, it does too.
+        let again = node.follows().any(|of| would_run(plan, &all, of));
+        let earlier = resumed.and_then(|resumed| resumed.earlier(node)).filter(|_| !again);
+        let judge = Judge { services, run_id: "inspection", cancel: &receiver, earlier };
         left.push(match known {
-            Some(known) if !facts.acts => Some(group_left(Upstream::of(known.into_iter()))),
+            Some(known) if !facts.acts => {
+                let upstream = Upstream::of(known.into_iter());
+                let trace = group_trace(&upstream);
+                Some((group_left(upstream), trace))
+            }
+            Some(known) if node.node.lender().is_some() => {
+                let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
+                let left = judgement.lent(&facts.name);
+                inspection.key = judgement.key;
+                if with_parts && judgement.key.is_some() {
+                    inspection.parts = judge.parts(node, &judgement).unwrap_or_default();
+                }
+                inspection.notices.clone_from(&judgement.notices);
+                match &judgement.decision {
+                    Decision::Fail(reason) => {
+                        inspection.verdict = Err(reason.clone());
+                        None
+                    }
+                    _ => {
+                        inspection.verdict = Ok(Verdict::Serve);
+                        let known = judge.key_in_chain(node, &judgement);
+                        let trace = known.unwrap_or_else(|_| trace(&left, "inspection", &facts.name));
+                        Some((left, trace))
+                    }
+                }
+            }
+            None if node.node.lender().is_some() => {
+                inspection.verdict = Ok(Verdict::Serve);
+                None
+            }
             Some(known) => {
                 let judgement = judge.judge(node, Upstream::of(known.into_iter()), None);
-                settle(&judge, node, judgement, with_parts, &mut inspection)
+                let run = earlier.map_or("inspection", |earlier| earlier.past.run.as_str());
+                let left = settle(&judge, node, judgement, with_parts, &mut inspection);
+                left.map(|left| {
+                    let run = if inspection.verdict == Ok(Verdict::Done) { run } else { "inspection" };
+                    let trace = trace(&left, run, &facts.name);
+                    (left, trace)
+                })
             }
             None => {
-                let certain = facts.always.clone().or_else(|| node.forced.then_some(Reason::Forced));
+                let forced = node.forced.then_some(Reason::Forced);
+                // What succeeded before may still count, depending on what comes before it.
+                let certain = facts.always.clone().or(forced).filter(|_| earlier.is_none());
                 inspection.verdict = Ok(if certain.is_some() { Verdict::Run } else { Verdict::Depends });
                 inspection.reasons.extend(certain);
                 None
@@ -71,6 +115,15 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool) -> Vec<Inspec
     }
     let _ = services.finish();
     all
+}
+
+/// Whether a node inspected already would, or may, run; of a group, a member of it.
+fn would_run(plan: &Plan, all: &[Inspection], id: crate::model::NodeId) -> bool {
+    let seen = &all[id.index()];
+    match seen.group {
+        true => plan.nodes[id.index()].data.iter().any(|member| would_run(plan, all, *member)),
+        false => matches!(seen.verdict, Ok(Verdict::Run | Verdict::Depends)),
+    }
 }
 
 fn settle(
@@ -89,6 +142,10 @@ fn settle(
     let (verdict, left) = match judgement.decision {
         Decision::Fresh(recorded) => (Ok(Verdict::Fresh), Some(Left::Digest(recorded.left))),
         Decision::Restore(recorded, _) => (Ok(Verdict::Restore), Some(Left::Digest(recorded.left))),
+        Decision::Done(past) => {
+            let by = judgement.upstream.tainted_by.unwrap_or_else(|| past.task.clone());
+            (Ok(Verdict::Done), Some(past.left.map_or(Left::Unknown(by), Left::Digest)))
+        }
         Decision::Run => (Ok(Verdict::Run), taint(node)),
         Decision::Fail(reason) => (Err(reason), None),
     };

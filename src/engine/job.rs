@@ -1,18 +1,24 @@
 //! One attempt at a node, on a thread of its own: lock, look again, invalidate, run, check,
 //! *then* record.
 
+mod keep;
+
 use super::driver::Message;
-use super::judge::{Decision, Judge, Judgement, Upstream, input_failure};
+use super::earlier::noted_as;
+use super::judge::{Decision, Judge, Judgement, Upstream};
+use super::lending::{Failed, Lending};
 use super::printer::Printer;
 use super::scheduler::{Done, Ending};
 use super::services::Services;
 use super::standing::log_of;
-use crate::cache::{EntryKind, Manifest, Recorded, RestoreError, StoredResult, capture, restore};
-use crate::fingerprint::{Left, Stat};
-use crate::graph::PlanNode;
-use crate::journal::{Lock, LockKind};
-use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason, WsPath};
-use crate::node::{Cancel, Effects, NamedLock};
+use crate::cache::{Manifest, Recorded, RestoreError, RunJournal, restore};
+use crate::fingerprint::Left;
+use crate::graph::{Plan, PlanNode};
+use crate::journal::{Holder, Lock, LockKind, NameLock};
+use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
+use crate::node::{Cancel, Context, NamedLock, Output};
+use crate::process::ProcessError;
+use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
@@ -40,8 +46,14 @@ pub struct Job<'a> {
     pub messages: SyncSender<Message>,
     /// The data dependencies with declared outputs, and the digest of these.
     pub relied_on: Vec<(&'a PlanNode, Digest)>,
+    /// What the run leaves for one that resumes it.
+    pub journal: Option<&'a RunJournal>,
     /// Whether output is passed on as it comes.
     pub live: bool,
+    /// The plan.
+    pub plan: &'a Plan,
+    /// What it may borrow.
+    pub lending: &'a Lending,
 }
 
 /// How a job ended.
@@ -63,6 +75,10 @@ pub struct JobReport {
     pub log_bytes: u64,
     /// What another process's result saved, and its log.
     pub found: Option<Recorded>,
+    /// What it read did not change meanwhile, as far as that is looked at.
+    pub held_still: bool,
+    /// The state it reported.
+    pub state: Option<Digest>,
 }
 
 impl JobReport {
@@ -76,6 +92,8 @@ impl JobReport {
             took: Duration::ZERO,
             log_bytes: 0,
             found: None,
+            held_still: false,
+            state: None,
         }
     }
 }
@@ -92,23 +110,24 @@ impl Job<'_> {
             Ok(Some(held)) => held,
             _ => return Err(Box::new(judgement)),
         };
-        let again = held.waited || judgement.at.elapsed() > STALE;
-        let judgement = if again { self.judge(judgement.upstream) } else { judgement };
+        let judgement = if self.is_outdated(&held, &judgement) { self.judge(judgement.upstream) } else { judgement };
         self.put_back(judgement)
     }
 
     fn put_back(&self, mut judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
         let (recorded, survey) = match &judgement.decision {
             Decision::Fresh(recorded) => {
+                self.keep_fetched(&judgement);
                 self.remember(recorded);
                 return Ok((Done::Fresh, recorded.clone()));
             }
             Decision::Restore(recorded, survey) => (recorded.clone(), survey.clone()),
-            Decision::Run | Decision::Fail(_) => return Err(Box::new(judgement)),
+            Decision::Run | Decision::Done(_) | Decision::Fail(_) => return Err(Box::new(judgement)),
         };
         let Some(store) = &self.services.store else { return Err(Box::new(judgement)) };
         match restore(&self.services.root, store, &survey) {
             Ok(_) => {
+                self.keep_fetched(&judgement);
                 self.remember(&recorded);
                 Ok((Done::Hit, recorded))
             }
@@ -120,6 +139,14 @@ impl Job<'_> {
                 judgement.decision = Decision::Run;
                 Err(Box::new(judgement))
             }
+        }
+    }
+
+    /// Under the task's lock: what the remote gave is a result of this workspace from now on.
+    fn keep_fetched(&self, judgement: &Judgement) {
+        let (Some(store), Some(fetched)) = (&self.services.store, &judgement.fetched) else { return };
+        if let Err(error) = store.put_result(&fetched.recorded.key, fetched, true) {
+            self.warn("not-recorded", format!("failed to record what the remote gave: {error}"), space_help(&error));
         }
     }
 
@@ -159,11 +186,24 @@ impl Job<'_> {
         self.run(judgement)
     }
 
+    /// Whether the node has to be judged again now that its lock is held: another process may have run it
+    /// since, and be done with it.
+    fn is_outdated(&self, held: &Held, judgement: &Judgement) -> bool {
+        if held.waited || judgement.at.elapsed() > STALE {
+            return true;
+        }
+        let mut state = self.services.lock_state();
+        state.refresh().is_err() || state.overtaken() != judgement.overtaken
+    }
+
     fn judge(&self, upstream: Upstream) -> Judgement {
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        judge.judge(self.node, upstream, None)
+        self.judges().judge(self.node, upstream, None)
+    }
+
+    const fn judges(&self) -> Judge<'_> {
+        Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel, earlier: None }
     }
 
     /// Runs the node once.
@@ -177,7 +217,7 @@ impl Job<'_> {
                 return JobReport::failed(FailReason::Start { message }, facts.warn_on_fail);
             }
         };
-        if facts.always.is_none() && (held.waited || judgement.at.elapsed() > STALE) {
+        if facts.always.is_none() && self.is_outdated(&held, &judgement) {
             judgement = self.judge(judgement.upstream);
             if let Decision::Fail(reason) = judgement.decision {
                 return JobReport::failed(reason, facts.warn_on_fail);
@@ -193,14 +233,23 @@ impl Job<'_> {
                         took: Duration::ZERO,
                         log_bytes: 0,
                         found: Some(recorded),
+                        held_still: false,
+                        state: None,
                     };
                 }
                 Err(again) => judgement = *again,
             }
         }
         tracing::debug!(task = %facts.name, waited = held.waited, "locked; its last result is taken off the record");
+        let key = self.key_in_chain(&judgement);
         match self.prepare(&judgement) {
-            Ok(records) => self.act(&judgement, records),
+            Ok(records) => {
+                let report = self.act(&judgement, records);
+                if let (Some(key), Ending::Ran) = (key, &report.ending) {
+                    self.journal(&judgement, key, &report);
+                }
+                report
+            }
             Err(reason) => JobReport::failed(reason, facts.warn_on_fail),
         }
     }
@@ -209,6 +258,13 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.kept_as.as_str();
+        if let Some(place) = &self.services.place {
+            for name in noted_as(facts) {
+                place.note_start(name, self.run_id).map_err(|error| FailReason::Start {
+                    message: format!("failed to note that it starts, which a resumed run must see: {error}"),
+                })?;
+            }
+        }
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());
             if let Err(error) = written {
@@ -220,21 +276,23 @@ impl Job<'_> {
             (Some(store), Some(key)) => store.remove_result(key),
             _ => Ok(()),
         };
-        let invalidated = removed.and_then(|()| {
-            let mut state = self.services.lock_state();
-            state.invalidate(name, judgement.key.is_none()).or_else(|error| {
-                // No space for the invalidation: then nothing that it contradicts may stay.
-                state.forget()?;
-                Err(error)
-            })
-        });
-        match invalidated {
-            Ok(()) => Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none()),
-            Err(error) => {
-                self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
-                Ok(false)
-            }
+        let mut state = self.services.lock_state();
+        let invalidated = match &removed {
+            Ok(()) => state.invalidate(name, judgement.key.is_none()),
+            // What is still there must not count.
+            Err(_) => state.invalidate_all(name),
+        };
+        let Err(error) = invalidated else {
+            return Ok(self.services.store.is_some() && judgement.upstream.tainted_by.is_none());
+        };
+        // No space for the invalidation: then nothing that it contradicts may stay.
+        if state.forget().is_err() {
+            let message = format!("failed to take its last result off the record: {error}");
+            return Err(FailReason::Start { message });
         }
+        drop(state);
+        self.warn("not-recorded", format!("nothing can be recorded: {error}"), space_help(&error));
+        Ok(false)
     }
 
     fn act(&self, judgement: &Judgement, records: bool) -> JobReport {
@@ -251,7 +309,7 @@ impl Job<'_> {
         let relied_on = self.look_at_relied_on();
         let started = Instant::now();
         let ended = match self.services.context(self.run_id, self.cancel.clone()) {
-            Ok((context, runtime)) => match runtime.block_on(self.node.node.run(&context, &mut printer)) {
+            Ok((context, runtime)) => match runtime.block_on(self.run_node(&context, &mut printer)) {
                 Ok(ended) => ended.and_then(|()| {
                     // State is looked at while the node still counts as running.
                     match facts.reports_state {
@@ -270,7 +328,7 @@ impl Job<'_> {
             }
         };
         let took = started.elapsed();
-        let (log_bytes, log_trouble) = printer.finish();
+        let (log_bytes, log_trouble, hid) = printer.finish();
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
         }
@@ -284,6 +342,8 @@ impl Job<'_> {
             key: judgement.key,
             parts: vec![],
             found: None,
+            held_still: false,
+            state: None,
         };
         let state = match ended {
             Ok(state) => state,
@@ -308,9 +368,8 @@ impl Job<'_> {
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 state,
             };
-            let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-            parts = judge.parts(self.node, judgement).unwrap_or_default();
-            if let Err(error) = self.record(recorded, parts.clone(), log_bytes) {
+            parts = self.judges().parts(self.node, judgement).unwrap_or_default();
+            if let Err(error) = self.record(recorded, parts.clone(), log_bytes, hid) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));
             }
         }
@@ -323,135 +382,77 @@ impl Job<'_> {
             took,
             log_bytes,
             found: None,
+            held_still,
+            state,
         }
     }
 
-    /// Copies what is to be kept with the run, whatever the outcome.
-    fn keep_artifacts(&self) {
-        let facts = self.node.node.facts();
-        if facts.artifacts.is_empty() {
-            return;
+    /// Runs the node with all that it borrows. What it borrowed and lost on the way fails it.
+    async fn run_node(&self, context: &Context, output: &mut Printer) -> Result<Result<(), FailReason>, ProcessError> {
+        if self.node.borrows.is_empty() {
+            return self.node.node.run(context, output).await;
         }
-        let folder = self
-            .run_dir
-            .join("artifacts")
-            .join(log_name(self.node).trim_start_matches("logs/").trim_end_matches(".log"));
-        let found = match self.services.surveyor.outputs(&facts.artifacts) {
-            Ok((found, missing)) => {
-                if !missing.is_empty() {
-                    let message = format!("artifacts that are not there: `{}`", missing.join("`, `"));
-                    self.warn("no-artifact", message, None);
+        let lent = match self.lending.lend_all(self.id, context).await {
+            Ok(lent) => lent,
+            Err((_, FailReason::Interrupted)) => return Ok(Err(FailReason::Interrupted)),
+            Err(failed) => return Ok(Err(self.failed_by(failed, context, output).await)),
+        };
+        let mut outer = self.cancel.clone();
+        let (cut_short, cancel) = watch::channel(*outer.borrow_and_update());
+        let own = Context { lent, cancel, ..context.clone() };
+        let lenders = self.plan.borrowed(self.node);
+        let mut lost: Option<Failed> = None;
+        let ended = {
+            let mut run = self.node.node.run(&own, output);
+            loop {
+                tokio::select! {
+                    ended = &mut run => break ended?,
+                    Some(failed) = self.lending.lost(&lenders), if lost.is_none() => {
+                        lost = Some(failed);
+                        cut_short.send_if_modified(|now| {
+                            let asked = (*now).max(Cancel::Terminate);
+                            std::mem::replace(now, asked) != asked
+                        });
+                    }
+                    changed = outer.changed() => match changed {
+                        Ok(()) => drop(cut_short.send_replace(*outer.borrow_and_update())),
+                        Err(_) => break run.await?,
+                    },
                 }
-                found
             }
-            Err(error) => return self.warn("no-artifact", error.to_string(), Some(error.help())),
         };
-        for found in found {
-            let (from, to) = (found.path.under(&self.services.root), found.path.under(&folder));
-            if !from.is_file() {
-                continue;
-            }
-            let copied = to.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::copy(&from, &to));
-            if let Err(error) = copied {
-                self.warn("no-artifact", format!("failed to keep `{}`: {error}", found.path), space_help(&error));
-            }
+        if *self.cancel.borrow() != Cancel::No {
+            return Ok(ended);
+        }
+        let is_lost = |id: &NodeId| self.lending.lender(*id).is_some_and(|lender| lender.is_lost());
+        if lost.is_none() && lenders.iter().any(is_lost) {
+            // It ended in the same instant as its borrower.
+            lost = self.lending.lost(&lenders).await;
+        }
+        match lost {
+            Some((_, FailReason::Interrupted)) => Ok(Err(FailReason::Interrupted)),
+            Some(failed) => Ok(Err(self.failed_by(failed, context, output).await)),
+            None => Ok(ended),
         }
     }
 
-    fn outputs(&self) -> Result<Manifest, FailReason> {
-        let patterns = self.node.node.facts().effects.patterns();
-        if patterns.is_empty() {
-            return Ok(Manifest::default());
-        }
-        let (manifest, missing) = capture(&self.services.surveyor, patterns).map_err(|error| input_failure(&error))?;
-        if missing.is_empty() { Ok(manifest) } else { Err(FailReason::MissingOutputs { patterns: missing }) }
-    }
-
-    /// How the outputs it relies on look: to be compared with how they look after the run.
-    fn look_at_relied_on(&self) -> Vec<Vec<(WsPath, Stat)>> {
-        if self.node.node.facts().always.is_some() {
-            return vec![];
-        }
-        let look = |(before, _): &(&PlanNode, Digest)| {
-            let found = self.services.surveyor.outputs(before.node.facts().effects.patterns());
-            let (found, _) = found.unwrap_or_default();
-            // A link made to a file, or its mode set back, is no writing.
-            let written = |stat: Stat| Stat { ctime: 0, ..stat };
-            found.into_iter().map(|found| (found.path, written(found.stat))).collect()
+    /// Tells of a service that failed those that need it.
+    async fn failed_by(&self, (lender, reason): Failed, context: &Context, output: &mut Printer) -> FailReason {
+        let service = self.plan.nodes[lender.index()].name().clone();
+        let message = reason.describe();
+        let lines = match self.lending.lender(lender) {
+            Some(lender) => lender.last_lines().await,
+            None => vec![],
         };
-        self.relied_on.iter().map(look).collect()
-    }
-
-    /// Whether the inputs are what they were when they were read; if not, says which are not.
-    fn inputs_held_still(&self, judgement: &Judgement, relied_on: &[Vec<(WsPath, Stat)>]) -> bool {
-        let judge = Judge { services: self.services, run_id: self.run_id, cancel: &self.cancel };
-        let mut what = judge.changes_since(self.node, judgement);
-        let after = self.look_at_relied_on();
-        for (index, ((before, left), looked)) in self.relied_on.iter().zip(relied_on).enumerate() {
-            let now = capture(&self.services.surveyor, before.node.facts().effects.patterns());
-            let same = now.is_ok_and(|(manifest, _)| manifest.digest() == *left);
-            if !same || after.get(index) != Some(looked) {
-                what.push(format!("what `{}` left was written again", before.name()));
-            }
+        let mut text = format!("weir: its service `{service}`: {message}\n");
+        if !lines.is_empty() {
+            text.push_str(&format!("weir: the last lines of `{service}`:\n"));
+            lines.iter().for_each(|line| text.push_str(&format!("  {line}\n")));
         }
-        if what.is_empty() {
-            return true;
-        }
-        let shown = what.iter().take(5).cloned().collect::<Vec<_>>().join(", ");
-        let more = if what.len() > 5 { format!(" and {} more", what.len() - 5) } else { String::new() };
-        self.warn(
-            "inputs-changed",
-            format!("{shown}{more} while it ran; its result is not recorded"),
-            Some("run it again; if it changes its own sources, leave them out or declare them as `writes`".into()),
-        );
-        false
-    }
-
-    /// What the node leaves for its dependents' keys.
-    fn left(&self, judgement: &Judgement, outputs: &Manifest, state: Option<Digest>) -> Left {
-        let facts = self.node.node.facts();
-        if let Some(state) = state {
-            return Left::Digest(combine(outputs, Some(state)));
-        }
-        match &facts.effects {
-            Effects::Declared(_) => Left::Digest(combine(outputs, None)),
-            Effects::Unknown => match (judgement.key, &judgement.upstream.tainted_by) {
-                _ if facts.reset.is_some() => {
-                    let reset = facts.reset.as_ref().unwrap_or(&facts.name);
-                    let incarnation = self.services.lock_state().incarnation(reset.as_str());
-                    Left::Digest(Digest::of(incarnation.as_bytes()))
-                }
-                (Some(key), None) => Left::Digest(key),
-                (_, Some(by)) => Left::Unknown(by.clone()),
-                (None, None) => Left::Unknown(facts.name.clone()),
-            },
-        }
-    }
-
-    fn record(&self, mut recorded: Recorded, parts: Vec<KeyPart>, log_bytes: u64) -> io::Result<()> {
-        let Some(store) = &self.services.store else { return Ok(()) };
-        let facts = self.node.node.facts();
-        for entry in &recorded.outputs.0 {
-            if let EntryKind::File { digest, .. } = &entry.kind
-                && !store.put_file(&entry.path.under(&self.services.root), digest)?
-            {
-                return Err(io::Error::other(format!("output `{}` changed while it was stored", entry.path)));
-            }
-        }
-        if log_bytes > 0 {
-            let path = self.run_dir.join(log_name(self.node));
-            recorded.log = Some((store.put_log(&path)?, log_bytes));
-        }
-        let unknown = facts.effects == Effects::Unknown && !facts.reports_state;
-        let key = recorded.key;
-        let result = StoredResult {
-            task: facts.name.as_str().to_owned(),
-            recorded: recorded.clone(),
-            run: self.run_id.to_owned(),
-            parts,
-        };
-        store.put_result(&key, &result, facts.shareable && !unknown)?;
-        self.services.lock_state().record(facts.kept_as.as_str(), recorded)
+        output.bytes(text.as_bytes());
+        self.lending.close(lender, context).await;
+        let _ = self.messages.send(Message::Lost(vec![(lender, reason)]));
+        FailReason::Service { service, message }
     }
 
     fn warn(&self, code: &str, message: String, help: Option<String>) {
@@ -462,43 +463,62 @@ impl Job<'_> {
     /// Takes the task's lock, and, where a command will run, the `declared` ones. None: interrupted
     /// while waiting.
     fn lock(&self, declared: bool) -> io::Result<Option<Held>> {
-        let mut held = Held { waited: false, _locks: vec![] };
+        let mut held = Held { waited: false, _locks: vec![], _task: None };
         let Some(place) = &self.services.place else { return Ok(Some(held)) };
         let facts = self.node.node.facts();
-        let mut names = if declared { facts.locks.clone() } else { vec![] };
+        if declared && !self.node.borrows.is_empty() {
+            let waiting = |holder: &crate::journal::Holder| {
+                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+            };
+            match self.lending.lock(self.id, waiting, || *self.cancel.borrow() != Cancel::No)? {
+                Some(waited) => held.waited = waited,
+                None => return Ok(None),
+            }
+        }
+        let mut names = if declared { self.plan.locks_of(self.node) } else { vec![] };
         // One order for all, so that two processes never wait for each other.
         names.sort_unstable();
         names.dedup_by(|later, first| later.name == first.name);
         let kind = |lock: &NamedLock| if lock.shared { LockKind::Shared } else { LockKind::Exclusive };
-        let mut paths: Vec<_> = names.iter().map(|lock| (place.user_lock(&lock.name), kind(lock))).collect();
-        paths.push((place.task_lock(&facts.locked_as), LockKind::Exclusive));
-        for (path, kind) in paths {
-            let waiting = |holder: &crate::journal::Holder| {
-                held.waited = true;
-                let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
-            };
-            let give_up = || *self.cancel.borrow() != Cancel::No;
-            match Lock::take(&path, kind, &self.services.me, waiting, give_up)? {
+        let waited = Cell::new(false);
+        let waiting = |holder: &Holder| {
+            waited.set(true);
+            let _ = self.messages.send(Message::Waiting(self.id, holder.to_string()));
+        };
+        let give_up = || *self.cancel.borrow() != Cancel::No;
+        for lock in names {
+            match Lock::take(&place.user_lock(&lock.name), kind(&lock), &self.services.me, waiting, give_up)? {
                 Some(lock) => held._locks.push(lock),
                 None => return Ok(None),
             }
         }
+        let locks = &self.services.task_locks;
+        held._task = locks.take(facts.locked_as.as_str(), |pid| place.run_of(pid), waiting, give_up)?;
+        if held._task.is_none() {
+            return Ok(None);
+        }
+        held.waited = waited.get();
         let waiting = |whom: String| {
             let _ = self.messages.send(Message::Waiting(self.id, whom));
         };
-        let give_up = || *self.cancel.borrow() != Cancel::No;
         Ok(self.services.wait_for_the_dying(held.waited, waiting, give_up)?.then_some(held))
     }
 }
 
 /// Whether another attempt can end otherwise.
 fn may_pass_later(reason: &FailReason) -> bool {
-    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. })
+    !matches!(reason, FailReason::Interrupted | FailReason::Refused { .. } | FailReason::Service { .. })
+}
+
+/// Waits until a run is cut short.
+pub async fn wait_out(mut cancel: watch::Receiver<Cancel>) {
+    drop(cancel.wait_for(|now| *now != Cancel::No).await);
 }
 
 struct Held {
     waited: bool,
     _locks: Vec<Lock>,
+    _task: Option<NameLock>,
 }
 
 fn combine(outputs: &Manifest, state: Option<Digest>) -> Digest {

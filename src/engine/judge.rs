@@ -1,7 +1,8 @@
 //! Whether a node's recorded result counts: its key made, looked up, and what it left looked over.
 
+use super::resumed::Earlier;
 use super::services::Services;
-use crate::cache::{Found, Last, Manifest, Recorded, StoredResult, Survey, survey};
+use crate::cache::{Found, Last, Manifest, Past, Recorded, State, StoredResult, Survey, survey};
 use crate::fingerprint::{
     InputError, KeyInputs, Left, Look, Selection, Sources, Stat, changes, compare, explain, key_of,
 };
@@ -18,19 +19,23 @@ pub struct Upstream {
     pub left: Vec<(TaskName, Digest)>,
     /// A task whose effects nobody knows.
     pub tainted_by: Option<TaskName>,
+    /// What stands for what each of them left, known or not ([`super::resumed::trace`]); sorted by name.
+    pub traces: Vec<(TaskName, Digest)>,
 }
 
 impl Upstream {
-    /// From what each dependency left.
-    pub fn of(dependencies: impl Iterator<Item = (TaskName, Left)>) -> Self {
+    /// From what each dependency left, and what stands for that.
+    pub fn of(dependencies: impl Iterator<Item = (TaskName, Left, Digest)>) -> Self {
         let mut upstream = Self::default();
-        for (name, left) in dependencies {
+        for (name, left, trace) in dependencies {
+            upstream.traces.push((name.clone(), trace));
             match left {
                 Left::Digest(digest) => upstream.left.push((name, digest)),
                 Left::Unknown(by) => upstream.tainted_by = Some(by),
             }
         }
         upstream.left.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+        upstream.traces.sort_unstable_by(|a, b| a.0.cmp(&b.0));
         upstream
     }
 }
@@ -42,6 +47,8 @@ pub struct Ahead {
     pub sources: Result<Sources, InputError>,
     /// Its outputs against its last result's.
     pub outputs: Option<Result<Survey, InputError>>,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
 }
 
 /// What is to be done with a node.
@@ -51,6 +58,8 @@ pub enum Decision {
     Fresh(Recorded),
     /// Restore this.
     Restore(Recorded, Survey),
+    /// Nothing: it had succeeded in the run that is resumed.
+    Done(Box<Past>),
     /// Run it.
     Run,
     /// Its inputs can't be read.
@@ -76,6 +85,35 @@ pub struct Judgement {
     pub notices: Vec<Notice>,
     /// When.
     pub at: Instant,
+    /// Whether the remote is asked.
+    pub remote: AskRemote,
+    /// What was known by then of other processes ([`crate::cache::State::overtaken`]).
+    pub overtaken: u64,
+    /// What it gave, to be recorded here once that is safe.
+    pub fetched: Option<Box<StoredResult>>,
+}
+
+/// Whether a judge may wait for a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AskRemote {
+    /// It may.
+    Yes,
+    /// It must not.
+    No,
+    /// It must not, and would have.
+    WouldHave,
+}
+
+impl Judgement {
+    /// What a lender leaves for the keys of those that depend on it: its own, as its effects are what it does while
+    /// they run.
+    pub fn lent(&self, name: &TaskName) -> Left {
+        match (&self.upstream.tainted_by, self.key) {
+            (Some(by), _) => Left::Unknown(by.clone()),
+            (None, Some(key)) => Left::Digest(key),
+            (None, None) => Left::Unknown(name.clone()),
+        }
+    }
 }
 
 /// A judge of nodes.
@@ -86,12 +124,14 @@ pub struct Judge<'a> {
     pub run_id: &'a str,
     /// Whether the run is being cut short.
     pub cancel: &'a watch::Receiver<Cancel>,
+    /// How the node to be judged had succeeded in a run that this one resumes, where that may count.
+    pub earlier: Option<Earlier<'a>>,
 }
 
-impl Judge<'_> {
-    /// Judges `node`.
-    pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
-        let mut judgement = Judgement {
+impl Judgement {
+    /// Of a node with these dependencies, before anything of it was looked at: it must run.
+    pub(super) fn begin(upstream: Upstream, remote: AskRemote, overtaken: u64) -> Self {
+        Self {
             decision: Decision::Run,
             reasons: vec![],
             key: None,
@@ -100,10 +140,37 @@ impl Judge<'_> {
             upstream,
             notices: vec![],
             at: Instant::now(),
-        };
+            remote,
+            overtaken,
+            fetched: None,
+        }
+    }
+}
+
+impl Judge<'_> {
+    /// Judges `node`.
+    pub fn judge(&self, node: &PlanNode, upstream: Upstream, ahead: Option<Ahead>) -> Judgement {
+        self.judge_asking(node, upstream, ahead, AskRemote::Yes)
+    }
+
+    /// Judges `node`, where it is known whether the remote may be asked.
+    pub fn judge_asking(
+        &self,
+        node: &PlanNode,
+        upstream: Upstream,
+        ahead: Option<Ahead>,
+        remote: AskRemote,
+    ) -> Judgement {
+        let mut judgement = Judgement::begin(upstream, remote, self.services.lock_state().overtaken());
         let facts = node.node.facts();
         if let Some(always) = &facts.always {
             judgement.reasons.push(always.clone());
+            if let Some(earlier) = self.earlier {
+                match self.inputs(node, &judgement.upstream).map_err(|reason| vec![reason.describe()]) {
+                    Ok(now) => self.decide_by(node, earlier, &now, &mut judgement),
+                    Err(what) => judgement.reasons.insert(0, earlier.counts_no_more(what)),
+                }
+            }
             return judgement;
         }
         match self.look(node, &mut judgement, ahead) {
@@ -115,14 +182,18 @@ impl Judge<'_> {
 
     fn look(&self, node: &PlanNode, judgement: &mut Judgement, ahead: Option<Ahead>) -> Result<Decision, FailReason> {
         let facts = node.node.facts();
-        let (sources, outputs) = match ahead {
+        // What another process has recorded since is not what the outputs were held against.
+        let (sources, outputs) = match ahead.filter(|ahead| ahead.overtaken == judgement.overtaken) {
             Some(ahead) => (ahead.sources, ahead.outputs),
             None => {
                 // Other processes may have run or reset something since this one looked.
-                self.services.lock_state().refresh().map_err(|error| FailReason::Inputs {
+                let mut state = self.services.lock_state();
+                state.refresh().map_err(|error| FailReason::Inputs {
                     message: format!("failed to read `.weir/state`: {error}"),
                     help: None,
                 })?;
+                judgement.overtaken = state.overtaken();
+                drop(state);
                 (self.services.surveyor.sources(&facts.sources), None)
             }
         };
@@ -133,10 +204,40 @@ impl Judge<'_> {
         }
         let key = self.with_inputs(node, judgement, key_of)?;
         judgement.key = Some(key);
+        let done = self.earlier.map(|earlier| (earlier, self.still_done(node, earlier, judgement)));
         if self.services.store.is_none() {
             judgement.reasons.push(Reason::NoStore);
             return Ok(Decision::Run);
         }
+        if let Some((earlier, Ok(()))) = done {
+            // By its key, where that says the same.
+            if judgement.upstream.tainted_by.is_none()
+                && let found @ (Decision::Fresh(_) | Decision::Restore(..)) =
+                    self.look_up(node, key, judgement, outputs)?
+            {
+                return Ok(found);
+            }
+            judgement.reasons = vec![Reason::DoneBefore { run: earlier.past.run.clone() }];
+            return Ok(Decision::Done(Box::new(earlier.past.clone())));
+        }
+        if let Some((earlier, Err(what))) = done {
+            // That is said only where its key does not make it fresh all the same.
+            let decision = self.by_key(node, key, judgement, outputs)?;
+            if matches!(decision, Decision::Run) {
+                judgement.reasons.insert(0, earlier.counts_no_more(what));
+            }
+            return Ok(decision);
+        }
+        self.by_key(node, key, judgement, outputs)
+    }
+
+    fn by_key(
+        &self,
+        node: &PlanNode,
+        key: Digest,
+        judgement: &mut Judgement,
+        outputs: Option<Result<Survey, InputError>>,
+    ) -> Result<Decision, FailReason> {
         if let Some(by) = &judgement.upstream.tainted_by {
             judgement.reasons.push(Reason::Tainted { by: by.clone() });
         }
@@ -149,7 +250,7 @@ impl Judge<'_> {
         self.look_up(node, key, judgement, outputs)
     }
 
-    fn context(&self) -> Result<(crate::node::Context, tokio::runtime::Handle), FailReason> {
+    pub(super) fn context(&self) -> Result<(crate::node::Context, tokio::runtime::Handle), FailReason> {
         self.services
             .context(self.run_id, self.cancel.clone())
             .map_err(|error| FailReason::Start { message: error.to_string() })
@@ -163,16 +264,7 @@ impl Judge<'_> {
         }
         self.services.surveyor.rules().forget();
         let _ = self.services.lock_state().refresh();
-        let mut now = Judgement {
-            decision: Decision::Run,
-            reasons: vec![],
-            key: None,
-            sources: Sources::default(),
-            observations: vec![],
-            upstream: judgement.upstream.clone(),
-            notices: vec![],
-            at: Instant::now(),
-        };
+        let mut now = Judgement::begin(judgement.upstream.clone(), AskRemote::No, judgement.overtaken);
         now.sources = match self.services.surveyor.sources(&facts.sources) {
             Ok(sources) => sources,
             Err(error) => return vec![error.to_string()],
@@ -205,14 +297,23 @@ impl Judge<'_> {
         judgement: &Judgement,
         make: impl FnOnce(&KeyInputs<'_>) -> Result<T, FailReason>,
     ) -> Result<T, FailReason> {
+        self.with_dependencies(node, judgement, &judgement.upstream.left, make)
+    }
+
+    pub(super) fn with_dependencies<T>(
+        &self,
+        node: &PlanNode,
+        judgement: &Judgement,
+        dependencies: &[(TaskName, Digest)],
+        make: impl FnOnce(&KeyInputs<'_>) -> Result<T, FailReason>,
+    ) -> Result<T, FailReason> {
         let incarnations: Vec<(&TaskName, String)> = if node.resets.is_empty() {
             vec![]
         } else {
             let state = self.services.lock_state();
             node.resets.iter().map(|reset| (reset, state.incarnation(reset.as_str()))).collect()
         };
-        let dependencies: Vec<(&TaskName, Digest)> =
-            judgement.upstream.left.iter().map(|(name, left)| (name, *left)).collect();
+        let dependencies: Vec<(&TaskName, Digest)> = dependencies.iter().map(|(name, left)| (name, *left)).collect();
         make(&KeyInputs {
             define: &|sink| node.node.define(&self.services.root, &self.services.outside, sink),
             sources: &judgement.sources,
@@ -256,7 +357,11 @@ impl Judge<'_> {
                 // A result of unknown effects counts only as the last one.
                 let keyless = matches!(other, Some(Last::Dirty { keyless: true, .. }));
                 let counts = !keyless && (facts.effects != Effects::Unknown || facts.reports_state);
-                let found = counts.then(|| self.stored(&key, trusts_shared && facts.shareable, judgement)).flatten();
+                let shared = trusts_shared && facts.shareable;
+                let mut found = counts.then(|| self.stored(&key, shared, judgement)).flatten();
+                if found.is_none() && counts && shared {
+                    found = self.fetched(&key, judgement)?;
+                }
                 let own = found.map(|result| result.recorded).filter(|recorded| self.is_own(node, recorded));
                 (own, earlier, None)
             }
@@ -337,6 +442,28 @@ impl Judge<'_> {
         }
     }
 
+    /// The result that the remote has, if it may be asked and has one.
+    fn fetched(&self, key: &Digest, judgement: &mut Judgement) -> Result<Option<StoredResult>, FailReason> {
+        let (Some(remote), Some(store)) = (&self.services.remote, &self.services.store) else { return Ok(None) };
+        if judgement.remote != AskRemote::Yes {
+            judgement.remote = AskRemote::WouldHave;
+            return Ok(None);
+        }
+        let found = remote.fetch(key, store);
+        match remote.failure() {
+            Some(Notice { message, help, .. }) if remote.is_required() => {
+                // It is told by the task that fails of it.
+                let _ = remote.untold();
+                Err(FailReason::Inputs { message, help })
+            }
+            _ => {
+                judgement.notices.extend(remote.untold());
+                judgement.fetched = found.clone().map(Box::new);
+                Ok(found)
+            }
+        }
+    }
+
     fn why_not(&self, node: &PlanNode, last: Option<&Last>, judgement: &mut Judgement) -> Reason {
         let Some(Last::Good(recorded)) = last else {
             return if last.is_some() { Reason::LastRunFailed } else { Reason::NeverRan };
@@ -364,16 +491,17 @@ pub fn input_failure(error: &InputError) -> FailReason {
 }
 
 /// Reads ahead what a node's judgement will need, if it is cacheable.
-pub fn look_ahead(services: &Services, node: &PlanNode, last: Option<&Last>) -> Option<Ahead> {
+pub fn look_ahead(services: &Services, node: &PlanNode, state: &State) -> Option<Ahead> {
     let facts = node.node.facts();
     if facts.always.is_some() || !facts.acts {
         return None;
     }
-    let outputs = match last {
+    let outputs = match state.last(facts.kept_as.as_str()) {
         Some(Last::Good(recorded)) => {
             Some(survey(&services.surveyor, facts.effects.patterns(), &recorded.outputs, &recorded.outputs))
         }
         _ => None,
     };
-    Some(Ahead { sources: services.surveyor.sources(&facts.sources), outputs })
+    let sources = services.surveyor.sources(&facts.sources);
+    Some(Ahead { sources, outputs, overtaken: state.overtaken() })
 }

@@ -12,6 +12,10 @@ use std::time::Duration;
 pub struct Page {
     /// What it left, once it ended well.
     pub left: Option<Left>,
+    /// What stands for that, of a group.
+    pub trace: Option<Digest>,
+    /// The earlier run in which it ran, where that counted.
+    pub ran_in: Option<String>,
     /// Digest of its declared outputs, as it left them or as they were found.
     pub outputs: Option<Digest>,
     /// Its key.
@@ -20,6 +24,8 @@ pub struct Page {
     pub parts: Vec<KeyPart>,
     /// How long its commands took, all attempts together.
     pub took: Duration,
+    /// How long that took then.
+    pub spared: Duration,
     /// The recorded result that counted.
     pub recorded: Option<Recorded>,
     /// Attempts made.
@@ -71,6 +77,7 @@ impl Ledger {
         match outcome {
             Outcome::Fresh => self.totals.fresh += 1,
             Outcome::Hit => self.totals.hit += 1,
+            Outcome::Done { .. } => self.totals.done += 1,
             Outcome::Ran => {
                 self.totals.ran += 1;
                 self.totals.flaky += u32::from(page.attempts > 1);
@@ -100,6 +107,9 @@ impl Ledger {
             && let Some(recorded) = &page.recorded
         {
             self.saved += Duration::from_millis(recorded.duration_ms);
+        }
+        if matches!(outcome, Outcome::Done { .. }) {
+            self.saved += page.spared;
         }
     }
 

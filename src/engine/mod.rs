@@ -2,14 +2,17 @@
 //! trait, and nothing of which nodes there are, of configuration text or of terminals.
 
 mod driver;
+mod earlier;
 mod inspect;
 mod job;
 mod judge;
 mod ledger;
+mod lending;
 mod pool;
 mod prepare;
 mod printer;
 mod priority;
+mod resumed;
 pub mod scheduler;
 mod services;
 mod standing;
@@ -18,5 +21,6 @@ mod work;
 pub use driver::{Finish, Options, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use prepare::Prepared;
+pub use resumed::Resumed;
 pub use services::{Services, ServicesError, WorkspaceTrouble};
 pub use standing::Standing;

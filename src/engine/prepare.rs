@@ -37,10 +37,7 @@ impl Prepared {
 fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
     let state = services.lock_state();
     let count = plan.nodes.len();
-    let look = |index: usize| {
-        let node = &plan.nodes[index];
-        look_ahead(services, node, state.last(node.node.facts().kept_as.as_str()))
-    };
+    let look = |index: usize| look_ahead(services, &plan.nodes[index], &state);
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
     if threads < 2 {
         return (0..count).map(look).collect();

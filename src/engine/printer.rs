@@ -1,13 +1,17 @@
 //! What a task prints on its way: secrets masked, into its log, and to whoever watches.
 
 use super::driver::Message;
-use crate::model::{NodeId, Notice};
-use crate::node::Output;
+use crate::event::Event;
+use crate::model::{NodeId, Notice, Stage};
+use crate::node::{Aside, Kept, Output};
 use crate::process::Redactor;
 use std::fs::File;
-use std::io::{self, Write};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::PathBuf;
 use std::sync::mpsc::SyncSender;
+
+/// How much of the end of a log is handed back.
+const END: u64 = 16 * 1024;
 
 /// Writes a task's log.
 pub struct Printer {
@@ -39,13 +43,13 @@ impl Printer {
         }
     }
 
-    /// Ends the log; its length in bytes, and what went wrong.
-    pub fn finish(mut self) -> (u64, Option<io::Error>) {
+    /// Ends the log; its length in bytes, what went wrong, and whether a secret was masked in it.
+    pub fn finish(mut self) -> (u64, Option<io::Error>, bool) {
         let mut rest = std::mem::take(&mut self.buffer);
         rest.clear();
         self.redactor.finish(&mut rest);
         self.write(&rest);
-        (self.length, self.trouble)
+        (self.length, self.trouble, self.redactor.has_hidden())
     }
 
     fn write(&mut self, bytes: &[u8]) {
@@ -87,5 +91,49 @@ impl Output for Printer {
 
     fn notice(&mut self, notice: Notice) {
         let _ = self.messages.send(Message::Notice(self.node, notice));
+    }
+
+    fn stage(&mut self, stage: Stage) {
+        let _ = self.messages.send(Message::Stage(self.node, stage));
+    }
+
+    fn tell(&mut self, event: Event) {
+        let _ = self.messages.send(Message::Told(Box::new(event)));
+    }
+
+    fn aside(&mut self, name: &str) -> Box<dyn Aside> {
+        let folder = self.path.with_extension("");
+        // What can't be created is told by the first write.
+        let _ = std::fs::create_dir_all(&folder);
+        let path = folder.join(name);
+        Box::new(Self::new(self.node, self.redactor.clone(), path, self.messages.clone(), false))
+    }
+}
+
+impl Aside for Printer {
+    fn bytes(&mut self, bytes: &[u8]) {
+        Output::bytes(self, bytes);
+    }
+
+    fn finish(self: Box<Self>, keep: bool) -> io::Result<Option<Kept>> {
+        let path = self.path.clone();
+        let (length, trouble, _) = Self::finish(*self);
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        if length == 0 {
+            return Ok(None);
+        }
+        if !keep {
+            return std::fs::remove_file(&path).map(|()| None);
+        }
+        let mut file = File::open(&path)?;
+        file.seek(SeekFrom::Start(length.saturating_sub(END)))?;
+        let mut end = Vec::new();
+        file.take(END).read_to_end(&mut end)?;
+        // `logs/TASK/17.log`
+        let mut parts: Vec<_> = path.iter().rev().take(3).map(|part| part.to_string_lossy()).collect();
+        parts.reverse();
+        Ok(Some(Kept { name: parts.join("/"), path, end }))
     }
 }

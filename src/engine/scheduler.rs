@@ -10,6 +10,13 @@
 //!                             └─────▶ Failed ◀───────┼─┴─▶ Skipped          └──▶ Failed
 //! ```
 //! A queued node that has failed before, and gets no further attempt, has failed.
+//!
+//! A lender is not run in its turn:
+//! ```text
+//!          verdict: lend           released: nobody is left who borrows it
+//! Checking ─────────────▶ Lending ────────────────────────────────────────▶ Done, Failed
+//! ```
+//! Who depends on it goes on once it is lending; its cleanups wait until it has ended.
 
 use crate::config::When;
 use crate::model::{FailReason, NodeId, SkipReason};
@@ -32,6 +39,12 @@ pub struct NodePlan {
     pub exclusive: bool,
     /// Attempts, at least 1.
     pub attempts: u32,
+    /// It is not run in its turn but lent to those that borrow it.
+    pub lends: bool,
+    /// It stays until the run is cut short, whoever borrows it.
+    pub held: bool,
+    /// What it borrows while it runs; a lender: while it is open.
+    pub borrows: Vec<NodeId>,
     /// Longer paths first: what depends on it, and itself, in milliseconds.
     pub priority: u64,
 }
@@ -51,6 +64,8 @@ pub enum NodeState {
         /// The attempt to come.
         attempt: u32,
     },
+    /// Those that borrow it may run.
+    Lending,
     /// A command runs.
     Running {
         /// 1 for the first.
@@ -78,6 +93,8 @@ pub enum Done {
     Fresh,
     /// It ran.
     Ran,
+    /// It had run in a run that this one resumes.
+    Before,
 }
 
 /// Why a node did not run; ids, not names.
@@ -112,13 +129,14 @@ impl NodeState {
     }
 
     fn may_become(&self, next: &Self) -> bool {
-        use NodeState::{Checking, Done, Failed, Queued, Running, Skipped, Waiting};
+        use NodeState::{Checking, Done, Failed, Lending, Queued, Running, Skipped, Waiting};
         matches!(
             (self, next),
             (Waiting { pending: 1.. }, Waiting { .. })
                 | (Waiting { pending: 0 }, Checking)
                 | (Waiting { .. } | Checking | Queued { .. }, Skipped(_))
-                | (Checking, Queued { attempt: 1 } | Done(_) | Failed { .. })
+                | (Checking, Queued { attempt: 1 } | Lending | Done(_) | Failed { .. })
+                | (Lending, Done(_) | Failed { .. })
                 | (Queued { .. }, Running { .. })
                 | (Queued { attempt: 2.. }, Failed { .. })
                 | (Running { .. }, Done(_) | Failed { .. } | Queued { .. })
@@ -133,8 +151,10 @@ pub enum Input {
     Start,
     /// A check ended.
     Checked(NodeId, Verdict),
-    /// A run ended.
+    /// A run ended; of a lender: it was closed.
     Ended(NodeId, Ending),
+    /// A lender could not be opened, or was lost.
+    Lost(NodeId, FailReason),
     /// Nothing new starts any more; what runs is being asked to end. Cleanups still run.
     Interrupt,
     /// As above, and cleanups do not run either.
@@ -148,8 +168,12 @@ pub enum Verdict {
     Fresh,
     /// It counts and was restored.
     Hit,
+    /// It had run in a run that this one resumes.
+    Before,
     /// It must run.
     Run,
+    /// It may be borrowed.
+    Lend,
     /// Its inputs can't be read.
     Failed {
         /// Why.
@@ -189,6 +213,10 @@ pub enum Effect {
         /// 1 for the first.
         attempt: u32,
     },
+    /// Open it, and keep it open: nobody needs to borrow it.
+    Hold(NodeId),
+    /// Nobody borrows it any more: close it.
+    Release(NodeId),
     /// It has ended; its state is final.
     Finished(NodeId),
     /// All have ended.
@@ -221,6 +249,12 @@ pub struct Scheduler {
     nodes: Vec<NodePlan>,
     states: Vec<NodeState>,
     dependents: Vec<Vec<NodeId>>,
+    /// Who borrows it and has not ended.
+    borrowers: Vec<u32>,
+    /// It has been lending.
+    lent: Vec<bool>,
+    /// Lenders that have not been released.
+    lending: Vec<NodeId>,
     started: Vec<bool>,
     /// How the last attempt of those that wait for another one failed, and whether as a warning.
     retried: BTreeMap<NodeId, (FailReason, bool)>,
@@ -243,6 +277,7 @@ impl Scheduler {
     /// For these nodes, each of which waits only for earlier ones.
     pub fn new(nodes: Vec<NodePlan>, rules: Rules) -> Self {
         let mut dependents = vec![Vec::new(); nodes.len()];
+        let mut borrowers = vec![0; nodes.len()];
         let mut states = Vec::with_capacity(nodes.len());
         for (index, node) in nodes.iter().enumerate() {
             let waits: BTreeSet<NodeId> =
@@ -251,8 +286,10 @@ impl Scheduler {
             for before in waits {
                 dependents[before.index()].push(NodeId(index as u32));
             }
+            node.borrows.iter().for_each(|lender| borrowers[lender.index()] += 1);
         }
         Self {
+            lent: vec![false; nodes.len()],
             unfinished: nodes.len(),
             complete: false,
             started: vec![false; nodes.len()],
@@ -261,6 +298,8 @@ impl Scheduler {
             nodes,
             states,
             dependents,
+            borrowers,
+            lending: Vec::new(),
             queue: BTreeSet::new(),
             locks_held: Vec::new(),
             running: 0,
@@ -279,6 +318,11 @@ impl Scheduler {
     /// Whether a command of the node was ever started.
     pub fn was_started(&self, node: NodeId) -> bool {
         self.started[node.index()]
+    }
+
+    /// Whether a command of the node was started by this run itself.
+    pub fn ran_here(&self, node: NodeId) -> bool {
+        self.was_started(node) && self.states[node.index()] != NodeState::Done(Done::Before)
     }
 
     /// The node that failed first (warnings apart).
@@ -301,12 +345,17 @@ impl Scheduler {
                 }
             }
             Input::Checked(node, verdict) => self.checked(node, verdict, &mut effects),
+            Input::Ended(node, ending) if self.nodes[node.index()].lends => self.closed(node, ending, &mut effects),
             Input::Ended(node, ending) => self.ended(node, ending, &mut effects),
+            Input::Lost(node, reason) => {
+                self.closed(node, Ending::Failed { reason, warn: false, retry: false }, &mut effects);
+            }
             Input::Interrupt => self.stage = self.stage.max(Stage::Interrupted),
             Input::Kill => self.stage = self.stage.max(Stage::Killed),
         }
         self.fill(&mut effects);
         self.spread(&mut effects);
+        self.release(&mut effects);
         if self.unfinished == 0 && !std::mem::replace(&mut self.complete, true) {
             effects.push(Effect::Complete);
         }
@@ -317,7 +366,14 @@ impl Scheduler {
     /// of them gets into the queue by this: a check comes first.
     fn spread(&mut self, effects: &mut Vec<Effect>) {
         while let Some(node) = self.ended.pop_front() {
+            let lends = self.nodes[node.index()].lends;
+            let lending = self.states[node.index()] == NodeState::Lending;
             for dependent in self.dependents[node.index()].clone() {
+                let cleans_up = self.nodes[dependent.index()].triggers.iter().any(|(of, _)| *of == node);
+                // Its cleanups wait for its end; the others have been told already if it was lending.
+                if lends && (if lending { cleans_up } else { !cleans_up && self.lent[node.index()] }) {
+                    continue;
+                }
                 if let NodeState::Waiting { pending } = self.states[dependent.index()] {
                     self.set(dependent, NodeState::Waiting { pending: pending - 1 }, effects);
                     self.advance(dependent, effects);
@@ -331,8 +387,18 @@ impl Scheduler {
         let state = &mut self.states[node.index()];
         assert!(state.may_become(&next), "node {} can't go from {state:?} to {next:?}", node.0);
         let is_final = next.is_final();
+        let lending = next == NodeState::Lending;
         *state = next;
+        if lending {
+            self.lent[node.index()] = true;
+            self.lending.push(node);
+            self.ended.push_back(node);
+        }
         if is_final {
+            self.lending.retain(|lending| *lending != node);
+            for lender in &self.nodes[node.index()].borrows {
+                self.borrowers[lender.index()] -= 1;
+            }
             effects.push(Effect::Finished(node));
             self.unfinished -= 1;
             self.ended.push_back(node);
@@ -405,7 +471,21 @@ impl Scheduler {
         match verdict {
             Verdict::Fresh => self.set(node, NodeState::Done(Done::Fresh), effects),
             Verdict::Hit => self.set(node, NodeState::Done(Done::Hit), effects),
+            Verdict::Before => {
+                // What cleans up after it may not have run then.
+                self.started[node.index()] = true;
+                self.set(node, NodeState::Done(Done::Before), effects);
+            }
             Verdict::Failed { reason, warn } => self.fail(node, reason, warn, effects),
+            Verdict::Lend => match self.stops(cleanup) {
+                Some(skip) => self.set(node, NodeState::Skipped(skip), effects),
+                None => {
+                    self.set(node, NodeState::Lending, effects);
+                    if self.nodes[node.index()].held {
+                        effects.push(Effect::Hold(node));
+                    }
+                }
+            },
             Verdict::Run => match self.stops(cleanup) {
                 Some(skip) => self.set(node, NodeState::Skipped(skip), effects),
                 None => {
@@ -414,6 +494,31 @@ impl Scheduler {
                 }
             },
         }
+    }
+
+    /// A lender that was opened and is closed, or that never was.
+    fn closed(&mut self, node: NodeId, ending: Ending, effects: &mut Vec<Effect>) {
+        // It may have been lost while it was being closed, and to several that borrowed it.
+        if self.states[node.index()] != NodeState::Lending {
+            return;
+        }
+        self.started[node.index()] = !matches!(ending, Ending::Found(_));
+        match ending {
+            Ending::Ran => self.set(node, NodeState::Done(Done::Ran), effects),
+            Ending::Found(done) => self.set(node, NodeState::Done(done), effects),
+            Ending::Failed { reason, warn, .. } => self.fail(node, reason, warn, effects),
+        }
+    }
+
+    /// Has what nobody borrows any more closed.
+    fn release(&mut self, effects: &mut Vec<Effect>) {
+        let free = |node: &NodeId| {
+            let held = self.nodes[node.index()].held && self.stage == Stage::Open;
+            self.borrowers[node.index()] == 0 && !held
+        };
+        let (released, lending): (Vec<_>, Vec<_>) = self.lending.iter().copied().partition(free);
+        self.lending = lending;
+        effects.extend(released.into_iter().map(Effect::Release));
     }
 
     fn ended(&mut self, node: NodeId, ending: Ending, effects: &mut Vec<Effect>) {
@@ -468,7 +573,8 @@ impl Scheduler {
             let node = entry.1;
             let plan = &self.nodes[node.index()];
             let NodeState::Queued { attempt } = self.states[node.index()] else { continue };
-            if let Some(skip) = self.stops(!plan.triggers.is_empty()) {
+            let lost = plan.borrows.iter().find_map(|lender| self.blocked_by(*lender));
+            if let Some(skip) = lost.or_else(|| self.stops(!plan.triggers.is_empty())) {
                 self.queue.remove(&entry);
                 match self.retried.remove(&node) {
                     Some((reason, warn)) => self.fail(node, reason, warn, effects),

@@ -1,9 +1,9 @@
 //! What a run works with: the workspace's memory, its store, its environment, and the machinery for
 //! processes, started when the first of them is needed.
 
-use crate::cache::{Place, PlaceError, State, Store};
+use crate::cache::{Place, PlaceError, RemoteStore, State, Store};
 use crate::fingerprint::{Memo, Surveyor};
-use crate::journal::{Holder, Lock, LockKind, Trouble};
+use crate::journal::{Holder, Lock, LockKind, NameLocks, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
 use crate::process::{Guard, ProcessError, Redactor};
@@ -26,8 +26,12 @@ pub struct Services {
     pub surveyor: Surveyor,
     /// Blobs and results; none where nothing can be stored.
     pub store: Option<Store>,
+    /// Where results are shared beyond this machine, if they are.
+    pub remote: Option<Arc<dyn RemoteStore>>,
     /// `.weir`; none where it can't be written.
     pub place: Option<Place>,
+    /// A lock for each task.
+    pub task_locks: NameLocks,
     /// This process, as others see it.
     pub me: Holder,
     state: Mutex<State>,
@@ -87,6 +91,7 @@ impl Services {
         let place = match Place::open(root) {
             Ok(place) => place,
             Err(error) => {
+                services.state = Mutex::new(State::instead_of(&Place::at(root).state()));
                 troubles.push(cannot_write(&error));
                 return (services, troubles);
             }
@@ -120,11 +125,14 @@ impl Services {
                 services.state = Mutex::new(state);
                 services.surveyor = Surveyor::new(root, memo);
             }
-            Err(error) => troubles.push(Notice {
-                code: "no-state".into(),
-                message: format!("failed to open `.weir/state`: {error}; nothing is remembered"),
-                help: Some("make it writable, or remove `.weir`".into()),
-            }),
+            Err(error) => {
+                services.state = Mutex::new(State::instead_of(&place.state()));
+                troubles.push(Notice {
+                    code: "no-state".into(),
+                    message: format!("failed to open `.weir/state`: {error}; nothing is remembered"),
+                    help: Some("make it writable, or remove `.weir`".into()),
+                });
+            }
         }
         if !services.lock_state().can_write() {
             // Without a memory of what was invalidated, no result may count.
@@ -163,7 +171,9 @@ impl Services {
             outside,
             surveyor: Surveyor::new(root, Memo::default()),
             store: None,
+            remote: None,
             place: None,
+            task_locks: NameLocks::at(Place::at(root).task_locks()),
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
@@ -273,6 +283,8 @@ impl Services {
             guard: machinery.guard.clone(),
             cancel,
             programs: Arc::clone(&self.programs),
+            iteration: None,
+            lent: vec![],
         };
         Ok((context, machinery.runtime.clone()))
     }

@@ -110,6 +110,7 @@ impl<'s> Standing<'s> {
             profiles: options.profiles.clone(),
             jobs: options.jobs,
             dry_run: false,
+            resumes: None,
             tasks: self.nodes.iter().zip(&names).map(|(node, name)| node.planned(name, &names)).collect(),
         });
         let mut saved_ms = 0;
@@ -123,6 +124,7 @@ impl<'s> Standing<'s> {
             wall_ms: millis(started.elapsed()),
             saved_ms,
             critical_path_ms: 0,
+            remote: None,
             critical_path: vec![],
             totals,
             first_failure: None,
@@ -141,6 +143,7 @@ impl Known<'_> {
             quiet: self.quiet,
             interactive: self.interactive,
             cleanup: self.cleanup,
+            service: None,
             gate: None,
             after: self.after.iter().map(|id| names[*id as usize].clone()).collect(),
         }

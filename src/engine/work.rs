@@ -2,6 +2,7 @@
 
 use super::driver::Message;
 use super::job::Job;
+use super::lending::Lending;
 use super::services::Services;
 use crate::graph::Plan;
 use crate::model::{Digest, NodeId};
@@ -19,7 +20,9 @@ pub(super) struct Work {
     pub(super) run_dir: std::path::PathBuf,
     pub(super) cancel: watch::Receiver<Cancel>,
     pub(super) relied_on: Vec<(NodeId, Digest)>,
+    pub(super) journal: Option<Arc<crate::cache::RunJournal>>,
     pub(super) live: bool,
+    pub(super) lending: Arc<Lending>,
 }
 
 impl Work {
@@ -34,7 +37,10 @@ impl Work {
             cancel: self.cancel.clone(),
             messages: sender.clone(),
             relied_on: self.relied_on.iter().map(|(id, left)| (&self.plan.nodes[id.index()], *left)).collect(),
+            journal: self.journal.as_deref(),
             live: self.live,
+            plan: &self.plan,
+            lending: &self.lending,
         }
     }
 }

@@ -2,7 +2,11 @@
 //! Every reporter, the run history and the job summaries read these and nothing else. Knows nothing
 //! of styling or terminals.
 
-use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, TaskName};
+mod soak;
+
+pub use soak::{SoakDurations, SoakEnd, SoakFailure, SoakGroup, SoakIteration, SoakStarted, SoakSummary};
+
+use crate::model::{Gate, KeyPart, Notice, Outcome, Reason, Stage, TaskName};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -43,6 +47,9 @@ pub enum Event {
         jobs: u32,
         /// Nothing runs and nothing is written.
         dry_run: bool,
+        /// The run that this one resumes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        resumes: Option<String>,
         /// The nodes of the plan, in the order of the plan.
         tasks: Vec<PlannedTask>,
     },
@@ -90,8 +97,22 @@ pub enum Event {
         #[serde(flatten)]
         notice: Notice,
     },
+    /// What became of a service: it is no task that ends, and is told of apart.
+    Service {
+        /// The service.
+        task: TaskName,
+        /// What.
+        #[serde(flatten)]
+        stage: Stage,
+    },
     /// A task ended.
     TaskFinished(Box<TaskFinished>),
+    /// A soak begins.
+    SoakStarted(SoakStarted),
+    /// An iteration of a soak ended.
+    SoakIteration(SoakIteration),
+    /// What a soak found.
+    SoakFinished(Box<SoakSummary>),
     /// Something about the run as a whole that a person should know.
     Warned(Notice),
     /// A signal arrived.
@@ -118,11 +139,21 @@ pub struct PlannedTask {
     pub interactive: bool,
     /// It only runs as cleanup of another task.
     pub cleanup: bool,
+    /// It is a service: it starts when a task that depends on it runs, and only its failure is told as a task's end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub service: Option<PlannedService>,
     /// Its outcome is recorded as evidence.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub gate: Option<Gate>,
     /// The names of the nodes it waits for.
     pub after: Vec<TaskName>,
+}
+
+/// A service of the plan.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct PlannedService {
+    /// It was asked for by name, and stays until the run is cut short.
+    pub stays: bool,
 }
 
 /// What would be done with a task.
@@ -133,10 +164,14 @@ pub enum Verdict {
     Fresh,
     /// Its outputs would be restored.
     Restore,
+    /// Nothing: it succeeded in the run that is resumed.
+    Done,
     /// It would run.
     Run,
     /// It depends on what tasks before it leave behind.
     Depends,
+    /// It is a service: it would be started for the first task depending on it that runs.
+    Serve,
 }
 
 /// How a task ended.
@@ -161,7 +196,7 @@ pub struct TaskFinished {
     pub log: Option<String>,
     /// Bytes of the log.
     pub log_bytes: u64,
-    /// It is a gate, and the result of this earlier run still counts.
+    /// It is a gate, and the result of this earlier run still counts, or it is of the run that is resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_from: Option<String>,
     /// What to do now that it failed, from `help` in `tasks.toml`.
@@ -169,6 +204,10 @@ pub struct TaskFinished {
     /// The parts of its key, where it ran; for explanations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<KeyPart>,
+}
+
+const fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// Totals of a run. Groups are not counted.
@@ -190,6 +229,9 @@ pub struct Totals {
     pub skipped: u32,
     /// Passed only after a failed attempt (also counted in `ran`).
     pub flaky: u32,
+    /// Had succeeded in a run that this one resumes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub done: u32,
 }
 
 /// How a run ended.
@@ -213,6 +255,24 @@ pub struct RunFinished {
     pub blocked: Vec<Blocked>,
     /// Tasks that failed as warnings.
     pub warnings: Vec<TaskName>,
+    /// What was exchanged with the remote, where anything was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub remote: Option<RemoteUse>,
+}
+
+/// What a run exchanged with the remote.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct RemoteUse {
+    /// Tasks that did not run because it had their results.
+    pub hits: u32,
+    /// What these took when they ran, milliseconds.
+    pub saved_ms: u64,
+    /// Results given to it.
+    pub given: u32,
+    /// Bytes of blobs taken from it.
+    pub bytes_down: u64,
+    /// Bytes of blobs given to it.
+    pub bytes_up: u64,
 }
 
 /// A task that did not run because of a failure.

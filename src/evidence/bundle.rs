@@ -247,6 +247,7 @@ mod tests {
                 duration_ms: 1,
                 log_digest: None,
                 replayed_from: None,
+                soak: None,
                 weir: "0".into(),
             };
             let bytes = serde_json::to_vec(&record).unwrap();

@@ -1,5 +1,6 @@
 //! One record: what one gate said in one run.
 
+use crate::event::SoakSummary;
 use crate::model::Digest;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -47,6 +48,9 @@ pub struct Record {
     pub log_digest: Option<Digest>,
     /// It did not run: the result of this earlier run still counts.
     pub replayed_from: Option<String>,
+    /// Of a soak: what its iterations say together.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub soak: Option<SoakSummary>,
     /// Version of weir.
     pub weir: String,
 }

@@ -2,7 +2,7 @@
 
 use super::envelope::{Envelope, Key};
 use super::record::{Record, Status, Tool, VERSION};
-use crate::event::{self, Event, Sink, TaskFinished};
+use crate::event::{self, Event, Sink, SoakSummary, TaskFinished};
 use crate::model::{Digest, Gate, Hasher, Outcome, PartKind, SkipReason, TaskName};
 use std::collections::BTreeMap;
 use std::io;
@@ -24,6 +24,7 @@ pub struct Recorder<F> {
     profiles: Vec<String>,
     weir: String,
     gates: BTreeMap<TaskName, Gate>,
+    soaks: BTreeMap<TaskName, SoakSummary>,
     key: Option<Key>,
     /// Looks at the commit; asked once for each gate, since a task may commit.
     tree: F,
@@ -41,6 +42,7 @@ impl<F: FnMut() -> Tree + Send> Recorder<F> {
             profiles: vec![],
             weir: String::new(),
             gates: BTreeMap::new(),
+            soaks: BTreeMap::new(),
             key,
             tree,
             complain,
@@ -75,6 +77,7 @@ impl<F: FnMut() -> Tree + Send> Recorder<F> {
             duration_ms: task.duration_ms,
             log_digest: log.map(|log| Digest::of(&log)),
             replayed_from: task.replayed_from.clone(),
+            soak: self.soaks.remove(&task.task),
             weir: self.weir.clone(),
         };
         if let Err(error) = self.write(&gate.id, &record) {
@@ -97,7 +100,7 @@ impl<F: FnMut() -> Tree + Send> Recorder<F> {
 /// What an outcome means for a gate, and why it did not pass.
 fn said(outcome: &Outcome) -> (Status, Option<String>) {
     match outcome {
-        Outcome::Ran | Outcome::Hit | Outcome::Fresh => (Status::Pass, None),
+        Outcome::Ran | Outcome::Hit | Outcome::Fresh | Outcome::Done { .. } => (Status::Pass, None),
         Outcome::Failed { reason, warn: true } => (Status::Warn, Some(reason.describe())),
         Outcome::Failed { reason, warn: false } => (Status::Fail, Some(reason.describe())),
         Outcome::Skipped { reason } => {
@@ -130,6 +133,7 @@ impl<F: FnMut() -> Tree + Send> Sink for Recorder<F> {
                 let gates = tasks.iter().filter_map(|task| Some((task.task.clone(), task.gate.clone()?)));
                 self.gates = gates.collect();
             }
+            Event::SoakFinished(soak) => drop(self.soaks.insert(soak.task.clone(), (**soak).clone())),
             Event::TaskFinished(task) => self.finished(&record.at, task),
             _ => {}
         }

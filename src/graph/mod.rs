@@ -7,10 +7,12 @@ mod names;
 mod overlap;
 mod plan;
 mod resolve;
+mod soaks;
 #[cfg(test)]
 mod tests;
 mod validate;
 
+pub use arguments::bind;
 pub use names::{Lookup, Names};
 pub use plan::{Plan, PlanError, PlanNode, Selection, Target, plan};
 pub use resolve::{Edge, Edges, Graph, TaskIndex, Wait};

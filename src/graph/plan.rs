@@ -1,10 +1,12 @@
 //! From targets to the frozen plan.
 
+mod borrow;
+
 use super::arguments::bind;
 use super::names::Lookup;
 use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
-use crate::config::{Diagnostic, Pattern, Task, When};
+use crate::config::{ArgSpec, Diagnostic, Pattern, Task, When};
 use crate::model::{Digest, NodeId, TaskName, WsPath};
 use crate::node::{Bound, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -52,6 +54,8 @@ pub struct PlanNode {
     pub order: Vec<NodeId>,
     /// Order only: it waits until these have ended, however.
     pub soft: Vec<NodeId>,
+    /// Those of `order` that are earlier steps of a sequence.
+    pub steps: Vec<NodeId>,
     /// Cleanup: it runs only if one of these was started and ended so.
     pub triggers: Vec<(NodeId, When)>,
     /// The resets whose incarnations enter its key, sorted.
@@ -60,6 +64,10 @@ pub struct PlanNode {
     pub forced: bool,
     /// It was asked for by name.
     pub target: bool,
+    /// What it borrows while it runs: lenders that it depends on, through groups too.
+    pub borrows: Vec<NodeId>,
+    /// A lender that was asked for by name: it stays until the run is cut short.
+    pub held: bool,
 }
 
 impl PlanNode {
@@ -72,6 +80,13 @@ impl PlanNode {
     pub fn before(&self) -> impl Iterator<Item = NodeId> + '_ {
         let triggers = self.triggers.iter().map(|(id, _)| id);
         self.data.iter().chain(&self.order).chain(&self.soft).chain(triggers).copied()
+    }
+
+    /// What it follows so that it must come after that each time, though it takes nothing from it: earlier steps, what it
+    /// waits for if that is there, what it cleans up.
+    pub fn follows(&self) -> impl Iterator<Item = NodeId> + '_ {
+        let triggers = self.triggers.iter().map(|(id, _)| id);
+        self.steps.iter().chain(&self.soft).chain(triggers).copied()
     }
 
     /// Whether it only runs as cleanup.
@@ -127,7 +142,7 @@ pub fn plan(
     };
     let mut roots = Vec::new();
     for target in &targets {
-        let bound = bind(graph.task(*target), &selection.arguments)
+        let bound = bind(graph.takes_arguments(*target), &selection.arguments)
             .map_err(|(message, help)| PlanError::Usage { message, help })?;
         roots.push(builder.add(*target, bound, BTreeMap::new()));
     }
@@ -150,6 +165,7 @@ pub fn plan(
     builder.order_sequences();
     builder.order_writers();
     builder.attach_resets();
+    builder.lend(&roots);
     builder.one_output_each()?;
     builder.freeze()
 }
@@ -184,10 +200,9 @@ fn find_targets(graph: &Graph<'_>, selection: &Selection) -> Result<Vec<TaskInde
 
 /// The task's name with what makes this node differ from the plain task: arguments at the end
 /// that equal their defaults are left out.
-fn node_name(task: &Task, arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
-    let is_default = |(index, given): (usize, &String)| {
-        task.args.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given))
-    };
+fn node_name(task: &Task, declared: &[ArgSpec], arguments: &[String], env: &BTreeMap<String, String>) -> TaskName {
+    let is_default =
+        |(index, given): (usize, &String)| declared.get(index).is_some_and(|spec| spec.default.as_ref() == Some(given));
     let plain = arguments.iter().enumerate().rev().take_while(|pair| is_default(*pair)).count();
     let arguments = &arguments[..arguments.len() - plain];
     if arguments.is_empty() && env.is_empty() {
@@ -217,7 +232,7 @@ impl Builder<'_, '_> {
     /// Adds a node and all it depends on; returns its index. The graph has no cycles.
     fn add(&mut self, index: TaskIndex, bound: Bound, env: BTreeMap<String, String>) -> usize {
         let task = self.graph.task(index);
-        let name = node_name(task, &bound.positional, &env);
+        let name = node_name(task, &self.graph.takes_arguments(index).args, &bound.positional, &env);
         if let Some(known) = self.ids.get(&name) {
             return *known;
         }
@@ -234,7 +249,8 @@ impl Builder<'_, '_> {
             data.extend(nodes.iter().map(|node| NodeId(*node as u32)));
             steps.push(nodes);
         }
-        let node = (self.factory)(Instance { task, name: name.clone(), arguments: bound, env });
+        let soaks = edges.soaks.map(|base| self.graph.task(base));
+        let node = (self.factory)(Instance { task, name: name.clone(), arguments: bound, env, soaks });
         let dedup = |mut list: Vec<NodeId>| {
             let mut seen = FxHashSet::default();
             list.retain(|id| seen.insert(*id));
@@ -247,10 +263,13 @@ impl Builder<'_, '_> {
             data: dedup(data),
             order: dedup(order),
             soft: vec![],
+            steps: vec![],
             triggers: vec![],
             resets: vec![],
             forced: false,
             target: false,
+            borrows: vec![],
+            held: false,
         });
         self.ids.insert(name, id);
         if !steps.is_empty() {
@@ -260,7 +279,7 @@ impl Builder<'_, '_> {
     }
 
     fn add_edge(&mut self, edge: &Edge<'_>) -> Option<usize> {
-        match bind(self.graph.task(edge.to), &edge.dep.args) {
+        match bind(self.graph.takes_arguments(edge.to), &edge.dep.args) {
             Ok(bound) => Some(self.add(edge.to, bound, edge.dep.env.clone())),
             Err((message, help)) => {
                 self.diagnostics.push(Diagnostic::error("graph::arguments", edge.at, message).help(help));
@@ -379,6 +398,8 @@ impl Builder<'_, '_> {
         for steps in &sequences {
             let mut before: FxHashSet<usize> = FxHashSet::default();
             let mut last: &[usize] = &[];
+            // A service lasts for all the steps after it.
+            let mut standing: Vec<usize> = Vec::new();
             for step in steps {
                 let own: FxHashSet<usize> = step.iter().copied().collect();
                 let needed = self.closure(step.iter().copied());
@@ -389,7 +410,11 @@ impl Builder<'_, '_> {
                     if !own.contains(&node) && !earlier.contains(&node) {
                         self.put_after(node, last);
                     }
+                    if !earlier.contains(&node) {
+                        self.put_after(node, &standing);
+                    }
                 }
+                standing.extend(step.iter().copied().filter(|node| self.nodes[*node].node.lender().is_some()));
                 before.extend(needed);
                 last = step;
             }
@@ -397,10 +422,12 @@ impl Builder<'_, '_> {
     }
 
     fn put_after(&mut self, node: usize, earlier: &[usize]) {
-        let order = &mut self.nodes[node].order;
-        order.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
-        order.sort_unstable();
-        order.dedup();
+        let PlanNode { order, steps, .. } = &mut self.nodes[node];
+        for list in [order, steps] {
+            list.extend(earlier.iter().map(|earlier| NodeId(*earlier as u32)));
+            list.sort_unstable();
+            list.dedup();
+        }
     }
 
     /// Who reads what a task of this run `writes` goes after it, and two such tasks one by one.
@@ -479,7 +506,8 @@ impl Builder<'_, '_> {
         for old in order {
             let Some(mut node) = slots[old.index()].take() else { continue };
             let rename = |id: &mut NodeId| *id = NodeId(new_of_old[id.index()]);
-            node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft).for_each(rename);
+            let before = node.data.iter_mut().chain(&mut node.order).chain(&mut node.soft);
+            before.chain(&mut node.steps).chain(&mut node.borrows).for_each(rename);
             node.triggers.iter_mut().for_each(|(id, _)| rename(id));
             nodes.push(node);
         }

@@ -1,6 +1,7 @@
 //! The graph of all tasks of a configuration: every name resolved to a task.
 
 use super::names::{Lookup, Names};
+use super::soaks;
 use crate::config::{Action, At, Config, Dep, Diagnostic, Located, Task, When};
 use std::sync::Arc;
 
@@ -40,6 +41,8 @@ pub struct Edges<'c> {
     pub wait_for: Vec<Wait>,
     /// `depends_post`.
     pub post: Vec<(Edge<'c>, When)>,
+    /// Of a soak: the task that it repeats, whose edges are among its own.
+    pub soaks: Option<TaskIndex>,
 }
 
 impl<'c> Edges<'c> {
@@ -86,12 +89,31 @@ impl<'c> Graph<'c> {
             }
             edges.push(found);
         }
+        for (index, task) in config.tasks.iter().enumerate() {
+            let Some(service) = crashed(config, &names, task, &mut diagnostics) else { continue };
+            let Edges { depends, wait_for, .. } = edges[service].clone();
+            edges[index].depends.extend(depends);
+            edges[index].wait_for.extend(wait_for);
+        }
         for entry in &config.policy.entry {
             if let Lookup::Unknown = names.look_up(&crate::model::WsPath::root(), &entry.value) {
                 diagnostics.push(unknown(&names, &crate::model::WsPath::root(), &entry.value, entry.at));
             }
         }
-        (Self { config, names, edges }, diagnostics)
+        let mut graph = Self { config, names, edges };
+        soaks::wire(&mut graph, &mut diagnostics);
+        (graph, diagnostics)
+    }
+
+    /// The task that a soak repeats.
+    pub fn soaked(&self, soak: &Task) -> Option<&'c Arc<Task>> {
+        let index = self.config.tasks.iter().position(|task| task.name == soak.name)?;
+        Some(self.task(self.edges[index].soaks?))
+    }
+
+    /// The task that is given the arguments of another: that which a soak repeats, or itself.
+    pub fn takes_arguments(&self, index: TaskIndex) -> &'c Arc<Task> {
+        self.task(self.edges[index].soaks.unwrap_or(index))
     }
 
     /// The task at an index.
@@ -100,7 +122,29 @@ impl<'c> Graph<'c> {
     }
 }
 
-fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
+/// The service that a task crashes. It starts one of its own, and so comes after what that comes after; the service that
+/// others share is none of its business.
+fn crashed(config: &Config, names: &Names, task: &Task, diagnostics: &mut Vec<Diagnostic>) -> Option<TaskIndex> {
+    let Action::Uses(uses) = &task.action else { return None };
+    let named = uses.with.proof.service.as_ref()?;
+    let Lookup::One(found) = names.look_up(&task.folder, &named.value) else {
+        diagnostics.push(unknown(names, &task.folder, &named.value, named.at));
+        return None;
+    };
+    let other = &config.tasks[found];
+    if other.service.is_none() {
+        let message = format!("`{}` crashes `{}`, which is no service", task.name, other.name);
+        diagnostics.push(
+            Diagnostic::error("graph::no-service", named.at, message)
+                .also(other.at, "declared here")
+                .help(format!("add `service = {{ ready = {{ … }} }}` to `{}`", other.name)),
+        );
+        return None;
+    }
+    Some(found)
+}
+
+pub(super) fn unknown(names: &Names, folder: &crate::model::WsPath, text: &str, at: At) -> Diagnostic {
     Diagnostic::error("graph::unknown-task", at, format!("there is no task `{text}`")).label("not a task").help(
         match names.like(folder, text) {
             Some(like) => format!("did you mean `{like}`?"),

@@ -3,12 +3,13 @@
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Duration;
 
 /// How often a waiting process looks again.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+pub(super) const LOOK_AGAIN: Duration = Duration::from_millis(20);
 
 /// What kind of lock is asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +31,11 @@ pub struct Holder {
 
 impl std::fmt::Display for Holder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.pid == 0 { f.write_str("another process") } else { write!(f, "pid {} (`{}`)", self.pid, self.command) }
+        match (self.pid, self.command.as_str()) {
+            (0, _) => f.write_str("another process"),
+            (pid, "") => write!(f, "pid {pid}"),
+            (pid, command) => write!(f, "pid {pid} (`{command}`)"),
+        }
     }
 }
 
@@ -104,9 +109,21 @@ impl Lock {
 }
 
 fn write_holder(file: &mut File, me: &Holder) -> io::Result<()> {
-    file.set_len(0)?;
-    file.rewind()?;
-    file.write_all(format!("{}\n{}\n", me.pid, me.command).as_bytes())
+    let text = format!("{}\n{}\n", me.pid, me.command);
+    // Not cut to nothing first: some file systems then force it to the disk when it is closed. What is
+    // left of a longer text is cut off afterwards, and read by nobody: a holder is two lines.
+    file.write_all_at(text.as_bytes(), 0)?;
+    if file.metadata()?.len() > text.len() as u64 { file.set_len(text.len() as u64) } else { Ok(()) }
+}
+
+impl Holder {
+    /// As the file of a lock names it.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn named_in(path: &Path) -> io::Result<Self> {
+        Ok(read_holder(&mut File::open(path)?))
+    }
 }
 
 fn read_holder(file: &mut File) -> Holder {

@@ -116,6 +116,20 @@ impl Log {
         Ok(parse(data, format).0)
     }
 
+    /// Empties the log at `path` without reading it, and so marks it as damaged for whoever opens it next. No
+    /// file, or none that could be a log, is as good as an empty one. Needs no space.
+    ///
+    /// # Errors
+    /// There is one, and it can't be opened, locked or truncated.
+    pub fn wipe(path: &Path) -> io::Result<()> {
+        use io::ErrorKind::{IsADirectory, NotADirectory, NotFound};
+        match OpenOptions::new().write(true).open(path) {
+            Ok(file) => lock(file)?.set_len(0),
+            Err(error) if matches!(error.kind(), NotFound | NotADirectory | IsADirectory) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Whether the file is another one, or another length, than when it was last looked at. Costs
     /// one `stat`.
     pub fn has_news(&self) -> bool {

@@ -4,7 +4,9 @@
 mod atomic;
 mod lock;
 mod log;
+mod names;
 
 pub use atomic::{create, replace};
 pub use lock::{Holder, Lock, LockKind};
 pub use log::{Log, Opened, Trouble, Writer};
+pub use names::{NameLock, NameLocks};

@@ -7,12 +7,14 @@ mod duration;
 mod key;
 mod outcome;
 mod path;
+mod size;
 mod task;
 
 pub use count::counted;
 pub use digest::{Digest, Hasher, ParseDigestError};
 pub use duration::{format_duration, parse_duration};
 pub use key::{KeyPart, KeySink, KeyValue, Observation, PartKind};
-pub use outcome::{FailReason, Gate, Notice, Outcome, Reason, SkipReason};
+pub use outcome::{FailReason, Gate, Notice, Outcome, Reason, SkipReason, Stage};
 pub use path::{PathError, WsPath, lossless};
+pub use size::format_bytes;
 pub use task::{NodeId, TaskName};

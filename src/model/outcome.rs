@@ -13,6 +13,11 @@ pub enum Outcome {
     Hit,
     /// It ran and succeeded.
     Ran,
+    /// It had succeeded in a run that this one resumes, and that counts.
+    Done {
+        /// The run in which it ran.
+        run: String,
+    },
     /// It ran, or tried to, and failed.
     Failed {
         /// Why.
@@ -30,7 +35,7 @@ pub enum Outcome {
 impl Outcome {
     /// Whether dependents may go on.
     pub fn lets_dependents_run(&self) -> bool {
-        matches!(self, Self::Fresh | Self::Hit | Self::Ran | Self::Failed { warn: true, .. })
+        matches!(self, Self::Fresh | Self::Hit | Self::Ran | Self::Done { .. } | Self::Failed { warn: true, .. })
     }
 }
 
@@ -86,6 +91,13 @@ pub enum FailReason {
         /// What to do.
         help: Option<String>,
     },
+    /// A service that it needs did not get ready, or ended while it was needed.
+    Service {
+        /// The service.
+        service: super::TaskName,
+        /// What became of it, for people.
+        message: String,
+    },
     /// A probe or state command failed.
     Probe {
         /// The command.
@@ -111,6 +123,7 @@ impl FailReason {
             Self::Start { message } => format!("failed to start: {message}"),
             Self::Inputs { message, .. } | Self::Node { message, .. } => message.clone(),
             Self::Refused { message, .. } => format!("refused: {message}"),
+            Self::Service { service, message } => format!("its service `{service}`: {message}"),
             Self::Probe { command, message } => format!("`{command}` failed: {message}"),
         }
     }
@@ -174,6 +187,20 @@ pub enum Reason {
     NoStore,
     /// It looks at something live each time.
     Live,
+    /// It is a soak.
+    Soak,
+    /// It had succeeded in a run that this one resumes, and that does not count any more.
+    NotAsBefore {
+        /// That run.
+        run: String,
+        /// What is different since.
+        what: Vec<String>,
+    },
+    /// It had succeeded in a run that this one resumes.
+    DoneBefore {
+        /// That run.
+        run: String,
+    },
 }
 
 impl Reason {
@@ -193,6 +220,11 @@ impl Reason {
             Self::Outputs { what } => what.join("; "),
             Self::State => "the state it left behind has changed".into(),
             Self::Live => "it looks at what is there each time".into(),
+            Self::Soak => "a soak is never cached".into(),
+            Self::NotAsBefore { run, what } => {
+                format!("it had succeeded in run {run}, but since then {}", what.join("; "))
+            }
+            Self::DoneBefore { run } => format!("it succeeded in run {run}"),
             Self::NoStore => "there is nowhere to record a result".into(),
         }
     }
@@ -216,4 +248,22 @@ pub struct Notice {
     pub message: String,
     /// What to do.
     pub help: Option<String>,
+}
+
+/// What becomes of a service in a run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(tag = "stage", rename_all = "snake_case")]
+pub enum Stage {
+    /// Its process starts.
+    Starting,
+    /// It is ready.
+    Ready {
+        /// Milliseconds from its start.
+        after_ms: u64,
+    },
+    /// Nothing of it is left.
+    Stopped {
+        /// It did not heed its signal, and was killed.
+        killed: bool,
+    },
 }

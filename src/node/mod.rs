@@ -2,6 +2,8 @@
 //! it left. Knows the trait and nothing of the nodes there are.
 
 use crate::config::{Diagnostic, Pattern, Retry, Task};
+use crate::event::Event;
+pub use crate::model::Stage;
 use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
@@ -9,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::future::Future;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -37,6 +40,8 @@ pub struct Instance<'a> {
     pub arguments: Bound,
     /// Variables given by the edge.
     pub env: BTreeMap<String, String>,
+    /// Of a soak: the task that it repeats.
+    pub soaks: Option<&'a Arc<Task>>,
 }
 
 /// What the engine knows about any node.
@@ -148,6 +153,11 @@ pub trait Resource: Send + Sync {
     /// Secrets known by now.
     fn secrets(&self) -> Vec<String>;
 
+    /// Whether something of it enters the key beside what is declared.
+    fn observes(&self) -> bool {
+        true
+    }
+
     /// What of it enters the key, read from the thing itself after all that comes before the task.
     ///
     /// # Errors
@@ -162,6 +172,39 @@ pub trait Resource: Send + Sync {
 
     /// Takes it back, however the task ended, also when the run is being cut short.
     fn take_back<'a>(&'a self, context: &'a Context, loan: Loan, output: &'a mut dyn Output) -> Pending<'a, ()>;
+
+    /// Whether a service that is lent this lets those that depend on it see its variables.
+    fn passes_on(&self) -> bool {
+        false
+    }
+}
+
+/// Makes an output of its own for what outlives a task's: a service's log.
+pub type Outputs<'a> = &'a (dyn Fn() -> Box<dyn Output> + Sync);
+
+/// A node that others borrow while they run: it is not run in its turn but opened for the first of them that runs,
+/// and closed after the last has ended. Once it is lost it stays so: it is never opened again silently.
+pub trait Lender: Send + Sync {
+    /// Opens it unless it is open, and lends it.
+    ///
+    /// # Errors
+    /// It can't be opened, or has been lost; nothing of it is left then.
+    fn lend<'a>(&'a self, context: &'a Context, output: Outputs<'a>) -> Pending<'a, Result<Loan, FailReason>>;
+
+    /// Waits until it is lost though nobody closed it: why. None: it was closed. Cancel-safe.
+    fn lost(&self) -> Pending<'_, Option<FailReason>>;
+
+    /// Whether it is lost already, as far as is known at this instant.
+    fn is_lost(&self) -> bool;
+
+    /// Whether it was ever opened, or at least tried to be.
+    fn was_opened(&self) -> bool;
+
+    /// What it printed last.
+    fn last_lines(&self) -> Pending<'_, Vec<String>>;
+
+    /// Closes it, and waits until nothing of it is left. Nothing happens where it is not open.
+    fn close<'a>(&'a self, context: &'a Context, output: Outputs<'a>) -> Pending<'a, ()>;
 }
 
 /// What a task leaves behind, as declared.
@@ -285,6 +328,32 @@ pub struct Context {
     pub cancel: watch::Receiver<Cancel>,
     /// Programs looked at already.
     pub programs: Programs,
+    /// Variables of what the node has borrowed from others, over all its own.
+    pub lent: Vec<(String, OsString)>,
+    /// It is run as one of many times.
+    pub iteration: Option<Arc<Iteration>>,
+}
+
+/// One of many times that a node is run, in a soak.
+#[derive(Debug)]
+pub struct Iteration {
+    /// From 1.
+    pub number: u32,
+    /// A folder that nobody else has.
+    pub scratch: PathBuf,
+    /// Others run at the same time.
+    pub crowded: bool,
+}
+
+impl Iteration {
+    /// What its commands are told.
+    pub fn variables(&self) -> [(&'static str, OsString); 3] {
+        [
+            ("WEIR_SOAK_ITERATION", self.number.to_string().into()),
+            ("WEIR_SCRATCH", self.scratch.clone().into()),
+            ("TMPDIR", self.scratch.join("tmp").into()),
+        ]
+    }
 }
 
 /// Takes what a node prints and says.
@@ -293,6 +362,47 @@ pub trait Output: Send {
     fn bytes(&mut self, bytes: &[u8]);
     /// Something a person should know.
     fn notice(&mut self, notice: Notice);
+    /// What became of a service whose output this is.
+    fn stage(&mut self, _stage: Stage) {}
+    /// Something that happened, for the record of the run.
+    fn tell(&mut self, _: Event) {}
+    /// Opens a log of its own beside that of the node.
+    fn aside(&mut self, _name: &str) -> Box<dyn Aside> {
+        Box::new(Unheard)
+    }
+}
+
+/// A log beside that of a node, kept with the run.
+pub trait Aside: Send {
+    /// Raw bytes, as they come.
+    fn bytes(&mut self, bytes: &[u8]);
+    /// Ends it. One that is not to be kept is removed.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn finish(self: Box<Self>, keep: bool) -> io::Result<Option<Kept>>;
+}
+
+/// A log that was kept.
+#[derive(Debug, Clone)]
+pub struct Kept {
+    /// Relative to the run's folder.
+    pub name: String,
+    /// Where it is.
+    pub path: PathBuf,
+    /// How it ends, at most 16 KiB, without secrets.
+    pub end: Vec<u8>,
+}
+
+/// Where nothing is kept.
+struct Unheard;
+
+impl Aside for Unheard {
+    fn bytes(&mut self, _: &[u8]) {}
+
+    fn finish(self: Box<Self>, _: bool) -> io::Result<Option<Kept>> {
+        Ok(None)
+    }
 }
 
 /// A node of the graph.
@@ -317,6 +427,11 @@ pub trait Node: Send + Sync {
         vec![]
     }
 
+    /// It runs only where it is forced, so that nobody starts it by accident.
+    fn wants_force(&self) -> bool {
+        false
+    }
+
     /// The variables outside that its definition, its secrets and its obstacles depend on, a `*` at the
     /// end for any rest. None: they depend on more than on these, the machine's folders and programs,
     /// and what the engine looks at itself.
@@ -337,6 +452,11 @@ pub trait Node: Send + Sync {
         context: &'a Context,
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>>;
+
+    /// Itself, if it is not run in its turn but borrowed by those that depend on it.
+    fn lender(&self) -> Option<&dyn Lender> {
+        None
+    }
 
     /// The state it left behind. Only called where [`Facts::reports_state`] says so.
     fn state<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Digest, FailReason>>;

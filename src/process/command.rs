@@ -71,7 +71,10 @@ impl Command {
     }
 
     /// Finds the program's file the way a shell would; `cwd` is the absolute directory.
-    pub(super) fn locate(&self, cwd: &Path) -> Result<PathBuf, ProcessError> {
+    ///
+    /// # Errors
+    /// It is not there, or not executable.
+    pub fn locate(&self, cwd: &Path) -> Result<PathBuf, ProcessError> {
         if self.program.as_bytes().contains(&b'/') {
             return Ok(cwd.join(&self.program));
         }

@@ -1,6 +1,7 @@
 //! Keeping secrets out of what is shown and stored.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use std::io::{self, Read};
 use std::sync::Arc;
 
 /// What stands in a secret's place.
@@ -16,6 +17,8 @@ pub struct Redactor {
     secrets: Option<Arc<Secrets>>,
     /// What may be the beginning of a secret: shorter than the longest one.
     held: Vec<u8>,
+    /// Something was replaced.
+    hid: bool,
 }
 
 #[derive(Debug)]
@@ -44,7 +47,7 @@ impl Redactor {
         // Building fails only for patterns of gigabytes together.
         let finder = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(&all).ok();
         let secrets = finder.filter(|_| longest > 0);
-        Self { secrets: secrets.map(|finder| Arc::new(Secrets { finder, all, longest })), held: Vec::new() }
+        Self { secrets: secrets.map(|finder| Arc::new(Secrets { finder, all, longest })), held: Vec::new(), hid: false }
     }
 
     /// Whether there is nothing to hide.
@@ -58,16 +61,43 @@ impl Redactor {
             return out.extend_from_slice(chunk);
         };
         self.held.extend_from_slice(chunk);
-        let shown = secrets.show(&self.held, false, out);
+        let shown = secrets.show(&self.held, false, out, &mut self.hid);
         self.held.drain(..shown);
     }
 
     /// The stream has ended: appends the rest. The redactor is ready for another stream.
     pub fn finish(&mut self, out: &mut Vec<u8>) {
         if let Some(secrets) = &self.secrets {
-            secrets.show(&self.held, true, out);
+            secrets.show(&self.held, true, out, &mut self.hid);
             self.held.clear();
         }
+    }
+
+    /// Whether anything was replaced in the streams so far.
+    pub fn has_hidden(&self) -> bool {
+        self.hid
+    }
+
+    /// Whether what is read holds a secret.
+    ///
+    /// # Errors
+    /// Reading fails.
+    pub fn finds(&self, from: &mut dyn Read) -> io::Result<bool> {
+        let mut stream = Self { held: Vec::new(), hid: false, ..self.clone() };
+        let (mut chunk, mut shown) = (vec![0; 64 << 10], Vec::new());
+        while !stream.hid {
+            match from.read(&mut chunk) {
+                Ok(0) => {
+                    stream.finish(&mut shown);
+                    break;
+                }
+                Ok(read) => stream.push(&chunk[..read], &mut shown),
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            shown.clear();
+        }
+        Ok(stream.hid)
     }
 
     /// A text with its secrets replaced.
@@ -81,7 +111,7 @@ impl Redactor {
 
 impl Secrets {
     /// Appends what is decided to `out`; gives how much of `bytes` that is.
-    fn show(&self, bytes: &[u8], is_end: bool, out: &mut Vec<u8>) -> usize {
+    fn show(&self, bytes: &[u8], is_end: bool, out: &mut Vec<u8>, hid: &mut bool) -> usize {
         let mut from = 0;
         let mut open = self.first_open(bytes, from, is_end);
         for found in self.finder.find_iter(bytes) {
@@ -91,6 +121,7 @@ impl Secrets {
             }
             out.extend_from_slice(&bytes[from..found.start()]);
             out.extend_from_slice(MASK.as_bytes());
+            *hid = true;
             from = found.end();
             if from > open {
                 open = self.first_open(bytes, from, is_end);

@@ -82,7 +82,8 @@ fn judge(name: &str, text: &str, today: Day, max_days: u32, wrong: &mut Vec<(usi
     if let Some((given, line)) = fields.get("id").filter(|(given, _)| given != id) {
         wrong.push((*line, format!("it is called after `{id}`, and its `id` is `{given}`")));
     }
-    if let Some((text, line)) = fields.get("expires") {
+    // A placeholder has been told of.
+    if let Some((text, line)) = fields.get("expires").filter(|(text, _)| !is_placeholder(text)) {
         match Day::parse(text.trim()) {
             None => wrong.push((*line, format!("there is no day `{text}`: write `YYYY-MM-DD`"))),
             Some(expires) if expires < today => {

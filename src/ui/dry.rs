@@ -29,6 +29,10 @@ impl Human {
         let ordered: Vec<Reason> = tainted.into_iter().chain(others).cloned().collect();
         let mut lines = if verdict == Verdict::Depends {
             vec![self.depends_on(task)]
+        } else if verdict == Verdict::Serve {
+            let stays = self.tasks.get(task).is_some_and(|known| known.service == Some(true));
+            let why = if stays { "a service: it starts, and stays until Ctrl-C" } else { "a service" };
+            vec![why.to_owned()]
         } else {
             let facts = format::reasons(&ordered);
             facts

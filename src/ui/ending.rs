@@ -17,10 +17,12 @@ impl Human {
         if known.group {
             return;
         }
-        let (quiet, heard) = (known.quiet, known.heard);
+        let (quiet, heard, service) = (known.quiet, known.heard, known.service);
         let taints = std::mem::take(&mut known.taints);
         self.handed_over &= !known.interactive;
-        self.board.finish(&finished.task);
+        if service.is_none() {
+            self.board.finish(&finished.task);
+        }
         if self.dry_run {
             return;
         }
@@ -34,7 +36,9 @@ impl Human {
         if mode == Mode::Quiet && failed.is_none() {
             return;
         }
+        let before = matches!(finished.outcome, Outcome::Done { .. });
         let shows = finished.log.is_some()
+            && !before
             && finished.log_bytes > 0
             && (failed.is_some() || !quiet)
             && match mode {
@@ -78,6 +82,9 @@ impl Human {
         if self.options.explain {
             match finished.outcome {
                 Outcome::Fresh => self.under(STATUS_WIDTH, "why: nothing it depends on has changed"),
+                Outcome::Done { .. } => {
+                    self.under(STATUS_WIDTH, "why: the run that is resumed did it, and nothing has changed since")
+                }
                 Outcome::Hit => self.under(STATUS_WIDTH, "why: a recorded result counts, and was restored"),
                 _ => {}
             }
@@ -136,7 +143,8 @@ impl Human {
         if matches!(finished.outcome, Outcome::Failed { .. }) {
             self.failures.push(kept());
         }
-        let listed = matches!(finished.outcome, Outcome::Failed { .. } | Outcome::Ran | Outcome::Hit);
+        let listed =
+            matches!(finished.outcome, Outcome::Failed { .. } | Outcome::Ran | Outcome::Hit | Outcome::Done { .. });
         if listed && self.options.github_summary.is_some() {
             self.listed.push(kept());
         }

@@ -1,7 +1,7 @@
 //! Words: what weir says about a task and a run, without colours or layout.
 
-use crate::event::{RunFinished, TaskFinished, Verdict};
-use crate::model::{FailReason, Outcome, Reason, SkipReason, TaskName, format_duration};
+use crate::event::{RemoteUse, RunFinished, TaskFinished, Verdict};
+use crate::model::{FailReason, Outcome, Reason, SkipReason, TaskName, format_bytes, format_duration};
 use crate::ui::style::{Tone, clean};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ pub(super) fn status(outcome: &Outcome) -> (&'static str, Tone) {
     match outcome {
         Outcome::Fresh => ("fresh", Tone::Dim),
         Outcome::Hit => ("hit", Tone::Dim),
+        Outcome::Done { .. } => ("done", Tone::Dim),
         Outcome::Ran => ("ran", Tone::Good),
         Outcome::Failed { warn: false, .. } => ("FAILED", Tone::Bad),
         Outcome::Failed { warn: true, .. } => ("warned", Tone::Warn),
@@ -26,6 +27,7 @@ pub(super) fn remarks(finished: &TaskFinished) -> Vec<String> {
     let mut parts = Vec::new();
     match &finished.outcome {
         Outcome::Fresh | Outcome::Hit | Outcome::Ran => {}
+        Outcome::Done { run } => parts.push(format!("in run {}", clean(run))),
         Outcome::Failed { reason, .. } => parts.push(clean(&reason.describe()).into_owned()),
         Outcome::Skipped { reason } => parts.push(match reason {
             SkipReason::Blocked { by } => format!("by {}", clean(by.as_str())),
@@ -85,6 +87,7 @@ pub(super) fn counts(run: &RunFinished) -> String {
         (totals.ran, &ran),
         (totals.fresh, "fresh"),
         (totals.hit, "hit"),
+        (totals.done, "done before"),
         (totals.failed, "failed"),
         (totals.warned, "warned"),
         (totals.blocked, "blocked"),
@@ -115,10 +118,32 @@ pub(super) fn summary(run: &RunFinished, interrupted: Option<&str>) -> String {
         let path = critical_path(&run.critical_path);
         notes.push(format!("critical path {}: {path}", millis(run.critical_path_ms)));
     }
+    if let Some(remote) = &run.remote {
+        notes.push(remote_use(remote));
+    }
     if !notes.is_empty() {
         line.push_str(&format!(" ({})", notes.join("; ")));
     }
     line
+}
+
+/// `remote: 3 hits saved 4.2 s, 1.2 MB down, 2 given, 300 kB up`.
+fn remote_use(remote: &RemoteUse) -> String {
+    let mut parts = Vec::new();
+    if remote.hits > 0 {
+        let hits = if remote.hits == 1 { "1 hit".to_owned() } else { format!("{} hits", remote.hits) };
+        parts.push(format!("{hits} saved {}", millis(remote.saved_ms)));
+    }
+    if remote.bytes_down > 0 {
+        parts.push(format!("{} down", format_bytes(remote.bytes_down)));
+    }
+    if remote.given > 0 {
+        parts.push(format!("{} given", remote.given));
+    }
+    if remote.bytes_up > 0 {
+        parts.push(format!("{} up", format_bytes(remote.bytes_up)));
+    }
+    format!("remote: {}", parts.join(", "))
 }
 
 /// The word for what a dry run would do.
@@ -126,27 +151,33 @@ pub(super) fn verdict(verdict: Verdict) -> (&'static str, Tone) {
     match verdict {
         Verdict::Fresh => ("fresh", Tone::Dim),
         Verdict::Restore => ("would restore", Tone::Dim),
+        Verdict::Done => ("done", Tone::Dim),
         Verdict::Run => ("would run", Tone::Good),
         Verdict::Depends => ("depends", Tone::Warn),
+        Verdict::Serve => ("if needed", Tone::Dim),
     }
 }
 
 /// The line that sums up a dry run.
 pub(super) fn dry_summary(verdicts: impl Iterator<Item = Verdict>, wall_ms: u64) -> String {
-    let (mut run, mut restore, mut fresh, mut depends) = (0, 0, 0, 0);
+    let (mut run, mut restore, mut fresh, mut depends, mut done, mut serve) = (0, 0, 0, 0, 0, 0);
     for verdict in verdicts {
         *match verdict {
             Verdict::Run => &mut run,
             Verdict::Restore => &mut restore,
             Verdict::Fresh => &mut fresh,
+            Verdict::Done => &mut done,
             Verdict::Depends => &mut depends,
+            Verdict::Serve => &mut serve,
         } += 1;
     }
     let counts = join_counts(&[
         (run, "would run"),
         (restore, "would be restored"),
         (fresh, "fresh"),
+        (done, "done before"),
         (depends, "depend on these"),
+        (serve, "started if needed"),
     ]);
     let counts = if counts.is_empty() { "nothing to do".to_owned() } else { counts };
     format!("{counts}; judged in {}, nothing was run", millis(wall_ms))
@@ -184,6 +215,7 @@ mod tests {
             wall_ms: 3210,
             saved_ms: 41_000,
             critical_path_ms: 2900,
+            remote: None,
             critical_path: (0..names).map(|n| TaskName::new(format!("t{n}"))).collect(),
             totals: Totals { ran: 3, flaky: 1, fresh: 12, ..Totals::default() },
             first_failure: None,

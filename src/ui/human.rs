@@ -9,7 +9,7 @@ use super::screen::{self, Screen};
 use super::style::{Tone, clean, clean_lines, pad, paint, width};
 use super::{Mode, Options, github};
 use crate::event::{Event, PlannedTask, Record, Sink, TaskFinished, Verdict};
-use crate::model::{Notice, Outcome, Reason, TaskName};
+use crate::model::{Notice, Outcome, Reason, Stage, TaskName};
 use rustc_hash::FxHashMap;
 use std::io::Write;
 
@@ -20,12 +20,17 @@ pub(super) const STATUS_WIDTH: usize = 8;
 /// Width of durations.
 const TIME_WIDTH: usize = 8;
 
+/// Failed iterations of a soak that get a line of their own, before its end.
+const SHOWN_FAILURES: u32 = 5;
+
 /// What is known of a task while the run goes on.
 #[derive(Default)]
 pub(super) struct Known {
     pub(super) group: bool,
     pub(super) quiet: bool,
     pub(super) interactive: bool,
+    /// It is a service; whether it stays.
+    pub(super) service: Option<bool>,
     pub(super) after: Vec<TaskName>,
     /// Which tasks taint it, in words.
     pub(super) taints: Vec<String>,
@@ -127,7 +132,7 @@ impl Human {
         let named = tasks.iter().filter(|task| !task.group);
         self.name_width =
             named.clone().map(|task| width(&clean(task.task.as_str()))).max().unwrap_or(0).min(NAME_WIDTH);
-        self.board.plan(named.count());
+        self.board.plan(named.filter(|task| task.service.is_none()).count());
         self.tasks = tasks
             .iter()
             .map(|task| {
@@ -135,6 +140,7 @@ impl Human {
                     group: task.group,
                     quiet: task.quiet,
                     interactive: task.interactive,
+                    service: task.service.map(|service| service.stays),
                     after: task.after.clone(),
                     ..Known::default()
                 };
@@ -149,7 +155,8 @@ impl Human {
             return;
         }
         let interactive = known.interactive;
-        let tainted = reasons.iter().filter(|reason| matches!(reason, Reason::Tainted { .. }));
+        let tainted =
+            reasons.iter().filter(|reason| matches!(reason, Reason::Tainted { .. } | Reason::NotAsBefore { .. }));
         known.taints = tainted.map(|reason| clean(&reason.describe()).into_owned()).collect();
         self.board.start(task, attempt);
         if attempt == 1 && self.options.explain && self.options.mode != Mode::Quiet {
@@ -166,6 +173,27 @@ impl Human {
             self.just_shown = None;
             self.screen.hand_over();
         }
+    }
+
+    /// What became of a service.
+    fn service(&mut self, task: &TaskName, stage: Stage) {
+        if matches!(stage, Stage::Stopped { .. }) {
+            self.end_lines(task);
+        }
+        if self.options.mode == Mode::Quiet {
+            return;
+        }
+        let stays = self.tasks.get(task).is_some_and(|known| known.service == Some(true));
+        let (word, tone, time, more) = match stage {
+            Stage::Starting => ("starting", Tone::Dim, String::new(), ""),
+            Stage::Ready { after_ms } if stays => ("ready", Tone::Good, format::millis(after_ms), "until Ctrl-C"),
+            Stage::Ready { after_ms } => ("ready", Tone::Good, format::millis(after_ms), ""),
+            Stage::Stopped { killed: false } => ("stopped", Tone::Dim, String::new(), ""),
+            Stage::Stopped { killed: true } => {
+                ("killed", Tone::Warn, String::new(), "it did not end when it was asked to")
+            }
+        };
+        self.task_line((word, tone), task, &format!("{time:>TIME_WIDTH$}  {more}"), false);
     }
 
     fn notice(&mut self, task: Option<&TaskName>, notice: &Notice) {
@@ -218,8 +246,11 @@ impl Sink for Human {
     fn record(&mut self, record: &Record) {
         let talks = self.options.mode != Mode::Quiet;
         match &record.event {
-            Event::RunStarted { tasks, dry_run, .. } => {
+            Event::RunStarted { tasks, dry_run, resumes, .. } => {
                 self.dry_run = *dry_run;
+                if let Some(run) = resumes.as_ref().filter(|_| talks) {
+                    self.say(&format!("   resumes run {}", clean(run)));
+                }
                 self.plan(tasks);
             }
             Event::TaskWaiting { task, on } => {
@@ -238,9 +269,21 @@ impl Sink for Human {
                 }
             }
             Event::TaskNoticed { task, notice } => self.notice(Some(task), notice),
+            Event::Service { task, stage } => self.service(task, *stage),
             Event::TaskFinished(finished) => self.finished(finished),
             Event::Warned(notice) => self.notice(None, notice),
             Event::Interrupted { signal, stage } => self.signalled(signal, *stage),
+            Event::SoakStarted(soak) => self.board.soak(soak),
+            Event::SoakIteration(iteration) => {
+                let failed = self.board.iteration(iteration);
+                if let Some(reason) = iteration.failed.as_ref().filter(|_| talks && failed <= SHOWN_FAILURES) {
+                    let number = iteration.iteration;
+                    let rest = format!("iteration {number}: {}", clean(&reason.describe()));
+                    self.task_line(("failed", Tone::Bad), &iteration.task, &rest, false);
+                }
+            }
+            // What it found stands at the end of its log.
+            Event::SoakFinished(_) => {}
             Event::RunFinished(run) => {
                 self.over = true;
                 self.end(run);
@@ -259,7 +302,9 @@ impl Sink for Human {
 
     fn output(&mut self, task: &TaskName, bytes: &[u8]) {
         let mode = self.options.mode;
-        if bytes.is_empty() || !matches!(mode, Mode::Prefixed | Mode::Stream) {
+        // Of a service that stays there is no end to wait for.
+        let stays = self.tasks.get(task).is_some_and(|known| known.service == Some(true));
+        if bytes.is_empty() || !(stays || matches!(mode, Mode::Prefixed | Mode::Stream)) {
             return;
         }
         let prefix = self.prefix(task);
@@ -283,9 +328,9 @@ impl Sink for Human {
     fn tick(&mut self) {
         let speaks = !self.options.live && self.options.mode == Mode::Grouped && !self.handed_over;
         if speaks && !self.over {
-            for (task, time) in self.board.beats() {
+            for (task, time, progress) in self.board.beats() {
                 let time = format::elapsed(time);
-                self.task_line(("running", Tone::Dim), &task, &format!("{time:>TIME_WIDTH$}"), false);
+                self.task_line(("running", Tone::Dim), &task, &format!("{time:>TIME_WIDTH$}  {progress}"), false);
             }
         }
         self.redraw(true);

@@ -43,12 +43,16 @@ fn must_not_be_lost(event: &Event) -> bool {
         | Event::TaskStarted { .. }
         | Event::Warned(_)
         | Event::Interrupted { .. }
+        | Event::SoakStarted(_)
+        | Event::SoakFinished(_)
         | Event::RunFinished(_) => true,
+        Event::SoakIteration(iteration) => iteration.failed.is_some(),
         Event::TaskFinished(task) => matches!(task.outcome, Outcome::Ran | Outcome::Failed { .. }),
         Event::TaskWaiting { .. }
         | Event::TaskJudged { .. }
         | Event::TaskRetried { .. }
-        | Event::TaskNoticed { .. } => false,
+        | Event::TaskNoticed { .. }
+        | Event::Service { .. } => false,
     }
 }
 

@@ -9,6 +9,7 @@ mod format;
 mod github;
 mod human;
 mod jsonl;
+mod junit;
 mod live;
 mod log;
 mod prefix;
@@ -115,9 +116,12 @@ pub fn event_log(path: &Path) -> io::Result<Box<dyn Sink>> {
     jsonl::EventLog::create(path).map(|log| Box::new(log) as Box<dyn Sink>)
 }
 
-/// Writes a [`Report`] to `path` when the run has finished, in one piece. If that fails it says so,
-/// on the standard error stream.
+/// Writes a [`Report`] to `path` when the run has finished, in one piece; JUnit XML where the name ends in `.xml`.
+/// If that fails it says so, on the standard error stream.
 pub fn report(path: PathBuf) -> Box<dyn Sink> {
+    if path.extension().is_some_and(|extension| extension == "xml") {
+        return Box::new(junit::JUnit::new(path));
+    }
     Box::new(report::Reporter::new(path))
 }
 

@@ -1,6 +1,8 @@
 //! `--report FILE.json`: one document about a finished run.
 
-use crate::event::{Blocked, Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION, Verdict};
+use crate::event::{
+    Blocked, Event, PlannedTask, Record, RunFinished, Sink, SoakSummary, TaskFinished, Totals, VERSION, Verdict,
+};
 use crate::model::{Digest, Notice, Outcome, Reason, TaskName};
 use rustc_hash::FxHashMap;
 use schemars::JsonSchema;
@@ -29,6 +31,9 @@ pub struct Report {
     pub jobs: u32,
     /// Nothing ran; `judged` says what would have been done.
     pub dry_run: bool,
+    /// The run that this one resumes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resumes: Option<String>,
     /// The process's exit code.
     pub exit_code: u8,
     /// The last signal that interrupted it.
@@ -55,6 +60,8 @@ pub struct Report {
     pub blocked: Vec<Blocked>,
     /// What a person should know.
     pub notices: Vec<NoticeOf>,
+    /// What soaks found.
+    pub soaks: Vec<SoakSummary>,
 }
 
 /// A task that ended.
@@ -126,6 +133,7 @@ impl Reporter {
             profiles: Vec::new(),
             jobs: 0,
             dry_run: false,
+            resumes: None,
             exit_code: 0,
             interrupted: None,
             wall_ms: 0,
@@ -139,6 +147,7 @@ impl Reporter {
             warnings: Vec::new(),
             blocked: Vec::new(),
             notices: Vec::new(),
+            soaks: Vec::new(),
         };
         Self { path, report, plan: FxHashMap::default(), reasons: FxHashMap::default() }
     }
@@ -194,7 +203,8 @@ impl Sink for Reporter {
     fn record(&mut self, record: &Record) {
         let report = &mut self.report;
         match &record.event {
-            Event::RunStarted { run, weir, targets, profiles, jobs, dry_run, tasks } => {
+            Event::RunStarted { run, weir, targets, profiles, jobs, dry_run, resumes, tasks } => {
+                report.resumes.clone_from(resumes);
                 report.run.clone_from(run);
                 report.weir.clone_from(weir);
                 report.started.clone_from(&record.at);
@@ -221,7 +231,13 @@ impl Sink for Reporter {
             Event::Interrupted { signal, .. } => report.interrupted = Some(signal.clone()),
             Event::TaskFinished(task) => self.task(task),
             Event::RunFinished(run) => self.finish(run),
-            Event::TaskStarted { .. } | Event::TaskWaiting { .. } | Event::TaskRetried { .. } => {}
+            Event::SoakFinished(soak) => report.soaks.push((**soak).clone()),
+            Event::TaskStarted { .. }
+            | Event::TaskWaiting { .. }
+            | Event::TaskRetried { .. }
+            | Event::Service { .. }
+            | Event::SoakStarted(_)
+            | Event::SoakIteration(_) => {}
         }
     }
 
@@ -230,15 +246,19 @@ impl Sink for Reporter {
     fn tick(&mut self) {}
 }
 
-/// Writes the document beside its place and moves it there, so that a reader finds all of it or none.
 fn write(path: &Path, report: &Report) -> io::Result<()> {
+    let mut text = serde_json::to_vec_pretty(report)?;
+    text.push(b'\n');
+    write_whole(path, &text)
+}
+
+/// Writes the document beside its place and moves it there, so that a reader finds all of it or none.
+pub(super) fn write_whole(path: &Path, text: &[u8]) -> io::Result<()> {
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
     // As any file one creates: what the umask leaves of it.
     let mode = Permissions::from_mode(0o666);
     let mut file = tempfile::Builder::new().prefix(".weir-report").permissions(mode).tempfile_in(folder)?;
-    let mut text = serde_json::to_vec_pretty(report)?;
-    text.push(b'\n');
-    file.write_all(&text)?;
+    file.write_all(text)?;
     file.persist(path)?;
     Ok(())
 }

@@ -86,6 +86,7 @@ pub(super) fn planned(task: &str, after: &[&str]) -> PlannedTask {
     PlannedTask {
         task: name(task),
         group: false,
+        service: None,
         quiet: false,
         interactive: false,
         cleanup: false,
@@ -102,6 +103,7 @@ pub(super) fn start(tasks: Vec<PlannedTask>) -> Event {
         profiles: vec![],
         jobs: 4,
         dry_run: false,
+        resumes: None,
         tasks,
     }
 }
@@ -138,6 +140,7 @@ pub(super) fn over(totals: Totals, first_failure: Option<&str>) -> RunFinished {
         wall_ms: 3210,
         saved_ms: 0,
         critical_path_ms: 0,
+        remote: None,
         critical_path: vec![],
         totals,
         first_failure: first_failure.map(name),
@@ -176,6 +179,7 @@ pub(super) fn mixed(scene: &mut Scene) {
     scene.event(Event::RunFinished(Box::new(RunFinished {
         saved_ms: 41_000,
         critical_path_ms: 1760,
+        remote: None,
         critical_path: vec![name("build"), name("test:unit")],
         blocked: vec![Blocked { task: name("deploy"), by: Some(name("test:unit")) }],
         warnings: vec![name("lint")],
@@ -200,6 +204,8 @@ pub(super) fn every_event() -> Vec<Record> {
         Reason::Outputs { what: vec!["c is missing".into()] },
         Reason::State,
         Reason::NoStore,
+        Reason::NotAsBefore { run: "20260101-000000".into(), what: vec!["`run` changed".into()] },
+        Reason::DoneBefore { run: "20260101-000000".into() },
     ];
     let failures = [
         FailReason::Exit { code: 3 },
@@ -213,7 +219,8 @@ pub(super) fn every_event() -> Vec<Record> {
     ];
     let skips =
         [SkipReason::Blocked { by: name("b") }, SkipReason::Stopped, SkipReason::Interrupted, SkipReason::NotNeeded];
-    let mut outcomes = vec![Outcome::Fresh, Outcome::Hit, Outcome::Ran];
+    let mut outcomes =
+        vec![Outcome::Fresh, Outcome::Hit, Outcome::Ran, Outcome::Done { run: "20260101-000000".into() }];
     outcomes.extend(failures.into_iter().map(|reason| Outcome::Failed { reason, warn: false }));
     outcomes.extend(skips.into_iter().map(|reason| Outcome::Skipped { reason }));
     let mut events = vec![

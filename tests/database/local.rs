@@ -70,8 +70,12 @@ fn the_run_that_makes_the_password_masks_it_already() {
     let ran = ws.weir(&["run", "show"]).ok().says("it is ***").says("postgres://postgres:***@127.0.0.1:");
     let password = servers.remembered("local")["password"].as_str().unwrap().to_owned();
     ran.says_nothing_of(&password);
+    let held = |file: &str| {
+        let bytes = std::fs::read(ws.path(file)).unwrap();
+        bytes.windows(password.len()).any(|bytes| bytes == password.as_bytes())
+    };
     let logs = ws.files(".weir/runs");
-    assert!(!logs.is_empty() && logs.iter().all(|file| !ws.read(file).contains(&password)));
+    assert!(!logs.is_empty() && logs.iter().all(|file| !held(file)));
 }
 
 #[test]

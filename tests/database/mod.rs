@@ -2,6 +2,7 @@
 
 mod baseline;
 mod commands;
+mod crashdemo;
 mod docker;
 mod down;
 mod embedded;
@@ -16,4 +17,5 @@ mod migrate_refused;
 mod migrating;
 mod reset;
 mod seed;
+mod soak;
 mod up;

@@ -3,14 +3,21 @@
 mod arguments;
 mod checks;
 mod commands;
+mod crash;
 mod environment;
 mod evidence;
 mod folders;
 mod graphs;
 mod init;
 mod output;
+mod ports;
+#[cfg(feature = "remote")]
+mod remote;
 mod reports;
 mod rule;
 mod running;
 mod secrets;
+mod service;
+mod soak;
+mod soak_refused;
 mod terminal;

@@ -291,3 +291,24 @@ fn a_failure_in_another_process_is_seen_while_a_probe_is_asked() {
     puppet.goes_on();
     early.end().exit(1).tasks("first fresh, t failed");
 }
+
+#[test]
+fn what_is_on_record_does_not_outlive_a_run_that_could_not_be_recorded() {
+    // The state is there and whole, and the run can't use it.
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\n\
+         [tasks.wipe]\nrun = 'cp in wiped'\nreset = true\n\
+         [tasks.made]\nrun = 'cat wiped > made'\nsources = []\noutputs = ['made']\nwait_for = ['wipe']",
+    );
+    ws.write("in", "a");
+    ws.run("wipe t made");
+    fs::remove_dir_all(ws.path(".weir/locks")).unwrap();
+    ws.write(".weir/locks", "no folder");
+    ws.write("in", "b");
+    ws.run("wipe t").says("nothing is recorded");
+    ws.remove(".weir/locks");
+    ws.write("in", "a");
+    let ran = ws.run("t made").tasks("t ran, made ran");
+    assert_eq!((ws.read("out").as_str(), ws.read("made").as_str()), ("a", "b"), "{}", ran.shown());
+    ws.run("t made").tasks("t fresh, made fresh");
+}

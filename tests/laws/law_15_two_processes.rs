@@ -175,6 +175,23 @@ fn what_another_process_did_meanwhile_is_not_missed_by_one_that_runs_already() {
 }
 
 #[test]
+fn what_another_process_did_between_judging_and_locking_is_not_done_again() {
+    // With one job the early one has judged `t` and keeps it until `slow` has ended; nobody holds its lock by then.
+    let ws = Workspace::new(
+        "[tasks.slow]\nrun = '../pause slow'\n\
+         [tasks.t]\nrun = 'echo x >> ../t.ran; cp in out'\nsources = ['in']\noutputs = ['out']",
+    );
+    ws.write("in", "a");
+    let puppet = ws.puppet("slow");
+    let early = ws.weir(&["run", "-j1", "t", "slow"]).spawn();
+    puppet.arrives();
+    ws.run("t").tasks("t ran");
+    puppet.goes_on();
+    early.end().success().tasks("slow ran, t skips");
+    assert_eq!(ws.count("t"), 1);
+}
+
+#[test]
 fn a_forced_second_runs_it_again_after_the_first() {
     let ws = held("sources = ['in']\noutputs = ['out']");
     let puppet = ws.puppet("t");

@@ -55,7 +55,12 @@ const WRONG: &[(&str, &str, &str, &str)] = &[
     ("[tasks.a]\nrun = 'x'\noutputs = ['../elsewhere']", "config::bad-path", "4:12", "../elsewhere"),
     ("[tasks.a]\nrun = 'x'\noutputs = ['/etc/passwd']", "config::bad-path", "4:12", "/etc/passwd"),
     ("[tasks.a]\nrun = ", "config::syntax", "3:", "value"),
-    ("[tasks.a]\nrun = 'x'\nservice = {}", "config::not-yet-supported", "4:1", "`service`"),
+    (
+        "[tasks.a]\nrun = 'x'\noutputs = []\nservice = {}",
+        "config::conflict",
+        "4:1",
+        "`a` is a service and has `outputs`",
+    ),
     // Outputs.
     (
         "[tasks.a]\nrun = 'x'\nsources = []\noutputs = ['out']\n[tasks.b]\nrun = 'x'\nsources = []\noutputs = ['out/b']",
@@ -176,7 +181,7 @@ fn what_is_wrong_with_the_call_is_refused_too() {
         ("build --no-such-flag", "--no-such-flag"),
         ("build -j 0", "0"),
         ("build --output fancy", "fancy"),
-        ("build --report out.xml", "`.json`"),
+        ("build --report out.txt", "`.json`"),
         ("", "TASK"),
     ] {
         refused(&ws, ws.try_run(call)).says(said);

@@ -249,7 +249,7 @@ fn the_question_counts() {
     long_way(told(&ws, "--force-all t", &[])).success().tasks("t ran");
     sealed(&ws, "t");
     long_way(told(&ws, "-n t", &[])).success().says("fresh");
-    long_way(told(&ws, "--report out.txt t", &[])).exit(2).says("does not end in `.json`");
+    long_way(told(&ws, "--report out.txt t", &[])).exit(2).says("ends in neither `.json` nor `.xml`");
     told(&ws, "--report out.json t", &[]).success().says(ANSWERED);
     assert!(ws.read("out.json").contains("\"fresh\": 1"));
 }

@@ -253,7 +253,12 @@ pub struct Servers(PathBuf);
 impl Servers {
     /// Those of this workspace.
     pub fn of(ws: &super::Workspace) -> Self {
-        Self(ws.path(".weir/db"))
+        Self::below(&ws.root())
+    }
+
+    /// Those of a workspace in this folder.
+    pub fn below(root: &Path) -> Self {
+        Self(root.join(".weir/db"))
     }
 
     /// The folder of data and socket of one: `local`, `embedded`.

@@ -90,6 +90,12 @@ impl Ran {
         self.finished(task)["outcome"].as_str().unwrap()
     }
 
+    /// How every task ended that did.
+    pub fn outcomes(&self) -> std::collections::BTreeMap<String, String> {
+        let text = |event: &Value, name: &str| event[name].as_str().unwrap().to_owned();
+        self.events("task_finished").into_iter().map(|event| (text(event, "task"), text(event, "outcome"))).collect()
+    }
+
     /// How tasks must have ended: `"build ran, test fresh"`. `skips` is `fresh` or `hit`.
     pub fn tasks(self, expected: &str) -> Self {
         for pair in expected.split(", ") {

@@ -155,6 +155,7 @@ fn fact(config: &Config, task: &Task, reached: bool) -> TaskFact {
         Action::Shell(_) => Some("run".to_owned()),
         Action::Exec(_) => Some("exec".to_owned()),
         Action::Uses(uses) => Some(uses.kind.name().to_owned()),
+        Action::Soak(_) => Some("soak".to_owned()),
         Action::Group { .. } => None,
     };
     let commands = if let Action::Shell(commands) = &task.action { &commands[..] } else { &[] };

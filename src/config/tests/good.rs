@@ -9,7 +9,7 @@ use std::time::Duration;
 fn around(scope: &str, key: &KeyInfo) -> String {
     let line = format!("{} = {}", key.name, key.example);
     let run = match key.name {
-        "run" | "exec" | "sequence" | "uses" => "",
+        "run" | "exec" | "sequence" | "uses" | "soak" => "",
         "with" => "uses = 'db.up'\n",
         "expect" => "run = 'x'\njunit = 'r'\n",
         _ => "run = 'x'\n",
@@ -33,6 +33,19 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         }
         "retry" => format!("version = 1\n[tasks.t]\nrun = 'x'\nretry = {{ {} }}", with("attempts", key)),
         "poll" => format!("version = 1\n[tasks.t]\nrun = 'x'\npoll = {{ {} }}", with("timeout", key)),
+        "soak" => {
+            let rest = match key.name {
+                "task" => "runs = 2, ",
+                "runs" => "task = 'a', ",
+                _ => "task = 'a', runs = 2, ",
+            };
+            format!("version = 1\n[tasks.t]\nsoak = {{ {rest}{line} }}")
+        }
+        "service" => format!("version = 1\n[tasks.t]\nrun = 'x'\nservice = {{ {line} }}"),
+        "ready" => {
+            let probe = if key.name == "timeout" { "log = 'x', " } else { "" };
+            format!("version = 1\n[tasks.t]\nrun = 'x'\nservice = {{ ready = {{ {probe}{line} }} }}")
+        }
         "expect" => format!("version = 1\n[tasks.t]\nrun = 'x'\njunit = 'r'\nexpect = {{ {line} }}"),
         "gate-of-task" => format!("version = 1\n[tasks.t]\nrun = 'x'\ngate = {{ {} }}", with("id", key)),
         "artifacts" => {
@@ -66,6 +79,14 @@ fn around(scope: &str, key: &KeyInfo) -> String {
             format!("version = 1\n[[db.app.seed]]\nfrom = {{ {line} }}\ninto = 't'\nrow = {{ a = '$.a' }}\nkey = 'a'")
         }
         "structural" => format!("version = 1\n[structural]\n{line}"),
+        "remote" => {
+            let other = match key.name {
+                "cert_file" => "key_file = 'k'\n",
+                "key_file" => "cert_file = 'c'\n",
+                _ => "",
+            };
+            format!("version = 1\n[remote]\n{other}{line}")
+        }
         "allowance" => {
             let others: &str = match key.name {
                 "files" => "reason = 'r', ",
@@ -76,8 +97,25 @@ fn around(scope: &str, key: &KeyInfo) -> String {
                 "version = 1\n[tasks.t]\nuses = 'check.forbid'\nwith = {{ files = 'f', patterns = 'p', allow = [{{ {others}{line} }}] }}"
             )
         }
+        "settle" => {
+            let others = match key.name {
+                "command" => "equals = 'e', ",
+                "equals" => "command = 'c', ",
+                _ => "command = 'c', equals = 'e', ",
+            };
+            crash(&format!("settle = {{ {others}{line} }}"))
+        }
+        "after" => {
+            let sign = if key.name == "timeout" { "log = 'l', " } else { "" };
+            crash(&format!("settle = {{ command = 'c', equals = 'e' }}, after = {{ {sign}{line} }}"))
+        }
         node => parameter(node, key),
     }
+}
+
+/// A crash proof with these parameters beside the plain ones.
+fn crash(with: &str) -> String {
+    format!("version = 1\n[tasks.t]\nuses = 'proof.crash'\nwith = {{ service = 's', trigger = 't', {with} }}")
 }
 
 /// A parameter of a built-in node beside those that it requires.
@@ -86,6 +124,7 @@ fn parameter(node: &str, key: &KeyInfo) -> String {
         "check.forbid" => &[("files", "'f'"), ("patterns", "'p'")],
         "check.cochange" => &[("when", "'a'"), ("require", "'b'")],
         "check.exists" => &[("files", "'f'")],
+        "proof.crash" => &[("service", "'s'"), ("trigger", "'t'"), ("settle", "{ command = 'c', equals = 'e' }")],
         "check.drift" if key.name != "lock" => &[("command", "'c'"), ("outputs", "'o'")],
         "db.migrate" | "db.baseline" | "db.gate" | "db.up" | "check.graph" | "check.same" | "check.branch"
         | "check.drift" | "rule.structural" => &[],

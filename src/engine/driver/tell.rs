@@ -5,7 +5,7 @@ use crate::cache::Found;
 use crate::engine::job::log_name;
 use crate::engine::scheduler::{Done, NodeState, Skip};
 use crate::engine::standing::Standing;
-use crate::event::{Event, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
+use crate::event::{Event, PlannedService, PlannedTask, Record, RunFinished, TaskFinished, VERSION};
 use crate::model::{FailReason, NodeId, Notice, Outcome, TaskName};
 use crate::process::Signal;
 use std::sync::Arc;
@@ -38,6 +38,7 @@ impl Driver<'_> {
             profiles: self.options.profiles.clone(),
             jobs: self.options.jobs,
             dry_run: false,
+            resumes: self.options.resumed.as_ref().and_then(|resumed| resumed.chain.first().cloned()),
             tasks,
         });
         for warning in &self.options.warnings {
@@ -53,6 +54,12 @@ impl Driver<'_> {
             return;
         }
         let outcome = self.outcome(id);
+        if node.node.lender().is_some() {
+            self.lending.unlock(id);
+            if matches!(outcome, Outcome::Ran | Outcome::Fresh) {
+                return;
+            }
+        }
         let name = self.names[id.index()].clone();
         if matches!(outcome, Outcome::Failed { .. }) {
             // Where that is a warning its dependents go on, and nobody knows what it left.
@@ -74,6 +81,7 @@ impl Driver<'_> {
         };
         let saved = match &outcome {
             Outcome::Fresh | Outcome::Hit => page.recorded.as_ref().map_or(0, |recorded| recorded.duration_ms),
+            Outcome::Done { .. } => millis(page.spared),
             _ => 0,
         };
         let replayed_from = self.replayed_from(id, &outcome);
@@ -98,6 +106,9 @@ impl Driver<'_> {
     /// Of a gate whose recorded result counts: the run that recorded it. What its key was made of is looked up too.
     fn replayed_from(&mut self, id: NodeId, outcome: &Outcome) -> Option<String> {
         let gate = self.plan.nodes[id.index()].node.facts().gate.is_some();
+        if let Outcome::Done { run } = outcome {
+            return Some(run.clone()).filter(|_| gate);
+        }
         if !gate || !matches!(outcome, Outcome::Fresh | Outcome::Hit) {
             return None;
         }
@@ -112,12 +123,21 @@ impl Driver<'_> {
             NodeState::Done(Done::Fresh) => Outcome::Fresh,
             NodeState::Done(Done::Hit) => Outcome::Hit,
             NodeState::Done(Done::Ran) => Outcome::Ran,
+            NodeState::Done(Done::Before) => {
+                Outcome::Done { run: self.ledger.pages[id.index()].ran_in.clone().unwrap_or_default() }
+            }
             NodeState::Failed { reason, warn } => Outcome::Failed { reason: reason.clone(), warn: *warn },
             NodeState::Skipped(skip) => {
                 Outcome::Skipped { reason: Skip::reason(*skip, |id| self.names[id.index()].clone()) }
             }
             other => unreachable!("node {} finished as {other:?}", id.0),
         }
+    }
+
+    /// A lender has printed what it did by itself: its page says nothing of it.
+    fn own_log(&self, name: &str) -> (Option<String>, u64) {
+        let length = std::fs::metadata(self.folder.path.join(name)).map_or(0, |found| found.len());
+        ((length > 0).then(|| name.to_owned()), length)
     }
 
     /// The log to show, in the run's folder; a replayed one is put there.
@@ -136,6 +156,15 @@ impl Driver<'_> {
                     Err(_) => (None, 0),
                 }
             }
+            // A gate's is part of its evidence.
+            (Outcome::Done { run }, _) if node.node.facts().gate.is_some() => {
+                let there = self.folder.path.with_file_name(run).join(&name);
+                match std::fs::copy(there, self.folder.path.join(&name)) {
+                    Ok(length) => (Some(name), length),
+                    Err(_) => (None, 0),
+                }
+            }
+            _ if node.node.lender().is_some() => self.own_log(&name),
             _ if page.log_bytes > 0 => (Some(name), page.log_bytes),
             _ => (None, 0),
         }
@@ -165,15 +194,19 @@ impl Driver<'_> {
             let names: Vec<&str> = stuck.iter().map(|id| self.names[id.index()].as_str()).collect();
             self.broken = Some(format!("the run ended before `{}`", names.join("`, `")));
         }
+        let remote = self.finish_remote();
         let exit_code = match (&self.broken, self.exit_signal, self.scheduler.first_failure()) {
             (Some(_), ..) => 70,
             (None, Some(Signal::Int), _) => 130,
             (None, Some(_), _) => 143,
             (None, None, _) if self.ledger.refused => 3,
             (None, None, Some(_)) => 1,
-            (None, None, None) if self.ledger.totals.failed > 0 => 1,
+            (None, None, None) if self.ledger.totals.failed > 0 || self.misses_remote() => 1,
             (None, None, None) => 0,
         };
+        if exit_code != 0 {
+            self.begin_journal();
+        }
         let (critical, chain) = self.ledger.critical_path(&self.plan);
         let first_failure = self.scheduler.first_failure().map(|id| self.names[id.index()].clone());
         let finished = RunFinished {
@@ -186,6 +219,7 @@ impl Driver<'_> {
             first_failure,
             blocked: std::mem::take(&mut self.ledger.blocked),
             warnings: std::mem::take(&mut self.ledger.warnings),
+            remote,
         };
         self.emit(Event::RunFinished(Box::new(finished)));
         Finish { exit_code, standing: self.standing(exit_code), broken: self.broken }
@@ -211,6 +245,7 @@ pub fn planned(names: &[TaskName]) -> impl Fn(&crate::graph::PlanNode) -> Planne
             quiet: facts.quiet,
             interactive: facts.interactive,
             cleanup: node.is_cleanup(),
+            service: node.node.lender().map(|_| PlannedService { stays: node.held }),
             gate: facts.gate.clone(),
             after: node.before().map(|id| names[id.index()].clone()).collect(),
         }

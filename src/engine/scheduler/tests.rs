@@ -1,5 +1,7 @@
 //! The scheduler against a naive oracle: random graphs, endings, orders and cancellation points.
 
+mod lending;
+
 use super::*;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,8 +73,11 @@ fn evaluate(case: &Case) -> Vec<(End, bool)> {
             match &script.verdict {
                 Verdict::Fresh => (End::Done(Done::Fresh), false),
                 Verdict::Hit => (End::Done(Done::Hit), false),
+                // What cleans up after it comes after it, as if it had run now.
+                Verdict::Before => (End::Done(Done::Before), true),
                 Verdict::Failed { warn, .. } => (End::Failed { warn: *warn }, false),
                 Verdict::Run => run_alone(node, script),
+                Verdict::Lend => unreachable!("lenders have tests of their own"),
             }
         });
     }
@@ -167,7 +172,11 @@ impl<'c> Watcher<'c> {
             Input::Interrupt => self.interrupted = true,
             Input::Kill => (self.interrupted, self.killed) = (true, true),
             Input::Checked(_, Verdict::Failed { warn: false, .. }) => self.failed = true,
+            Input::Checked(node, Verdict::Before) => {
+                self.started.insert(node.index());
+            }
             Input::Checked(..) | Input::Start => {}
+            Input::Lost(..) => unreachable!("lenders have tests of their own"),
             Input::Ended(node, ending) => {
                 let attempt = self.running.remove(&node.index()).unwrap();
                 match ending {
@@ -259,6 +268,7 @@ impl<'c> Watcher<'c> {
                 assert!(self.scheduler.state(*node).is_final());
                 assert!(self.finished.insert(node.index()), "{node:?} ends twice");
             }
+            Effect::Hold(_) | Effect::Release(_) => unreachable!("lenders have tests of their own"),
             Effect::Complete => {
                 assert_eq!(self.finished.len(), self.case.nodes.len(), "not all have ended");
                 self.complete = true;
@@ -333,8 +343,9 @@ impl<'c> Watcher<'c> {
                     let alone = match &self.case.scripts[index].verdict {
                         Verdict::Fresh => End::Done(Done::Fresh),
                         Verdict::Hit => End::Done(Done::Hit),
+                        Verdict::Before => End::Done(Done::Before),
                         Verdict::Run => run_alone(&nodes[index], &self.case.scripts[index]).0,
-                        Verdict::Failed { .. } => panic!("{index} failed and is done"),
+                        Verdict::Failed { .. } | Verdict::Lend => panic!("{index} failed and is done"),
                     };
                     assert_eq!(End::Done(*done), alone);
                 }
@@ -378,6 +389,7 @@ fn some_verdict() -> impl Strategy<Value = Verdict> {
     prop_oneof![
         2 => Just(Verdict::Fresh),
         1 => Just(Verdict::Hit),
+        1 => Just(Verdict::Before),
         6 => Just(Verdict::Run),
         1 => any::<bool>().prop_map(|warn| Verdict::Failed { reason: reason(), warn }),
     ]
@@ -414,7 +426,7 @@ fn some_node(index: usize) -> impl Strategy<Value = (NodePlan, Script)> {
     let script = (some_verdict(), prop::collection::vec(some_ending(), 1..4));
     (plan, script).prop_map(|((hard, soft, triggers, locks, exclusive, attempts, priority), (verdict, endings))| {
         let locks = locks.into_iter().map(|(name, shared)| NamedLock { name: name.to_owned(), shared }).collect();
-        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority };
+        let plan = NodePlan { hard, soft, triggers, locks, exclusive, attempts, priority, ..NodePlan::default() };
         (plan, Script { verdict, endings })
     })
 }

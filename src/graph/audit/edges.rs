@@ -18,6 +18,7 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
         for edge in edges.members().chain(edges.post.iter().map(|(edge, _)| edge)) {
             needed[edge.to] = true;
         }
+        edges.soaks.iter().for_each(|base| needed[*base] = true);
     }
     for (index, edges) in graph.edges.iter().enumerate() {
         let task = graph.task(index);
@@ -33,6 +34,10 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
         {
             let message = format!("`{}` is hidden, and nothing depends on it", task.name);
             audit.find(UNREACHABLE, index, task.at, message, UNREACHABLE.mend.into());
+        }
+        if edges.soaks.is_some() {
+            // Most of its edges are those of the task it repeats, and judged there.
+            continue;
         }
         for edge in edges.depends.iter().filter(|edge| !edge.from_glob) {
             let target = graph.task(edge.to);

@@ -20,7 +20,7 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
     for (index, task) in graph.config.tasks.iter().enumerate() {
         let acts = !matches!(task.action, Action::Group { .. });
         // A built-in node knows itself what it reads.
-        let runs = acts && !matches!(task.action, Action::Uses(_));
+        let runs = acts && !matches!(task.action, Action::Uses(_) | Action::Soak(_));
         if runs && policy.require_sources && always_runs_unasked(task) {
             let message = format!("`{}` declares no `sources`, and not `cache = false` either", task.name);
             audit.find(SOURCES_UNDECLARED, index, task.at, message, SOURCES_UNDECLARED.mend.into());
@@ -39,14 +39,17 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
             );
             audit.find(OUTPUTS_UNDECLARED, index, task.at, message, OUTPUTS_UNDECLARED.mend.into());
         }
-        if policy.entry.is_empty() {
+        // What only runs when it is forced is no part of a gate, and bounds itself.
+        if policy.entry.is_empty() || matches!(task.action, Action::Soak(_)) {
             continue;
         }
-        if acts && task.manual.is_none() && !reached.contains(&index) && is_check(task) {
+        let serves = task.service.is_some();
+        if acts && !serves && task.manual.is_none() && !reached.contains(&index) && is_check(task) {
             let message = format!("no entry task (`{}`) reaches `{}`", entries.join("`, `"), task.name);
             audit.find(ENTRY_MISSES, index, task.at, message, ENTRY_MISSES.mend.into());
         }
-        if acts && reached.contains(&index) && task.timeout.is_none() && task.poll.is_none() {
+        // A service runs as long as it is needed; its start has a bound.
+        if acts && !serves && reached.contains(&index) && task.timeout.is_none() && task.poll.is_none() {
             let message = format!("`{}` is reached from an entry task and has no `timeout` of its own", task.name);
             audit.find(TIMEOUT_UNDECLARED, index, task.at, message, TIMEOUT_UNDECLARED.mend.into());
         }
@@ -98,6 +101,7 @@ pub fn is_check(task: &Task) -> bool {
                 || uses.kind == NodeKind::RuleStructural
                 || matches!(uses.kind, NodeKind::DbGate | NodeKind::DbLint)
         }
+        Action::Soak(_) => return task.gate.is_some(),
         _ => false,
     };
     if built_in || task.gate.is_some() {

@@ -17,7 +17,9 @@ use std::collections::BTreeSet;
 const CHANGING_FOLDERS: [&str; 4] = ["target", "node_modules", ".git", ".weir"];
 
 /// Passed to every task, whatever it declares.
-const PASSED: [&str; 19] = [
+const PASSED: [&str; 21] = [
+    "WEIR_SCRATCH",
+    "WEIR_SOAK_ITERATION",
     "PATH",
     "HOME",
     "USER",
@@ -67,7 +69,7 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
                 audit.find(TRACKED_OUTPUT, index, outputs.at, message, TRACKED_OUTPUT.mend.into());
             }
         }
-        if matches!(task.action, Action::Group { .. }) {
+        if matches!(task.action, Action::Group { .. } | Action::Soak(_)) {
             continue;
         }
         if !audit.ground.is_dir(&task.dir.value) && task.depends.is_empty() {
@@ -118,7 +120,7 @@ fn sources(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task, produce
 fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
     let texts: Vec<String> = match &task.action {
         Action::Shell(texts) => texts.clone(),
-        Action::Exec(_) | Action::Uses(_) | Action::Group { .. } => vec![],
+        Action::Exec(_) | Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => vec![],
     };
     let mut named: BTreeSet<String> = texts.iter().flat_map(|text| programs(text)).collect();
     if let Action::Exec(words) = &task.action {
@@ -148,7 +150,7 @@ fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
         Action::Exec(words) => {
             vec![words.iter().filter(|word| !word.contains(' ')).cloned().collect::<Vec<_>>().join(" ")]
         }
-        Action::Shell(_) | Action::Uses(_) | Action::Group { .. } => texts.clone(),
+        Action::Shell(_) | Action::Uses(_) | Action::Soak(_) | Action::Group { .. } => texts.clone(),
     };
     if let Some(why) = called.iter().find_map(|text| impure(text)) {
         let message = format!("`{}` is cached, but {why}", task.name);
@@ -161,6 +163,7 @@ fn commands(audit: &mut Audit<'_, '_, '_>, index: TaskIndex, task: &Task) {
         let declared = task.env_inputs.iter().chain(&task.pass_through).map(String::as_str);
         let mut declared = declared.chain(task.env_required.iter().map(|name| name.value.as_str()));
         let seen = task.env.contains_key(&name)
+            || task.ports.iter().any(|port| port.name.value == name)
             || PASSED.contains(&name.as_str())
             || ["LC_", "SSL_CERT_"].iter().any(|prefix| name.starts_with(prefix))
             || declared.any(|known| match known.strip_suffix('*') {

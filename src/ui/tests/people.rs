@@ -206,7 +206,7 @@ fn a_dry_run() {
     for explain in [false, true] {
         let mut scene = Scene::new(|options| options.explain = explain);
         let group = PlannedTask { group: true, ..planned("all", &["lint"]) };
-        let Event::RunStarted { run, weir, targets, profiles, jobs, tasks, .. } = start(vec![
+        let Event::RunStarted { run, weir, targets, profiles, jobs, tasks, resumes, .. } = start(vec![
             planned("gen", &[]),
             planned("lint", &["gen"]),
             group,
@@ -215,7 +215,7 @@ fn a_dry_run() {
         ]) else {
             unreachable!()
         };
-        scene.event(Event::RunStarted { run, weir, targets, profiles, jobs, dry_run: true, tasks });
+        scene.event(Event::RunStarted { run, weir, targets, profiles, jobs, dry_run: true, resumes, tasks });
         let mut judged = |task, verdict, reasons| scene.event(Event::TaskJudged { task: name(task), verdict, reasons });
         judged("gen", Verdict::Fresh, vec![]);
         let what = vec!["src/main.rs changed".into(), "src/new.rs added".into()];

@@ -1,0 +1,163 @@
+//! The graph as other runners are told of it, each with outputs of its own, and where those runners are.
+
+use crate::graph::{Shape, before, last, source};
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Another runner.
+pub struct Peer {
+    pub name: &'static str,
+    /// Its program, absolute.
+    pub program: String,
+    arguments: &'static [&'static str],
+}
+
+/// What a runner is called, its program, and how it is asked for all.
+const KNOWN: [(&str, &str, &[&str]); 6] = [
+    ("ninja", "ninja", &["all"]),
+    ("make", "make", &["-sj2", "all"]),
+    ("go-task", "task", &["--silent", "all"]),
+    ("doit", "doit", &["-v0", "all"]),
+    ("mise", "mise", &["run", "--quiet", "all"]),
+    ("turbo", "turbo", &["run", "all", "--no-daemon", "--output-logs=none", "--ui=stream", "--no-update-notifier"]),
+];
+
+/// The folders in which runners are looked for.
+fn folders() -> Vec<PathBuf> {
+    let given = ["WEIR_BENCH_NINJA", "WEIR_BENCH_PEERS"].map(|name| std::env::var_os(name).unwrap_or_default());
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    given.iter().chain([&path]).flat_map(std::env::split_paths).filter(|folder| folder.is_absolute()).collect()
+}
+
+/// The runner of this name, if it is on this machine.
+pub fn find(name: &str) -> Option<Peer> {
+    let (name, program, arguments) = *KNOWN.iter().find(|(known, ..)| *known == name)?;
+    let found = folders().into_iter().find(|folder| folder.join(program).is_file())?.join(program);
+    Some(Peer { name, program: found.to_string_lossy().into_owned(), arguments })
+}
+
+impl Peer {
+    /// The words of its command.
+    pub fn command(&self) -> Vec<&str> {
+        std::iter::once(self.program.as_str()).chain(self.arguments.iter().copied()).collect()
+    }
+
+    /// Writes what it needs to know of the graph.
+    pub fn describe(&self, shape: Shape, at: &Path) {
+        let _ = fs::create_dir(at.join(format!("out-{}", self.name)));
+        match self.name {
+            "make" => fs::write(at.join("Makefile"), makefile(shape)).unwrap(),
+            "go-task" => fs::write(at.join("Taskfile.yml"), taskfile(shape)).unwrap(),
+            "doit" => fs::write(
+                at.join("dodo.py"),
+                DODO.replace("TASKS", &shape.tasks.to_string()).replace("FILES", &shape.files.to_string()),
+            )
+            .unwrap(),
+            "mise" => fs::write(at.join("mise.toml"), mise(shape)).unwrap(),
+            "turbo" => turbo(shape, at),
+            _ => {}
+        }
+    }
+}
+
+fn sources(shape: Shape, number: usize) -> Vec<String> {
+    (0..shape.files).map(|file| source(number, file)).collect()
+}
+
+fn makefile(shape: Shape) -> String {
+    let mut text = String::from(".PHONY: all\n");
+    let _ =
+        writeln!(text, "all: {}", last(shape.tasks).map(|n| format!("out-make/t{n}")).collect::<Vec<_>>().join(" "));
+    for number in 0..shape.tasks {
+        let earlier: Vec<String> = before(number).iter().map(|n| format!("out-make/t{n}")).collect();
+        let (sources, first) = (sources(shape, number).join(" "), source(number, 0));
+        let _ = writeln!(text, "out-make/t{number}: {sources} {}\n\tcp {first} $@", earlier.join(" "));
+    }
+    text
+}
+
+fn taskfile(shape: Shape) -> String {
+    let list = |numbers: Vec<usize>| numbers.iter().map(|n| format!("t{n}")).collect::<Vec<_>>().join(", ");
+    let mut text = format!("version: '3'\ntasks:\n  all:\n    deps: [{}]\n", list(last(shape.tasks).collect()));
+    for number in 0..shape.tasks {
+        let _ = writeln!(
+            text,
+            "  t{number}:\n    run: once\n    deps: [{}]\n    sources: [{}]\n    generates: [out-go-task/t{number}]\n    \
+             cmds: ['cp {} out-go-task/t{number}']",
+            list(before(number)),
+            sources(shape, number).join(", "),
+            source(number, 0)
+        );
+    }
+    text
+}
+
+const DODO: &str = "\
+def before(n):
+    b = n // 100 - 1
+    return [] if b < 0 else [b * 100 + (n + s) % 100 for s in (0, 7, 31)]
+
+def task_build():
+    for n in range(TASKS):
+        yield {'basename': f't{n}',
+               'actions': [f'cp src/t{n}/f0.txt out-doit/t{n}'],
+               'file_dep': [f'src/t{n}/f{f}.txt' for f in range(FILES)] + [f'out-doit/t{b}' for b in before(n)],
+               'targets': [f'out-doit/t{n}']}
+
+def task_all():
+    return {'actions': [], 'task_dep': [f't{n}' for n in range(max(0, TASKS - 100), TASKS)]}
+";
+
+fn mise(shape: Shape) -> String {
+    let list = |words: Vec<String>| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+    let tasks = |numbers: Vec<usize>| list(numbers.iter().map(|n| format!("t{n}")).collect());
+    let mut text = format!("[tasks.all]\ndepends = [{}]\n", tasks(last(shape.tasks).collect()));
+    for number in 0..shape.tasks {
+        let _ = writeln!(
+            text,
+            "[tasks.t{number}]\nrun = \"cp {} out-mise/t{number}\"\ndepends = [{}]\nsources = [{}]\n\
+             outputs = [\"out-mise/t{number}\"]",
+            source(number, 0),
+            tasks(before(number)),
+            list(sources(shape, number))
+        );
+    }
+    text
+}
+
+/// One package with all tasks. `npm` is a script that runs one of the package's, without the half second
+/// that the real one takes to start: what is measured is turbo.
+fn turbo(shape: Shape, at: &Path) {
+    let mut scripts = String::from("\"all\": \"true\"");
+    let mut tasks = format!(
+        "\"all\": {{\"cache\": false, \"dependsOn\": [{}]}}",
+        last(shape.tasks).map(|n| format!("\"t{n}\"")).collect::<Vec<_>>().join(", ")
+    );
+    for number in 0..shape.tasks {
+        let _ = write!(scripts, ",\n\"t{number}\": \"cp {} out-turbo/t{number}\"", source(number, 0));
+        let earlier: Vec<String> = before(number).iter().map(|n| format!("\"t{n}\"")).collect();
+        let inputs: Vec<String> = sources(shape, number).iter().map(|path| format!("\"{path}\"")).collect();
+        let _ = write!(
+            tasks,
+            ",\n\"t{number}\": {{\"dependsOn\": [{}], \"inputs\": [{}], \"outputs\": [\"out-turbo/t{number}\"]}}",
+            earlier.join(", "),
+            inputs.join(", ")
+        );
+    }
+    let package = format!(
+        "{{\"name\": \"graph\", \"private\": true, \"packageManager\": \"npm@11.0.0\", \"scripts\": {{{scripts}}}}}"
+    );
+    fs::write(at.join("package.json"), package).unwrap();
+    fs::write(at.join("package-lock.json"), "{\"name\": \"graph\", \"lockfileVersion\": 3, \"packages\": {\"\": {}}}")
+        .unwrap();
+    fs::write(at.join("turbo.json"), format!("{{\"tasks\": {{{tasks}}}}}")).unwrap();
+    fs::write(at.join(".gitignore"), "out*\n.turbo\n.weir\n").unwrap();
+    let npm = at.join("bin/npm");
+    fs::create_dir_all(at.join("bin")).unwrap();
+    // `npm run NAME`: the line of package.json, between its third and its fourth quote.
+    fs::write(&npm, "#!/bin/sh\nshift\nexec sh -c \"$(grep \"^\\\"$1\\\":\" package.json | cut -d'\"' -f4)\"\n")
+        .unwrap();
+    fs::set_permissions(&npm, fs::Permissions::from_mode(0o755)).unwrap();
+}

@@ -1,0 +1,186 @@
+//! What can go wrong with a server, and that it goes wrong once: the first fault is told, and opens the
+//! circuit.
+
+use crate::model::Notice;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::watch;
+use tonic::{Code, Status};
+
+/// What went wrong.
+#[derive(Debug, Clone)]
+pub(super) enum Fault {
+    /// The server says no.
+    Status(Code, String),
+    /// It did not answer in time.
+    Silent(Duration),
+    /// It answers too slowly to be of use.
+    Slow(Duration),
+    /// What it gave is not what was asked for.
+    Corrupt(String),
+    /// It can't be used: another protocol, another digest.
+    Unfit(String),
+    /// Something here went wrong.
+    Local(String),
+    /// The circuit is open.
+    Off,
+}
+
+impl Fault {
+    /// Of a call.
+    pub(super) fn of(status: &Status) -> Self {
+        Self::Status(status.code(), said(status))
+    }
+
+    /// Whether the server said that it has no such thing.
+    pub(super) fn is_absent(&self) -> bool {
+        matches!(self, Self::Status(Code::NotFound, _))
+    }
+
+    /// Whether another try may go better. Errors below gRPC surface as `Unknown`.
+    pub(super) fn may_pass(&self) -> bool {
+        use Code::{Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown};
+        let passing = [Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown];
+        matches!(self, Self::Status(code, _) if passing.contains(code))
+    }
+
+    /// Whether a call that gives something says nothing of those that take.
+    fn is_of_writing(&self) -> bool {
+        use Code::{
+            FailedPrecondition, InvalidArgument, OutOfRange, PermissionDenied, ResourceExhausted, Unimplemented,
+        };
+        let codes =
+            [FailedPrecondition, InvalidArgument, OutOfRange, PermissionDenied, ResourceExhausted, Unimplemented];
+        matches!(self, Self::Status(code, _) if codes.contains(code))
+    }
+}
+
+/// The innermost reason: that of the transport says only that it failed.
+fn said(status: &Status) -> String {
+    let mut text = status.message().to_owned();
+    let mut source = std::error::Error::source(status);
+    while let Some(inner) = source {
+        text = inner.to_string();
+        source = inner.source();
+    }
+    let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
+    if line.trim().is_empty() { status.code().description().to_owned() } else { line.trim().to_owned() }
+}
+
+/// A fault, for people.
+pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
+    let message = match fault {
+        Fault::Status(Code::Unauthenticated, said) => format!("the remote `{endpoint}` does not know who asks: {said}"),
+        Fault::Status(Code::PermissionDenied, said) => format!("the remote `{endpoint}` does not permit it: {said}"),
+        Fault::Status(Code::ResourceExhausted, said) => format!("the remote `{endpoint}` takes no more: {said}"),
+        Fault::Status(Code::Unavailable, said) => format!("failed to reach the remote `{endpoint}`: {said}"),
+        Fault::Status(code, said) => format!("the remote `{endpoint}` failed ({code:?}): {said}"),
+        Fault::Silent(patience) => {
+            format!("the remote `{endpoint}` did not answer within {}", crate::model::format_duration(*patience))
+        }
+        Fault::Slow(lost) => format!(
+            "the remote `{endpoint}` answers so slowly that {} were waited for in vain",
+            crate::model::format_duration(Duration::from_millis(u64::try_from(lost.as_millis()).unwrap_or(u64::MAX)))
+        ),
+        Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
+        Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
+        Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),
+        Fault::Off => format!("the remote `{endpoint}` is not asked any more"),
+    };
+    let help = match fault {
+        Fault::Status(Code::Unauthenticated | Code::PermissionDenied, _) => {
+            "check the token (`WEIR_REMOTE_TOKEN`, `token_env`, `token_file`), or set `WEIR_REMOTE_MODE=read-only`"
+        }
+        Fault::Corrupt(_) => "nothing of it was used; tell whoever runs that server",
+        _ => "`weir doctor` says more of it; `WEIR_REMOTE_MODE=off` does without it",
+    };
+    Notice { code: "remote".into(), message, help: Some(help.into()) }
+}
+
+/// Whether the server is asked any more, and why not.
+pub(super) struct Breaker {
+    endpoint: String,
+    /// Nothing goes on without the server.
+    required: bool,
+    state: Mutex<State>,
+    off: watch::Sender<bool>,
+}
+
+#[derive(Default)]
+struct State {
+    reads: bool,
+    writes: bool,
+    failure: Option<Notice>,
+    told: bool,
+}
+
+impl Breaker {
+    /// Closed.
+    pub(super) fn new(endpoint: String, required: bool) -> Self {
+        Self { endpoint, required, state: Mutex::default(), off: watch::Sender::new(false) }
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Turns true when nothing is asked any more.
+    pub(super) fn watch(&self) -> watch::Receiver<bool> {
+        self.off.subscribe()
+    }
+
+    /// Whether nothing is taken any more.
+    pub(super) fn reads_open(&self) -> bool {
+        self.state().reads
+    }
+
+    /// Whether nothing is given any more.
+    pub(super) fn writes_open(&self) -> bool {
+        self.state().writes
+    }
+
+    /// Something went wrong with taking. A server that is merely slow is still given to.
+    pub(super) fn open_reads(&self, fault: &Fault) {
+        self.open(fault, true, !matches!(fault, Fault::Slow(_)));
+    }
+
+    /// Something went wrong with giving; where that may be due to what was given, things are still taken.
+    pub(super) fn open_writes(&self, fault: &Fault) {
+        self.open(fault, !fault.is_of_writing(), true);
+    }
+
+    fn open(&self, fault: &Fault, reads: bool, writes: bool) {
+        if matches!(fault, Fault::Off) {
+            return;
+        }
+        let mut state = self.state();
+        state.reads |= reads;
+        state.writes |= writes;
+        if state.failure.is_none() {
+            let mut notice = notice(&self.endpoint, fault);
+            notice.message.push_str(match (reads, writes) {
+                _ if self.required => ", and `--require-remote` asks for it",
+                (false, _) => "; nothing more is given to it in this run",
+                (true, false) => "; nothing more is taken from it in this run",
+                (true, true) => "; this run goes on without it",
+            });
+            state.failure = Some(notice);
+        }
+        if state.reads && state.writes {
+            self.off.send_replace(true);
+        }
+    }
+
+    /// The first fault.
+    pub(super) fn failure(&self) -> Option<Notice> {
+        self.state().failure.clone()
+    }
+
+    /// The same, once.
+    pub(super) fn untold(&self) -> Option<Notice> {
+        let mut state = self.state();
+        let known = state.failure.clone();
+        let told = std::mem::replace(&mut state.told, known.is_some());
+        known.filter(|_| !told)
+    }
+}

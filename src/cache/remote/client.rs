@@ -1,0 +1,222 @@
+//! One connection, and calls that end: each within its time, tried again where that may help, and given up
+//! when the circuit opens.
+
+use super::breaker::Fault;
+use super::proto;
+use crate::cache::sharing::RemoteSettings;
+use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
+use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
+use re::action_cache_client::ActionCacheClient;
+use re::capabilities_client::CapabilitiesClient;
+use re::content_addressable_storage_client::ContentAddressableStorageClient;
+use std::future::Future;
+use std::time::Duration;
+use tokio::sync::{OnceCell, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataValue};
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::{Request, Response, Status};
+
+/// Above this, a message of the server is no answer to anything weir asks.
+const LARGEST_MESSAGE: usize = 16 << 20;
+/// Blobs are sent and asked for together up to this, where the server does not want less.
+const BATCH: u64 = 1 << 20;
+/// A call may take as long as its bytes take at this rate, beside the time of its answer.
+const SLOWEST: u64 = 256 << 10;
+/// What a message holds beside its blobs, at most, for each of them.
+pub(super) const OVERHEAD: u64 = 128;
+/// How often a call is tried.
+const TRIES: u32 = 3;
+
+pub(super) type Line = InterceptedService<Channel, Headers>;
+
+/// Puts the headers on each call.
+#[derive(Clone)]
+pub(super) struct Headers(Vec<(AsciiMetadataKey, AsciiMetadataValue)>, BinaryMetadataValue);
+
+impl tonic::service::Interceptor for Headers {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        for (name, value) in &self.0 {
+            request.metadata_mut().insert(name.clone(), value.clone());
+        }
+        request.metadata_mut().insert_bin("build.bazel.remote.execution.v2.requestmetadata-bin", self.1.clone());
+        Ok(request)
+    }
+}
+
+/// What the server allows.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Limits {
+    /// Bytes of blobs in one message.
+    pub(super) batch: u64,
+    /// Bytes of a blob.
+    pub(super) blob: u64,
+    /// It takes results.
+    pub(super) updates: bool,
+}
+
+/// A connection to a server.
+pub(super) struct Client {
+    channel: Channel,
+    headers: Headers,
+    /// The server's instance.
+    pub(super) instance: String,
+    /// How long the server may stay silent.
+    pub(super) patience: Duration,
+    off: watch::Receiver<bool>,
+    limits: OnceCell<Limits>,
+}
+
+impl Client {
+    /// Connects with the first call. Inside of a runtime.
+    pub(super) fn new(settings: &RemoteSettings, off: watch::Receiver<bool>) -> Result<Self, Fault> {
+        let unfit = |what: &str, error: &dyn std::fmt::Display| Fault::Unfit(format!("{what}: {error}"));
+        let (tls, authority) =
+            crate::config::parse_endpoint(&settings.endpoint).map_err(|why| Fault::Unfit(why.to_owned()))?;
+        let scheme = if tls { "https" } else { "http" };
+        let mut endpoint = Endpoint::from_shared(format!("{scheme}://{authority}"))
+            .map_err(|error| unfit("the endpoint", &error))?
+            .connect_timeout(settings.patience)
+            .tcp_nodelay(true)
+            .initial_stream_window_size(1 << 20)
+            .initial_connection_window_size(4 << 20);
+        if tls {
+            let mut config = ClientTlsConfig::new().with_native_roots();
+            if let Some(pem) = &settings.authorities {
+                config = config.ca_certificate(Certificate::from_pem(pem));
+            }
+            if let Some((certificate, key)) = &settings.identity {
+                config = config.identity(Identity::from_pem(certificate, key));
+            }
+            endpoint = endpoint.tls_config(config).map_err(|error| unfit("the certificates", &error))?;
+        }
+        let mut headers = Vec::new();
+        for (name, value) in &settings.headers {
+            let named = AsciiMetadataKey::from_bytes(name.as_bytes()).map_err(|error| unfit("a header", &error))?;
+            // What is wrong with a value must not show it.
+            let value = AsciiMetadataValue::try_from(value)
+                .map_err(|_| Fault::Unfit(format!("the value of `{name}` is no text")))?;
+            headers.push((named, value));
+        }
+        Ok(Self {
+            channel: endpoint.connect_lazy(),
+            headers: Headers(headers, BinaryMetadataValue::from_bytes(&proto::metadata())),
+            instance: settings.instance.clone(),
+            patience: settings.patience,
+            off,
+            limits: OnceCell::new(),
+        })
+    }
+
+    fn line(&self) -> Line {
+        InterceptedService::new(self.channel.clone(), self.headers.clone())
+    }
+
+    pub(super) fn cas(&self) -> ContentAddressableStorageClient<Line> {
+        ContentAddressableStorageClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn results(&self) -> ActionCacheClient<Line> {
+        ActionCacheClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn bytes(&self) -> ByteStreamClient<Line> {
+        ByteStreamClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    /// `work`, unless the circuit opens meanwhile.
+    pub(super) async fn unless_off<T>(&self, work: impl Future<Output = Result<T, Fault>>) -> Result<T, Fault> {
+        let mut off = self.off.clone();
+        tokio::select! {
+            biased;
+            _ = off.wait_for(|off| *off) => Err(Fault::Off),
+            done = work => done,
+        }
+    }
+
+    /// A call of one message each way, `bytes` long together.
+    pub(super) async fn call<T, F>(&self, bytes: u64, ask: impl Fn() -> F) -> Result<T, Fault>
+    where
+        F: Future<Output = Result<Response<T>, Status>>,
+    {
+        let time = self.patience + Duration::from_millis(bytes * 1000 / SLOWEST);
+        let deadline = Instant::now() + time;
+        self.unless_off(async {
+            let mut pause = Duration::from_millis(40);
+            for again in (0..TRIES).rev() {
+                let fault = match timeout_at(deadline, ask()).await {
+                    Err(_) => return Err(Fault::Silent(time)),
+                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Ok(Err(status)) => Fault::of(&status),
+                };
+                if again == 0 || !fault.may_pass() || Instant::now() + pause > deadline {
+                    return Err(fault);
+                }
+                sleep(pause).await;
+                pause *= 3;
+            }
+            Err(Fault::Silent(time))
+        })
+        .await
+    }
+
+    async fn capabilities(&self) -> Result<re::ServerCapabilities, Fault> {
+        let client = CapabilitiesClient::new(self.line());
+        self.call(0, || {
+            let mut client = client.clone();
+            let request = re::GetCapabilitiesRequest { instance_name: self.instance.clone() };
+            async move { client.get_capabilities(request).await }
+        })
+        .await
+    }
+
+    /// What the server allows; asked once.
+    pub(super) async fn limits(&self) -> Result<Limits, Fault> {
+        self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?) }).await.copied()
+    }
+
+    /// What the server can do, for people.
+    pub(super) async fn describe(&self) -> Result<Vec<(&'static str, String)>, Fault> {
+        let told = self.capabilities().await?;
+        let limits = limits(&told)?;
+        let version = |version: &Option<_>| {
+            version
+                .as_ref()
+                .map(|v: &bazel_remote_apis::build::bazel::semver::SemVer| format!("{}.{}", v.major, v.minor))
+        };
+        let mut lines = vec![];
+        if let (Some(low), Some(high)) = (version(&told.low_api_version), version(&told.high_api_version)) {
+            lines.push(("versions", if low == high { low } else { format!("{low} to {high}") }));
+        }
+        lines.push(("digests", "SHA-256".to_owned()));
+        lines.push(("results", if limits.updates { "taken and given" } else { "only given, none taken" }.to_owned()));
+        lines.push(("batches", format!("up to {} bytes", limits.batch)));
+        if limits.blob < u64::MAX {
+            lines.push(("largest blob", format!("{} bytes", limits.blob)));
+        }
+        let executes = told.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled);
+        lines.push(("execution", if executes { "offered" } else { "not offered" }.to_owned()));
+        Ok(lines)
+    }
+}
+
+fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
+    let major = |version: &Option<bazel_remote_apis::build::bazel::semver::SemVer>| version.as_ref().map(|v| v.major);
+    if major(&told.low_api_version).is_some_and(|low| low > 2)
+        || major(&told.high_api_version).is_some_and(|high| high < 2)
+    {
+        return Err(Fault::Unfit("it does not speak version 2 of the Remote Execution API".into()));
+    }
+    let cache = told.cache_capabilities.as_ref();
+    let cache = cache.ok_or_else(|| Fault::Unfit("it offers no cache".into()))?;
+    if !cache.digest_functions.contains(&(re::digest_function::Value::Sha256 as i32)) {
+        return Err(Fault::Unfit("it does not know SHA-256".into()));
+    }
+    let given = |limit: i64| u64::try_from(limit).ok().filter(|limit| *limit > 0);
+    Ok(Limits {
+        batch: given(cache.max_batch_total_size_bytes).map_or(BATCH, |limit| limit.min(BATCH)),
+        blob: given(cache.max_cas_blob_size_bytes).unwrap_or(u64::MAX),
+        updates: cache.action_cache_update_capabilities.as_ref().is_some_and(|updates| updates.update_enabled),
+    })
+}

@@ -1,0 +1,192 @@
+//! Results on a server that speaks Bazel's Remote Execution API, version 2: an action cache, and blobs by
+//! SHA-256. Everything that comes from there is verified; everything that goes wrong is a miss, told once.
+
+mod breaker;
+mod client;
+mod proto;
+mod take;
+mod transfer;
+mod uploads;
+
+use super::sharing::{Exchange, RemoteSettings, RemoteStore};
+use super::store::{Store, StoredResult};
+use crate::model::{Digest, Notice};
+use breaker::{Breaker, Fault};
+use client::Client;
+use std::collections::HashSet;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::{Duration, Instant};
+use uploads::Uploads;
+
+/// A miss that took longer than this counts as time lost.
+const SLOW: Duration = Duration::from_millis(250);
+
+/// A server.
+pub struct Remote {
+    inner: Arc<Inner>,
+    uploads: Uploads,
+    asked: Mutex<Asked>,
+}
+
+/// What the threads that talk to the server share.
+struct Inner {
+    settings: RemoteSettings,
+    breaker: Breaker,
+    client: OnceLock<Result<Client, Fault>>,
+    runtime: OnceLock<Option<Io>>,
+    starting: Mutex<()>,
+    bytes_down: AtomicU64,
+    bytes_up: AtomicU64,
+}
+
+/// The thread that carries the connection.
+struct Io {
+    handle: tokio::runtime::Handle,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+#[derive(Default)]
+struct Asked {
+    absent: HashSet<Digest>,
+    given: HashSet<Digest>,
+    /// Waited for in vain, and saved by what was found.
+    lost: Duration,
+    saved: Duration,
+}
+
+impl Remote {
+    /// A server that nobody has talked to yet; nothing is started before somebody does.
+    pub fn new(settings: RemoteSettings) -> Self {
+        let breaker = Breaker::new(settings.endpoint.clone(), settings.required);
+        let inner = Arc::new(Inner {
+            settings,
+            breaker,
+            client: OnceLock::new(),
+            runtime: OnceLock::new(),
+            starting: Mutex::new(()),
+            bytes_down: AtomicU64::new(0),
+            bytes_up: AtomicU64::new(0),
+        });
+        Self { uploads: Uploads::new(Arc::clone(&inner)), inner, asked: Mutex::default() }
+    }
+
+    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A server that answers, but so slowly that asking it costs more than it saves, is asked no more.
+    fn count(&self, took: Duration, found: Option<&StoredResult>) {
+        let mut asked = self.asked();
+        match found {
+            Some(result) => asked.saved += Duration::from_millis(result.recorded.duration_ms),
+            None if took > SLOW => asked.lost += took,
+            None => {}
+        }
+        if asked.lost > self.inner.settings.patience + asked.saved {
+            self.inner.breaker.open_reads(&Fault::Slow(asked.lost));
+        }
+    }
+}
+
+impl Inner {
+    /// The client, and where to wait for it; made now if this is the first call.
+    fn client(&self) -> Result<(&Client, &tokio::runtime::Handle), Fault> {
+        let _one = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
+        let io = self.runtime.get_or_init(|| Io::start().ok()).as_ref();
+        let io = io.ok_or_else(|| Fault::Local("failed to start a thread".into()))?;
+        let client = self.client.get_or_init(|| {
+            let _inside = io.handle.enter();
+            Client::new(&self.settings, self.breaker.watch())
+        });
+        Ok((client.as_ref().map_err(Clone::clone)?, &io.handle))
+    }
+}
+
+impl Io {
+    fn start() -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        let handle = runtime.handle().clone();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        std::thread::Builder::new().name("weir-remote".into()).spawn(move || {
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self { handle, _stop: stop })
+    }
+}
+
+impl RemoteStore for Remote {
+    fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult> {
+        if self.inner.breaker.reads_open() || self.asked().absent.contains(key) {
+            return None;
+        }
+        let started = Instant::now();
+        let taken = self.inner.take(key, store);
+        let found = match taken {
+            Ok(found) => found,
+            Err(fault) => {
+                tracing::debug!(key = %key.short(), ?fault, "not taken from the remote");
+                self.inner.breaker.open_reads(&fault);
+                None
+            }
+        };
+        tracing::debug!(key = %key.short(), found = found.is_some(), took = ?started.elapsed(), "asked the remote");
+        self.count(started.elapsed(), found.as_ref());
+        match &found {
+            Some(_) => self.asked().given.insert(*key),
+            None => self.asked().absent.insert(*key),
+        };
+        found
+    }
+
+    fn gave(&self, key: &Digest) -> bool {
+        self.asked().given.contains(key)
+    }
+
+    fn offer(&self, key: Digest, store: &Store) {
+        if self.takes() && !self.inner.breaker.writes_open() {
+            self.uploads.add(key, store);
+        }
+    }
+
+    fn takes(&self) -> bool {
+        self.inner.settings.writes
+    }
+
+    fn is_required(&self) -> bool {
+        self.inner.settings.required
+    }
+
+    fn failure(&self) -> Option<Notice> {
+        self.inner.breaker.failure()
+    }
+
+    fn untold(&self) -> Option<Notice> {
+        self.inner.breaker.untold()
+    }
+
+    fn is_idle(&self) -> bool {
+        self.uploads.is_idle()
+    }
+
+    fn finish(&self, hurry: bool) -> Exchange {
+        let given = self.uploads.finish(hurry);
+        Exchange {
+            bytes_down: self.inner.bytes_down.load(Ordering::Relaxed),
+            bytes_up: self.inner.bytes_up.load(Ordering::Relaxed),
+            given,
+        }
+    }
+
+    fn describe(&self) -> Result<Vec<(&'static str, String)>, Notice> {
+        let started = Instant::now();
+        let told = self.inner.client().and_then(|(client, handle)| handle.block_on(client.describe()));
+        match told {
+            Ok(mut lines) => {
+                lines.push(("answered in", format!("{} ms", started.elapsed().as_millis())));
+                Ok(lines)
+            }
+            Err(fault) => Err(breaker::notice(&self.inner.settings.endpoint, &fault)),
+        }
+    }
+}

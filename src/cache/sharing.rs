@@ -1,0 +1,78 @@
+//! A store on another machine, as those see it who use it: what it is asked, and what it may answer. How
+//! that is done, and over which protocol, is not known here.
+
+use super::store::{Store, StoredResult};
+use crate::model::{Digest, Notice};
+use std::time::Duration;
+
+/// How a server is reached.
+#[derive(Clone)]
+pub struct RemoteSettings {
+    /// `grpc://HOST:PORT` or `grpcs://HOST:PORT`, valid.
+    pub endpoint: String,
+    /// The server's instance; may be empty.
+    pub instance: String,
+    /// Whether results are given to it.
+    pub writes: bool,
+    /// Headers of each call, a token among them.
+    pub headers: Vec<(String, String)>,
+    /// Certificates of authorities beside the system's, in PEM.
+    pub authorities: Option<Vec<u8>>,
+    /// The client's certificate and its key, in PEM.
+    pub identity: Option<(Vec<u8>, Vec<u8>)>,
+    /// How long the server may stay silent.
+    pub patience: Duration,
+    /// Going on without it is an error.
+    pub required: bool,
+}
+
+/// What was exchanged in a run.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Exchange {
+    /// Bytes of blobs taken.
+    pub bytes_down: u64,
+    /// Bytes of blobs given.
+    pub bytes_up: u64,
+    /// Results given.
+    pub given: u32,
+}
+
+/// A store on another machine. Whatever goes wrong with it is a miss, once told, and from then on
+/// nothing is asked of it any more.
+pub trait RemoteStore: Send + Sync {
+    /// The result under `key`, with every blob it names in `store` by then, and verified. It is not recorded
+    /// there: whoever asks may not hold the task's lock, and another process may just have taken the key's
+    /// result off the record. Asked again for a key that it did not have, it does not ask the server again.
+    fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult>;
+
+    /// Whether the result under `key` came from it.
+    fn gave(&self, key: &Digest) -> bool;
+
+    /// Has the result under `key`, which `store` holds, given to it behind the run.
+    fn offer(&self, key: Digest, store: &Store);
+
+    /// Whether results are given to it.
+    fn takes(&self) -> bool;
+
+    /// Whether going on without it is an error.
+    fn is_required(&self) -> bool;
+
+    /// What went wrong, if anything did.
+    fn failure(&self) -> Option<Notice>;
+
+    /// The same, if it was not told yet.
+    fn untold(&self) -> Option<Notice>;
+
+    /// Whether everything that was offered is there, or never will be.
+    fn is_idle(&self) -> bool;
+
+    /// Waits until what was offered is there, for as long as the server answers; or, in a `hurry`, not at
+    /// all.
+    fn finish(&self, hurry: bool) -> Exchange;
+
+    /// Asks the server what it can do: names and values, for people.
+    ///
+    /// # Errors
+    /// It does not answer, or not as it should.
+    fn describe(&self) -> Result<Vec<(&'static str, String)>, Notice>;
+}

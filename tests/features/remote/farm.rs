@@ -1,0 +1,396 @@
+//! A server in this process that keeps what it is given, counts what it is asked, and fails where it is told to.
+
+use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
+use bazel_remote_apis::google::bytestream as stream;
+use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use re::action_cache_server::{ActionCache, ActionCacheServer};
+use re::capabilities_server::{Capabilities, CapabilitiesServer};
+use re::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard};
+use stream::byte_stream_server::{ByteStream, ByteStreamServer};
+use tonic::{Code, Request, Response, Status, Streaming};
+
+/// Blobs above this are streamed.
+const BATCH: i64 = 32 << 10;
+
+/// The calls that weir makes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Call {
+    Capabilities,
+    GetResult,
+    UpdateResult,
+    FindMissing,
+    BatchUpdate,
+    BatchRead,
+    Read,
+    Write,
+}
+
+impl Call {
+    /// Made while a result is taken.
+    pub const TAKING: [Self; 4] = [Self::Capabilities, Self::GetResult, Self::BatchRead, Self::Read];
+    /// Made while a result is given.
+    pub const GIVING: [Self; 5] =
+        [Self::Capabilities, Self::FindMissing, Self::BatchUpdate, Self::Write, Self::UpdateResult];
+}
+
+/// How a call goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fault {
+    /// This status.
+    Says(Code),
+    /// This status, of a blob, in an answer that is well.
+    SaysOfBlob(Code),
+    /// No answer, ever.
+    Hangs,
+    /// Fewer bytes than asked for.
+    Short,
+    /// As many bytes, and others.
+    Other,
+    /// Bytes without an end.
+    Endless,
+    /// An error after some bytes.
+    Breaks,
+    /// Nothing is said of what was asked.
+    Silent,
+}
+
+#[derive(Default)]
+pub struct State {
+    pub blobs: BTreeMap<String, Vec<u8>>,
+    pub results: BTreeMap<String, re::ActionResult>,
+    pub calls: BTreeMap<Call, usize>,
+    pub headers: Vec<(String, String)>,
+    fault: Option<(Call, Fault)>,
+    token: Option<String>,
+}
+
+/// The server; it ends when it is dropped.
+pub struct Farm {
+    pub address: String,
+    state: Shared,
+    _stop: tokio::sync::oneshot::Sender<()>,
+}
+
+#[derive(Clone, Default)]
+struct Shared(Arc<Mutex<State>>);
+
+impl Farm {
+    pub fn new() -> Self {
+        let state = Shared::default();
+        let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
+        let (tell, told) = std::sync::mpsc::channel();
+        let served = state.clone();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            runtime.block_on(async move {
+                let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
+                tell.send(incoming.local_addr().unwrap()).unwrap();
+                let most = 16 << 20;
+                let server = tonic::transport::Server::builder()
+                    .add_service(CapabilitiesServer::new(served.clone()))
+                    .add_service(ActionCacheServer::new(served.clone()))
+                    .add_service(ContentAddressableStorageServer::new(served.clone()).max_decoding_message_size(most))
+                    .add_service(ByteStreamServer::new(served).max_decoding_message_size(most));
+                tokio::select! {
+                    ended = server.serve_with_incoming(incoming) => ended.unwrap(),
+                    _ = stopped => {}
+                }
+            });
+        });
+        let address = told.recv().unwrap();
+        Self { address: format!("grpc://{address}"), state, _stop: stop }
+    }
+
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.0.lock().unwrap()
+    }
+
+    /// From now on this call goes wrong so.
+    pub fn fail(&self, call: Call, fault: Fault) {
+        self.state().fault = Some((call, fault));
+    }
+
+    /// All is well again.
+    pub fn mend(&self) {
+        self.state().fault = None;
+    }
+
+    /// Only who brings this token is answered.
+    pub fn ask_for(&self, token: &str) {
+        self.state().token = Some(token.into());
+    }
+
+    pub fn calls(&self, call: Call) -> usize {
+        self.state().calls.get(&call).copied().unwrap_or(0)
+    }
+
+    pub fn all_calls(&self) -> usize {
+        self.state().calls.values().sum()
+    }
+}
+
+impl Shared {
+    /// Counts a call; gives the fault that its answer has, if it gets that far.
+    async fn enter<T>(&self, call: Call, request: &Request<T>) -> Result<Option<Fault>, Status> {
+        let fault = {
+            let mut state = self.0.lock().unwrap();
+            *state.calls.entry(call).or_default() += 1;
+            let header =
+                |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+            state.headers =
+                ["authorization", "x-team"].into_iter().filter_map(|name| Some((name.into(), header(name)?))).collect();
+            if state.token.is_some()
+                && header("authorization") != state.token.as_ref().map(|token| format!("Bearer {token}"))
+            {
+                return Err(Status::unauthenticated("no such token"));
+            }
+            state.fault.filter(|(failing, _)| *failing == call).map(|(_, fault)| fault)
+        };
+        match fault {
+            Some(Fault::Says(code)) => Err(Status::new(code, "told to fail")),
+            Some(Fault::Hangs) => std::future::pending().await,
+            other => Ok(other),
+        }
+    }
+}
+
+type Answer<T> = Result<Response<T>, Status>;
+
+fn spoil(fault: Option<Fault>, mut data: Vec<u8>) -> Vec<u8> {
+    match fault {
+        Some(Fault::Short) => data.truncate(data.len() / 2),
+        Some(Fault::Other) => data.iter_mut().for_each(|byte| *byte ^= 1),
+        _ => {}
+    }
+    data
+}
+
+#[tonic::async_trait]
+impl Capabilities for Shared {
+    async fn get_capabilities(&self, request: Request<re::GetCapabilitiesRequest>) -> Answer<re::ServerCapabilities> {
+        let fault = self.enter(Call::Capabilities, &request).await?;
+        let sha256 = re::digest_function::Value::Sha256 as i32;
+        let other = re::digest_function::Value::Blake3 as i32;
+        Ok(Response::new(re::ServerCapabilities {
+            cache_capabilities: (fault != Some(Fault::Silent)).then(|| re::CacheCapabilities {
+                digest_functions: vec![if fault == Some(Fault::Other) { other } else { sha256 }],
+                action_cache_update_capabilities: Some(re::ActionCacheUpdateCapabilities {
+                    update_enabled: fault != Some(Fault::Short),
+                }),
+                max_batch_total_size_bytes: BATCH,
+                ..re::CacheCapabilities::default()
+            }),
+            ..re::ServerCapabilities::default()
+        }))
+    }
+}
+
+#[tonic::async_trait]
+impl ActionCache for Shared {
+    async fn get_action_result(&self, request: Request<re::GetActionResultRequest>) -> Answer<re::ActionResult> {
+        let fault = self.enter(Call::GetResult, &request).await?;
+        let state = self.0.lock().unwrap();
+        let asked = request.into_inner().action_digest.unwrap().hash;
+        let mut found = state.results.get(&asked).cloned().ok_or_else(|| Status::not_found("no such result"))?;
+        match fault {
+            // A result that somebody else left.
+            Some(Fault::Silent) => found.output_files.clear(),
+            // The result of another action.
+            Some(Fault::Other) => {
+                let another = state.results.iter().find(|(hash, _)| **hash != asked);
+                found = another.map(|(_, other)| other.clone()).unwrap();
+            }
+            // Its record under the name of nothing.
+            Some(Fault::Short) => found.output_files[0].digest.as_mut().unwrap().size_bytes = 3,
+            _ => {}
+        }
+        Ok(Response::new(found))
+    }
+
+    async fn update_action_result(&self, request: Request<re::UpdateActionResultRequest>) -> Answer<re::ActionResult> {
+        self.enter(Call::UpdateResult, &request).await?;
+        let request = request.into_inner();
+        let (name, result) = (request.action_digest.unwrap().hash, request.action_result.unwrap());
+        let mut state = self.0.lock().unwrap();
+        // What a result names was given before it.
+        let named = result.output_files.iter().filter_map(|file| file.digest.as_ref()).chain(&result.stdout_digest);
+        let mut named = named.chain(result.output_directories.iter().filter_map(|tree| tree.tree_digest.as_ref()));
+        if !named.all(|digest| state.blobs.contains_key(&digest.hash)) || !state.blobs.contains_key(&name) {
+            return Err(Status::failed_precondition("a blob is missing"));
+        }
+        state.results.insert(name, result.clone());
+        Ok(Response::new(result))
+    }
+}
+
+#[tonic::async_trait]
+impl ContentAddressableStorage for Shared {
+    async fn find_missing_blobs(
+        &self,
+        request: Request<re::FindMissingBlobsRequest>,
+    ) -> Answer<re::FindMissingBlobsResponse> {
+        let fault = self.enter(Call::FindMissing, &request).await?;
+        let state = self.0.lock().unwrap();
+        let mut missing = request.into_inner().blob_digests;
+        missing.retain(|digest| !state.blobs.contains_key(&digest.hash));
+        if fault == Some(Fault::Silent) {
+            missing.clear();
+        }
+        if fault == Some(Fault::Other) {
+            missing = vec![re::Digest { hash: "f".repeat(64), size_bytes: 7 }];
+        }
+        Ok(Response::new(re::FindMissingBlobsResponse { missing_blob_digests: missing }))
+    }
+
+    async fn batch_update_blobs(
+        &self,
+        request: Request<re::BatchUpdateBlobsRequest>,
+    ) -> Answer<re::BatchUpdateBlobsResponse> {
+        let fault = self.enter(Call::BatchUpdate, &request).await?;
+        let mut state = self.0.lock().unwrap();
+        let mut responses = vec![];
+        for one in request.into_inner().requests {
+            let digest = one.digest.unwrap();
+            assert_eq!(sha256(&one.data), digest.hash);
+            let code = match fault {
+                Some(Fault::SaysOfBlob(code)) => code,
+                _ => Code::Ok,
+            };
+            if code == Code::Ok {
+                state.blobs.insert(digest.hash.clone(), one.data);
+            }
+            let status = Some(status(code));
+            responses.push(re::batch_update_blobs_response::Response { digest: Some(digest), status });
+        }
+        if fault == Some(Fault::Silent) {
+            responses.clear();
+        }
+        Ok(Response::new(re::BatchUpdateBlobsResponse { responses }))
+    }
+
+    async fn batch_read_blobs(
+        &self,
+        request: Request<re::BatchReadBlobsRequest>,
+    ) -> Answer<re::BatchReadBlobsResponse> {
+        let fault = self.enter(Call::BatchRead, &request).await?;
+        let state = self.0.lock().unwrap();
+        let mut responses = vec![];
+        for digest in request.into_inner().digests {
+            let (code, data) = match (fault, state.blobs.get(&digest.hash)) {
+                (Some(Fault::SaysOfBlob(code)), _) => (code, vec![]),
+                (_, None) => (Code::NotFound, vec![]),
+                (_, Some(data)) => (Code::Ok, spoil(fault, data.clone())),
+            };
+            let status = Some(status(code));
+            responses.push(re::batch_read_blobs_response::Response {
+                digest: Some(digest),
+                data,
+                compressor: 0,
+                status,
+            });
+        }
+        if fault == Some(Fault::Silent) {
+            responses.clear();
+        }
+        Ok(Response::new(re::BatchReadBlobsResponse { responses }))
+    }
+
+    type GetTreeStream = BoxStream<'static, Result<re::GetTreeResponse, Status>>;
+
+    async fn get_tree(&self, _: Request<re::GetTreeRequest>) -> Answer<Self::GetTreeStream> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    async fn split_blob(&self, _: Request<re::SplitBlobRequest>) -> Answer<re::SplitBlobResponse> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    async fn register_chunk_mapping(
+        &self,
+        _: Request<Streaming<re::RegisterChunkMappingRequest>>,
+    ) -> Answer<re::RegisterChunkMappingResponse> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    type GetChunkMappingStream = BoxStream<'static, Result<re::GetChunkMappingResponse, Status>>;
+
+    async fn get_chunk_mapping(&self, _: Request<re::GetChunkMappingRequest>) -> Answer<Self::GetChunkMappingStream> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+
+    async fn splice_blob(&self, _: Request<re::SpliceBlobRequest>) -> Answer<re::SpliceBlobResponse> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+}
+
+#[tonic::async_trait]
+impl ByteStream for Shared {
+    type ReadStream = BoxStream<'static, Result<stream::ReadResponse, Status>>;
+
+    async fn read(&self, request: Request<stream::ReadRequest>) -> Answer<Self::ReadStream> {
+        let fault = self.enter(Call::Read, &request).await?;
+        let name = request.into_inner().resource_name;
+        let hash = name.split('/').rev().nth(1).unwrap().to_owned();
+        let data = self.0.lock().unwrap().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
+        let data = spoil(fault, data);
+        let piece = |data: &[u8]| Ok(stream::ReadResponse { data: data.to_vec() });
+        let mut pieces: Vec<_> = data.chunks(10_000).map(piece).collect();
+        if fault == Some(Fault::Breaks) {
+            pieces.truncate(2);
+            pieces.push(Err(Status::internal("told to break")));
+        }
+        if fault == Some(Fault::Silent) {
+            let first = futures_util::stream::iter(pieces.into_iter().take(1));
+            return Ok(Response::new(first.chain(futures_util::stream::pending()).boxed()));
+        }
+        if fault == Some(Fault::Endless) {
+            return Ok(Response::new(futures_util::stream::repeat_with(move || piece(&data[..10_000])).boxed()));
+        }
+        Ok(Response::new(futures_util::stream::iter(pieces).boxed()))
+    }
+
+    async fn write(&self, request: Request<Streaming<stream::WriteRequest>>) -> Answer<stream::WriteResponse> {
+        let fault = self.enter(Call::Write, &request).await?;
+        let mut pieces = request.into_inner();
+        let (mut name, mut data, mut finished) = (String::new(), vec![], false);
+        while let Some(piece) = pieces.message().await? {
+            assert!(!finished && piece.write_offset == i64::try_from(data.len()).unwrap());
+            if name.is_empty() {
+                name = piece.resource_name;
+            }
+            data.extend(piece.data);
+            finished = piece.finish_write;
+            if fault == Some(Fault::Breaks) {
+                return Err(Status::internal("told to break"));
+            }
+        }
+        let hash = name.split('/').rev().nth(1).unwrap().to_owned();
+        if !finished || sha256(&data) != hash {
+            return Err(Status::invalid_argument("not what its name says"));
+        }
+        let committed_size = i64::try_from(data.len()).unwrap();
+        if fault == Some(Fault::Short) {
+            return Ok(Response::new(stream::WriteResponse { committed_size: committed_size / 2 }));
+        }
+        self.0.lock().unwrap().blobs.insert(hash, data);
+        Ok(Response::new(stream::WriteResponse { committed_size }))
+    }
+
+    async fn query_write_status(
+        &self,
+        _: Request<stream::QueryWriteStatusRequest>,
+    ) -> Answer<stream::QueryWriteStatusResponse> {
+        Err(Status::unimplemented("nobody asks for it"))
+    }
+}
+
+fn status(code: Code) -> bazel_remote_apis::google::rpc::Status {
+    bazel_remote_apis::google::rpc::Status { code: code as i32, message: "told to".into(), details: vec![] }
+}
+
+fn sha256(data: &[u8]) -> String {
+    weir::model::Digest::of(data).to_hex()
+}
