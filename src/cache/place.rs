@@ -228,14 +228,16 @@ impl Place {
     pub fn dying_run(&self, me: &Holder) -> Option<(PathBuf, Holder)> {
         // Shared: looking must not change who is named as holder.
         let held = |path: &Path| match path.is_file() {
-            true => Lock::try_take(path, LockKind::Shared, me).ok()?.err(),
-            false => None,
+            true => Lock::try_take(path, LockKind::Shared, me).map(Result::err),
+            false => Ok(None),
         };
         self.run_ids().into_iter().find_map(|id| {
             let folder = self.runs().join(id);
             let ending = folder.join("ending");
-            let holder = held(&ending).filter(|_| held(&folder.join("lock")).is_none())?;
-            Some((ending, holder))
+            let holder = held(&ending).ok()??;
+            // Of one that can't be looked at nobody knows that its weir is gone: it may be this very one, which would wait
+            // for itself.
+            matches!(held(&folder.join("lock")), Ok(None)).then_some((ending, holder))
         })
     }
 

@@ -157,6 +157,32 @@ fn suffer(ws: &Workspace, fault: Option<(Fault, usize)>, chance: &mut Chance) ->
 }
 
 #[test]
+fn a_lock_that_can_not_be_looked_at_is_not_waited_for() {
+    let ws = prepared();
+    ws.write("in", "CCCC");
+    let program = PathBuf::from(env!("CARGO_BIN_EXE_weir")).canonicalize().unwrap();
+    let root = ws.root().canonicalize().unwrap();
+    let runs = root.join(".weir/runs");
+    // The run takes its lock, and then looks whether an earlier one is still ending something: at its own as well.
+    for wrong in 1..10 {
+        let mut looks = 0;
+        let running = supervise(
+            (&program, &root),
+            || ws.weir(&["run", "-j1", "-f", "all", "made"]).spawn(),
+            |_, path: &Path| {
+                looks += usize::from(path.starts_with(&runs) && path.ends_with("lock"));
+                if looks == wrong && path.ends_with("lock") { Answer::Fail(EIO) } else { Answer::GoOn }
+            },
+        );
+        let ran = running.end();
+        assert!([0, 1].contains(&ran.code), "look {wrong} of {looks}: {}", ran.shown());
+        if ran.code == 0 {
+            is_right(&ws, &ran, "a look at a lock");
+        }
+    }
+}
+
+#[test]
 fn no_call_of_the_system_that_fails_makes_it_skip_wrongly() {
     let seed = seed("faults");
     let mut chance = Chance::new(seed);
