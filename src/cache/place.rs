@@ -2,11 +2,13 @@
 
 use crate::journal::{Holder, Lock, LockKind};
 use crate::model::{Digest, TaskName};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Runs kept under `.weir/runs`.
 const KEPT_RUNS: usize = 20;
+/// Characters of a note of who started a task, filled up with spaces: more than an id has, so that each covers the one before.
+const NOTE_WIDTH: usize = 63;
 
 /// The `.weir` folder, there and writable.
 #[derive(Debug, Clone)]
@@ -137,7 +139,10 @@ impl Place {
     /// An older note stands there still.
     pub fn note_start(&self, name: &TaskName, run: &str) -> io::Result<()> {
         let path = self.named_lock("ran", name.as_str());
-        let Err(error) = std::fs::write(&path, run) else { return Ok(()) };
+        // Written over the older one and never cut to nothing: others of this run may read it meanwhile.
+        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
+        let noted = file.and_then(|mut file| file.write_all(format!("{run:<NOTE_WIDTH$}\n").as_bytes()));
+        let Err(error) = noted else { return Ok(()) };
         // No note at all counts for no run.
         match std::fs::remove_file(&path) {
             Err(gone) if gone.kind() != io::ErrorKind::NotFound => Err(error),
@@ -147,7 +152,8 @@ impl Place {
 
     /// The run that started the task last.
     pub fn noted_start(&self, name: &TaskName) -> Option<String> {
-        std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()
+        let note = std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()?;
+        Some(note.trim_end().to_owned())
     }
 
     /// Removes all these notes: what any run did is past.
