@@ -33,6 +33,22 @@ pub struct Remote {
     pub key_file: Option<Located<String>>,
     /// How long the server may stay silent.
     pub timeout: Option<Duration>,
+    /// How blobs cross the line.
+    pub compression: Option<Compression>,
+}
+
+/// How blobs cross the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compression {
+    /// As zstd, where the server offers it.
+    Zstd,
+    /// As they are.
+    None,
+}
+
+impl Compression {
+    /// As written.
+    pub const WORDS: [(&'static str, Self); 2] = [("zstd", Self::Zstd), ("none", Self::None)];
 }
 
 /// What is done with the server.
@@ -210,8 +226,17 @@ pub(super) static REMOTE: Scope<Set<Remote>> = Scope {
             "How long the server may stay silent before the run goes on without it; 2 s by default.",
             |remote, reader, entry| remote.timeout = reader.duration(entry.value).or(remote.timeout),
         ),
+        key(
+            "compression",
+            Shape::Words(&["zstd", "none"]),
+            "\"zstd\"",
+            "How blobs cross the line: as `\"zstd\"` where the server offers it, or as they are (`\"none\"`, the default).",
+            |remote, reader, entry| {
+                remote.compression = reader.choice(entry.value, &Compression::WORDS).or(remote.compression);
+            },
+        ),
     ],
-    unbuilt: &["compression", "execute"],
+    unbuilt: &["execute"],
 };
 
 fn headers(remote: &mut Remote, reader: &mut Reader<'_>, entry: Entry<'_, '_>) {

@@ -78,10 +78,11 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Silent(patience) => {
             format!("the remote `{endpoint}` did not answer within {}", crate::model::format_duration(*patience))
         }
-        Fault::Slow(lost) => format!(
-            "the remote `{endpoint}` answers so slowly that {} were waited for in vain",
-            crate::model::format_duration(Duration::from_millis(u64::try_from(lost.as_millis()).unwrap_or(u64::MAX)))
-        ),
+        Fault::Slow(more) => {
+            let more = Duration::from_millis(u64::try_from(more.as_millis()).unwrap_or(u64::MAX));
+            let more = crate::model::format_duration(more);
+            format!("the remote `{endpoint}` answers so slowly that asking it took {more} longer than it saved")
+        }
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
         Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),

@@ -2,6 +2,7 @@
 //! when the circuit opens.
 
 use super::breaker::Fault;
+use super::patience::Pace;
 use super::proto;
 use crate::cache::sharing::RemoteSettings;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
@@ -20,10 +21,6 @@ use tonic::{Request, Response, Status};
 
 /// Above this, a message of the server is no answer to anything weir asks.
 const LARGEST_MESSAGE: usize = 16 << 20;
-/// Blobs are sent and asked for together up to this, where the server does not want less.
-const BATCH: u64 = 1 << 20;
-/// A call may take as long as its bytes take at this rate, beside the time of its answer.
-const SLOWEST: u64 = 256 << 10;
 /// What a message holds beside its blobs, at most, for each of them.
 pub(super) const OVERHEAD: u64 = 128;
 /// How often a call is tried.
@@ -48,12 +45,16 @@ impl tonic::service::Interceptor for Headers {
 /// What the server allows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Bytes of blobs in one message.
-    pub(super) batch: u64,
+    /// Bytes of blobs in one message; none: it does not say.
+    pub(super) batch: Option<u64>,
     /// Bytes of a blob.
     pub(super) blob: u64,
     /// It takes results.
     pub(super) updates: bool,
+    /// It gives blobs as zstd, and takes them so as streams.
+    pub(super) packs: bool,
+    /// It takes them so in messages.
+    pub(super) takes_packed: bool,
 }
 
 /// A connection to a server.
@@ -64,6 +65,10 @@ pub(super) struct Client {
     pub(super) instance: String,
     /// How long the server may stay silent.
     pub(super) patience: Duration,
+    /// How much it is sent and asked for at once.
+    pub(super) pace: Pace,
+    /// Whether blobs are packed where the server offers it.
+    packs: bool,
     off: watch::Receiver<bool>,
     limits: OnceCell<Limits>,
 }
@@ -82,14 +87,7 @@ impl Client {
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20);
         if tls {
-            let mut config = ClientTlsConfig::new().with_native_roots();
-            if let Some(pem) = &settings.authorities {
-                config = config.ca_certificate(Certificate::from_pem(pem));
-            }
-            if let Some((certificate, key)) = &settings.identity {
-                config = config.identity(Identity::from_pem(certificate, key));
-            }
-            endpoint = endpoint.tls_config(config).map_err(|error| unfit("the certificates", &error))?;
+            endpoint = secured(endpoint, settings).map_err(|error| unfit("the certificates", &error))?;
         }
         let mut headers = Vec::new();
         for (name, value) in &settings.headers {
@@ -104,6 +102,8 @@ impl Client {
             headers: Headers(headers, BinaryMetadataValue::from_bytes(&proto::metadata())),
             instance: settings.instance.clone(),
             patience: settings.patience,
+            pace: Pace::new(settings.patience),
+            packs: settings.compression,
             off,
             limits: OnceCell::new(),
         })
@@ -135,19 +135,28 @@ impl Client {
         }
     }
 
-    /// A call of one message each way, `bytes` long together.
+    /// Bytes of blobs that a message may hold now.
+    pub(super) fn batch(&self, limits: &Limits) -> u64 {
+        limits.batch.unwrap_or(u64::MAX).min(self.pace.most())
+    }
+
+    /// A call of one message each way, with `bytes` of blobs, which the server answers within its patience: however
+    /// often it is tried, and whatever it carries.
     pub(super) async fn call<T, F>(&self, bytes: u64, ask: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let time = self.patience + Duration::from_millis(bytes * 1000 / SLOWEST);
-        let deadline = Instant::now() + time;
+        let deadline = Instant::now() + self.patience;
         self.unless_off(async {
             let mut pause = Duration::from_millis(40);
             for again in (0..TRIES).rev() {
+                let under_way = (bytes > 0).then(|| self.pace.begin());
                 let fault = match timeout_at(deadline, ask()).await {
-                    Err(_) => return Err(Fault::Silent(time)),
-                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Err(_) => return Err(Fault::Silent(self.patience)),
+                    Ok(Ok(answer)) => {
+                        under_way.into_iter().for_each(|transfer| transfer.done(bytes));
+                        return Ok(answer.into_inner());
+                    }
                     Ok(Err(status)) => Fault::of(&status),
                 };
                 if again == 0 || !fault.may_pass() || Instant::now() + pause > deadline {
@@ -156,7 +165,7 @@ impl Client {
                 sleep(pause).await;
                 pause *= 3;
             }
-            Err(Fault::Silent(time))
+            Err(Fault::Silent(self.patience))
         })
         .await
     }
@@ -173,13 +182,13 @@ impl Client {
 
     /// What the server allows; asked once.
     pub(super) async fn limits(&self) -> Result<Limits, Fault> {
-        self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?) }).await.copied()
+        self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?, self.packs) }).await.copied()
     }
 
     /// What the server can do, for people.
     pub(super) async fn describe(&self) -> Result<Vec<(&'static str, String)>, Fault> {
         let told = self.capabilities().await?;
-        let limits = limits(&told)?;
+        let limits = limits(&told, self.packs)?;
         let version = |version: &Option<_>| {
             version
                 .as_ref()
@@ -191,17 +200,50 @@ impl Client {
         }
         lines.push(("digests", "SHA-256".to_owned()));
         lines.push(("results", if limits.updates { "taken and given" } else { "only given, none taken" }.to_owned()));
-        lines.push(("batches", format!("up to {} bytes", limits.batch)));
+        lines.push(("batches", limits.batch.map_or("of any size".to_owned(), |most| format!("up to {most} bytes"))));
         if limits.blob < u64::MAX {
             lines.push(("largest blob", format!("{} bytes", limits.blob)));
         }
+        lines.push(("compression", compression(&told, self.packs).to_owned()));
         let executes = told.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled);
         lines.push(("execution", if executes { "offered" } else { "not offered" }.to_owned()));
         Ok(lines)
     }
 }
 
-fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
+/// TLS, with the system's authorities and those that are named. A system may have none.
+fn secured(endpoint: Endpoint, settings: &RemoteSettings) -> Result<Endpoint, tonic::transport::Error> {
+    let mut config = ClientTlsConfig::new();
+    if let Some(pem) = &settings.authorities {
+        config = config.ca_certificate(Certificate::from_pem(pem));
+    }
+    if let Some((certificate, key)) = &settings.identity {
+        config = config.identity(Identity::from_pem(certificate, key));
+    }
+    match endpoint.clone().tls_config(config.clone().with_native_roots()) {
+        Err(_) if settings.authorities.is_some() => endpoint.tls_config(config),
+        other => other,
+    }
+}
+
+/// Whether the server offers zstd: as streams and in what it gives, and in messages that it takes.
+fn offers(cache: &re::CacheCapabilities) -> (bool, bool) {
+    let zstd = re::compressor::Value::Zstd as i32;
+    (cache.supported_compressors.contains(&zstd), cache.supported_batch_update_compressors.contains(&zstd))
+}
+
+/// What becomes of `compression`, for people.
+fn compression(told: &re::ServerCapabilities, wanted: bool) -> &'static str {
+    match (told.cache_capabilities.as_ref().map_or((false, false), offers), wanted) {
+        ((false, false), _) => "not offered",
+        (_, false) => "zstd is offered, and `compression` does not ask for it",
+        ((true, true), true) => "zstd",
+        ((true, false), true) => "zstd, but for small blobs that are given",
+        ((false, true), true) => "zstd for small blobs that are given",
+    }
+}
+
+fn limits(told: &re::ServerCapabilities, packs: bool) -> Result<Limits, Fault> {
     let major = |version: &Option<bazel_remote_apis::build::bazel::semver::SemVer>| version.as_ref().map(|v| v.major);
     if major(&told.low_api_version).is_some_and(|low| low > 2)
         || major(&told.high_api_version).is_some_and(|high| high < 2)
@@ -214,9 +256,12 @@ fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
         return Err(Fault::Unfit("it does not know SHA-256".into()));
     }
     let given = |limit: i64| u64::try_from(limit).ok().filter(|limit| *limit > 0);
+    let (streams, messages) = offers(cache);
     Ok(Limits {
-        batch: given(cache.max_batch_total_size_bytes).map_or(BATCH, |limit| limit.min(BATCH)),
+        batch: given(cache.max_batch_total_size_bytes),
         blob: given(cache.max_cas_blob_size_bytes).unwrap_or(u64::MAX),
         updates: cache.action_cache_update_capabilities.as_ref().is_some_and(|updates| updates.update_enabled),
+        packs: packs && streams,
+        takes_packed: packs && messages,
     })
 }

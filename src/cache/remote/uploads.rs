@@ -1,11 +1,12 @@
 //! Giving results, behind the run: a queue of keys, and a few threads that read what they name from the
 //! store piece by piece, so that however much there is to give, little of it is in memory.
 
-use super::Inner;
 use super::breaker::Fault;
+use super::client::OVERHEAD;
 use super::proto::{self, KeyAction};
 use super::take::blobs_of;
-use super::transfer::{Content, Given, damaged, read_verified};
+use super::transfer::{Content, Given, read_verified};
+use super::{Inner, Session};
 use crate::cache::store::{Found, Store, pack};
 use crate::model::Digest;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
@@ -130,8 +131,7 @@ impl Shared {
         if record.len() as u64 > proto::LARGEST_RESULT {
             return Ok(false);
         }
-        let (client, handle) = self.inner.client()?;
-        let limits = handle.block_on(client.limits())?;
+        let Session { client, handle, limits } = self.inner.session()?;
         if !limits.updates {
             return Err(Fault::Unfit("it takes no results; `mode = \"read-only\"` says so".into()));
         }
@@ -165,8 +165,7 @@ impl Shared {
 
     /// Gives those that the server does not have.
     fn give_blobs(&self, mut blobs: BTreeMap<Digest, Given>, store: &Store) -> Result<(), Fault> {
-        let (client, handle) = self.inner.client()?;
-        let limits = handle.block_on(client.limits())?;
+        let session = self.inner.session()?;
         {
             // A result is worth nothing if one of these was taken away: what a server is known to have had
             // a moment ago is not asked for again, what it had in an earlier run is.
@@ -174,26 +173,24 @@ impl Shared {
             blobs.retain(|digest, blob| blob.size > 0 && !queue.there.contains(digest));
         }
         let asked: Vec<(Digest, u64)> = blobs.values().map(|blob| (blob.digest, blob.size)).collect();
-        let missing = handle.block_on(client.missing(&asked))?;
+        let missing = session.handle.block_on(session.client.missing(&asked))?;
         let (mut batch, mut batched) = (Vec::new(), 0);
+        let mut most = session.client.batch(&session.limits);
         for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
-            if blob.size + super::client::OVERHEAD > limits.batch {
-                if matches!(blob.content, Content::Stored) && !store.holds(&blob.digest) {
-                    return Err(damaged(&blob.digest));
-                }
-                handle.block_on(client.give_stream(blob, store))?;
-                self.inner.bytes_up.fetch_add(blob.size, Ordering::Relaxed);
-                continue;
+            if batched + blob.size + OVERHEAD > most && !batch.is_empty() {
+                self.give_batch(&session, std::mem::take(&mut batch))?;
+                (batched, most) = (0, session.client.batch(&session.limits));
             }
-            if batched + blob.size + super::client::OVERHEAD > limits.batch {
-                self.give_batch(std::mem::take(&mut batch))?;
-                batched = 0;
+            if blob.size + OVERHEAD > most {
+                let bytes = session.handle.block_on(session.client.give_stream(blob, store, &session.limits))?;
+                self.inner.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+            } else {
+                batched += blob.size + OVERHEAD;
+                batch.push((blob.digest, read_verified(blob, store)?));
             }
-            batched += blob.size + super::client::OVERHEAD;
-            batch.push((blob.digest, read_verified(blob, store)?));
         }
         if !batch.is_empty() {
-            self.give_batch(batch)?;
+            self.give_batch(&session, batch)?;
         }
         let mut queue = self.lock();
         if queue.there.len() > REMEMBERED {
@@ -203,10 +200,8 @@ impl Shared {
         Ok(())
     }
 
-    fn give_batch(&self, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
-        let (client, handle) = self.inner.client()?;
-        let bytes = batch.iter().map(|(_, data)| data.len() as u64).sum();
-        handle.block_on(client.give_together(batch))?;
+    fn give_batch(&self, session: &Session<'_>, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
+        let bytes = session.handle.block_on(session.client.give_together(batch, &session.limits))?;
         self.inner.bytes_up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
