@@ -265,3 +265,55 @@ fn limits(told: &re::ServerCapabilities, packs: bool) -> Result<Limits, Fault> {
         takes_packed: packs && messages,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// How long a call takes whose every try is `ask`, by a clock that only moves while nothing is left to do.
+    fn takes<F>(bytes: u64, ask: impl Fn() -> F) -> (Duration, Fault)
+    where
+        F: Future<Output = Result<Response<()>, Status>>,
+    {
+        let settings = RemoteSettings {
+            endpoint: "grpc://127.0.0.1:1".into(),
+            instance: String::new(),
+            writes: true,
+            headers: vec![],
+            authorities: None,
+            identity: None,
+            patience: PATIENCE,
+            compression: false,
+            required: false,
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let open = watch::Sender::new(false);
+            let client = Client::new(&settings, open.subscribe()).unwrap();
+            let began = Instant::now();
+            let fault = client.call(bytes, ask).await.unwrap_err();
+            (began.elapsed(), fault)
+        })
+    }
+
+    #[test]
+    fn a_call_takes_no_longer_than_the_patience() {
+        let about = |took: Duration| took >= PATIENCE && took <= PATIENCE + Duration::from_millis(2);
+        for bytes in [0, 1 << 20, 1 << 30] {
+            let (took, fault) = takes(bytes, || std::future::pending());
+            assert!(about(took) && matches!(fault, Fault::Silent(PATIENCE)), "{bytes}: {took:?}, {fault:?}");
+        }
+        // However often it is tried.
+        for millis in [0, 10, 600, 1900, 1999, 2500] {
+            let (took, fault) = takes(1 << 20, || async move {
+                sleep(Duration::from_millis(millis)).await;
+                Err(Status::unavailable("gone"))
+            });
+            assert!(took <= PATIENCE + Duration::from_millis(2), "{millis}: {took:?}, {fault:?}");
+        }
+        let (took, _) = takes(0, || async { Err(Status::invalid_argument("no")) });
+        assert_eq!(took, Duration::ZERO);
+    }
+}
