@@ -31,8 +31,7 @@ pub fn there_and_back(address: &str, data: Vec<u8>) -> (Duration, Duration) {
         assert_eq!(usize::try_from(answer.committed_size).unwrap(), size);
         let there = started.elapsed();
         let started = Instant::now();
-        let request =
-            ReadRequest { resource_name: format!("blobs/{digest}/{size}"), read_offset: 0, read_limit: 0 };
+        let request = ReadRequest { resource_name: format!("blobs/{digest}/{size}"), read_offset: 0, read_limit: 0 };
         let mut pieces = client.read(request).await.unwrap().into_inner();
         let mut came = 0;
         while let Some(piece) = pieces.message().await.unwrap() {

@@ -60,7 +60,9 @@ pub fn bench(tasks: usize) {
             }
         }
     }
-    println!("| {tasks} results, restored from | median | fastest to slowest | least processor time | peak | beside the first |");
+    println!(
+        "| {tasks} results, restored from | median | fastest to slowest | least processor time | peak | beside the first |"
+    );
     println!("|---|---:|---:|---:|---:|---:|");
     let first = median(&times(&took[0]));
     for (way, took) in ways.iter().zip(&took) {

@@ -92,10 +92,9 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
     headers.extend(token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
     let authorities = remote.ca_file.as_ref().map(|path| pem("ca_file", path, Pem::Certificates)).transpose()?;
     let identity = match (&remote.cert_file, &remote.key_file) {
-        (Some(certificate), Some(key)) => Some((
-            pem("cert_file", &certificate.value, Pem::Certificates)?,
-            pem("key_file", &key.value, Pem::Key)?,
-        )),
+        (Some(certificate), Some(key)) => {
+            Some((pem("cert_file", &certificate.value, Pem::Certificates)?, pem("key_file", &key.value, Pem::Key)?))
+        }
         _ => None,
     };
     let settings = RemoteSettings {

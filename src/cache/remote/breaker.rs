@@ -1,6 +1,7 @@
 //! What can go wrong with a server, and that it goes wrong once: the first fault is told, and opens the
 //! circuit.
 
+use super::tls::innermost;
 use crate::model::Notice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// What it gave is not what was asked for.
     Corrupt(String),
+    /// One of both sides does not trust the other, and what to do.
+    Untrusted(String, &'static str),
     /// It can't be used: another protocol, another digest.
     Unfit(String),
     /// Something here went wrong.
@@ -55,14 +58,9 @@ impl Fault {
     }
 }
 
-/// The innermost reason: that of the transport says only that it failed.
+/// What a status says, on one line.
 fn said(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
+    let text = std::error::Error::source(status).map_or_else(|| status.message().to_owned(), innermost);
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
     if line.trim().is_empty() { status.code().description().to_owned() } else { line.trim().to_owned() }
 }
@@ -84,6 +82,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
             format!("the remote `{endpoint}` answers so slowly that asking it took {more} longer than it saved")
         }
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
+        Fault::Untrusted(why, _) => format!("failed to reach the remote `{endpoint}` through TLS: {why}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
         Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),
         Fault::Off => format!("the remote `{endpoint}` is not asked any more"),
@@ -92,6 +91,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Status(Code::Unauthenticated | Code::PermissionDenied, _) => {
             "check the token (`WEIR_REMOTE_TOKEN`, `token_env`, `token_file`), or set `WEIR_REMOTE_MODE=read-only`"
         }
+        Fault::Untrusted(_, help) => help,
         Fault::Corrupt(_) => "nothing of it was used; tell whoever runs that server",
         _ => "`weir doctor` says more of it; `WEIR_REMOTE_MODE=off` does without it",
     };

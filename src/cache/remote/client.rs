@@ -3,7 +3,7 @@
 
 use super::breaker::Fault;
 use super::patience::Pace;
-use super::proto;
+use super::{proto, tls};
 use crate::cache::sharing::RemoteSettings;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
@@ -16,7 +16,7 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataValue};
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 /// Above this, a message of the server is no answer to anything weir asks.
@@ -69,6 +69,8 @@ pub(super) struct Client {
     pub(super) pace: Pace,
     /// Whether blobs are packed where the server offers it.
     packs: bool,
+    /// Where it is reached by TLS: whether it is shown a certificate.
+    shows: Option<bool>,
     off: watch::Receiver<bool>,
     limits: OnceCell<Limits>,
 }
@@ -77,17 +79,17 @@ impl Client {
     /// Connects with the first call. Inside of a runtime.
     pub(super) fn new(settings: &RemoteSettings, off: watch::Receiver<bool>) -> Result<Self, Fault> {
         let unfit = |what: &str, error: &dyn std::fmt::Display| Fault::Unfit(format!("{what}: {error}"));
-        let (tls, authority) =
+        let (secured, authority) =
             crate::config::parse_endpoint(&settings.endpoint).map_err(|why| Fault::Unfit(why.to_owned()))?;
-        let scheme = if tls { "https" } else { "http" };
+        let scheme = if secured { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{authority}"))
             .map_err(|error| unfit("the endpoint", &error))?
             .connect_timeout(settings.patience)
             .tcp_nodelay(true)
             .initial_stream_window_size(1 << 20)
             .initial_connection_window_size(4 << 20);
-        if tls {
-            endpoint = secured(endpoint, settings).map_err(|error| unfit("the certificates", &error))?;
+        if secured {
+            endpoint = tls::secured(endpoint, settings)?;
         }
         let mut headers = Vec::new();
         for (name, value) in &settings.headers {
@@ -104,6 +106,7 @@ impl Client {
             patience: settings.patience,
             pace: Pace::new(settings.patience),
             packs: settings.compression,
+            shows: secured.then_some(settings.identity.is_some()),
             off,
             limits: OnceCell::new(),
         })
@@ -178,6 +181,7 @@ impl Client {
             async move { client.get_capabilities(request).await }
         })
         .await
+        .map_err(|fault| tls::read(fault, self.shows))
     }
 
     /// What the server allows; asked once.
@@ -208,21 +212,6 @@ impl Client {
         let executes = told.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled);
         lines.push(("execution", if executes { "offered" } else { "not offered" }.to_owned()));
         Ok(lines)
-    }
-}
-
-/// TLS, with the system's authorities and those that are named. A system may have none.
-fn secured(endpoint: Endpoint, settings: &RemoteSettings) -> Result<Endpoint, tonic::transport::Error> {
-    let mut config = ClientTlsConfig::new();
-    if let Some(pem) = &settings.authorities {
-        config = config.ca_certificate(Certificate::from_pem(pem));
-    }
-    if let Some((certificate, key)) = &settings.identity {
-        config = config.identity(Identity::from_pem(certificate, key));
-    }
-    match endpoint.clone().tls_config(config.clone().with_native_roots()) {
-        Err(_) if settings.authorities.is_some() => endpoint.tls_config(config),
-        other => other,
     }
 }
 

@@ -7,6 +7,7 @@ mod packing;
 mod patience;
 mod proto;
 mod take;
+mod tls;
 mod transfer;
 mod uploads;
 

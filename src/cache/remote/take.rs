@@ -116,7 +116,8 @@ impl Inner {
         let session = self.session()?;
         let mut all = Vec::new();
         let bytes = if size + OVERHEAD <= session.client.batch(&session.limits) {
-            let (blobs, bytes) = session.handle.block_on(session.client.take_together(&[(*digest, size)], &session.limits))?;
+            let (blobs, bytes) =
+                session.handle.block_on(session.client.take_together(&[(*digest, size)], &session.limits))?;
             all = blobs.into_iter().map(|(_, data)| data).next().unwrap_or_default();
             bytes
         } else {

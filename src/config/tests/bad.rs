@@ -11,7 +11,12 @@ const FILES: &[(&str, &str, &str, &str)] = &[
     ("[remote]\nendpoint = 'grpc://x'", "config::bad-value", "'grpc://x'", "it names no port"),
     ("[remote]\nmode = 'readonly'", "config::bad-value", "'readonly'", "did you mean `read-only`?"),
     ("[remote]\ncompression = 'zst'", "config::bad-value", "'zst'", "did you mean `zstd`?"),
-    ("[remote]\ncompression = true", "config::wrong-type", "true", "expected `\"zstd\"` or `\"none\"`, found a boolean"),
+    (
+        "[remote]\ncompression = true",
+        "config::wrong-type",
+        "true",
+        "expected `\"zstd\"` or `\"none\"`, found a boolean",
+    ),
     ("[remote]\nheaders = { Host = 'x' }", "config::bad-value", "Host", "lower-case"),
     ("[remote]\ncert_file = 'x'", "config::bad-value", "'x'", "without `key_file`"),
     ("[remote]\ninstance = 'a/blobs'", "config::bad-value", "'a/blobs'", "no name of an instance"),

@@ -78,9 +78,6 @@ impl Authority {
         self.openssl(&[&request[..], &KEY, &["-keyout", "key", "-out", "request"]].concat());
         let sign = ["ca", "-batch", "-notext", "-config", "config", "-extfile", "extensions"];
         self.openssl(&[&sign[..], &["-startdate", from, "-enddate", to, "-in", "request", "-out", "signed"]].concat());
-        Signed {
-            certificate: fs::read(self.path("signed")).unwrap(),
-            key: fs::read(self.path("key")).unwrap(),
-        }
+        Signed { certificate: fs::read(self.path("signed")).unwrap(), key: fs::read(self.path("key")).unwrap() }
     }
 }

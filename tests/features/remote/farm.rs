@@ -125,8 +125,7 @@ impl Farm {
             });
         });
         let address = told.recv().unwrap();
-        let address =
-            if secured { format!("grpcs://{address}") } else { format!("grpc://{address}") };
+        let address = if secured { format!("grpcs://{address}") } else { format!("grpc://{address}") };
         Self { address, state, _stop: stop }
     }
 
@@ -359,12 +358,7 @@ impl ContentAddressableStorage for Shared {
             let compressor = if packs { ZSTD } else { 0 };
             *state.packed.entry(Call::BatchRead).or_default() += usize::from(packs && code == Code::Ok);
             let status = Some(status(code));
-            responses.push(re::batch_read_blobs_response::Response {
-                digest: Some(digest),
-                data,
-                compressor,
-                status,
-            });
+            responses.push(re::batch_read_blobs_response::Response { digest: Some(digest), data, compressor, status });
         }
         if fault == Some(Fault::Silent) {
             responses.clear();
@@ -425,7 +419,9 @@ impl ByteStream for Shared {
             return Ok(Response::new(first.chain(futures_util::stream::pending()).boxed()));
         }
         if fault == Some(Fault::Endless) {
-            return Ok(Response::new(futures_util::stream::repeat_with(move || piece(&data[..data.len().min(10_000)])).boxed()));
+            return Ok(Response::new(
+                futures_util::stream::repeat_with(move || piece(&data[..data.len().min(10_000)])).boxed(),
+            ));
         }
         Ok(Response::new(futures_util::stream::iter(pieces).boxed()))
     }

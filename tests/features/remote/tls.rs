@@ -65,27 +65,46 @@ fn whom_weir_trusts() {
     let expired = Farm::with_tls(serving(&authority.sign(HERE, EXPIRED)));
     is_refused(&checkout(&expired.address, Some(&authority), None), "its certificate has expired", "clock");
     let elsewhere = Farm::with_tls(serving(&authority.sign("DNS:cache.example", VALID)));
-    is_refused(&checkout(&elsewhere.address, Some(&authority), None), "its certificate is for another name", "`endpoint`");
+    is_refused(
+        &checkout(&elsewhere.address, Some(&authority), None),
+        "its certificate is for another name",
+        "`endpoint`",
+    );
     // Nothing is asked of whoever is not trusted.
     assert_eq!((farm.all_calls(), expired.all_calls(), elsewhere.all_calls()), (calls, 0, 0));
 }
 
 #[test]
 fn whom_the_server_trusts() {
-    let (authority, clients, other) =
-        (Authority::new("authority"), Authority::new("clients"), Authority::new("other"));
+    let (authority, clients, other) = (Authority::new("authority"), Authority::new("clients"), Authority::new("other"));
     let farm = Farm::with_tls(asking(&authority.sign(HERE, VALID), &clients));
     let client = clients.sign("DNS:builder", VALID);
     shares(&|| checkout(&farm.address, Some(&authority), Some(&client)));
     let calls = farm.all_calls();
     let files = "`cert_file`";
-    is_refused(&checkout(&farm.address, Some(&authority), None), "it asks for a certificate, and none is shown", files);
+    is_refused(
+        &checkout(&farm.address, Some(&authority), None),
+        "a server does that wants a certificate and is shown none",
+        files,
+    );
     let stranger = other.sign("DNS:builder", VALID);
-    is_refused(&checkout(&farm.address, Some(&authority), Some(&stranger)), "it does not accept the certificate", files);
+    is_refused(
+        &checkout(&farm.address, Some(&authority), Some(&stranger)),
+        "a server does that does not accept the certificate in `cert_file`",
+        "-enddate",
+    );
     let old = clients.sign("DNS:builder", EXPIRED);
-    is_refused(&checkout(&farm.address, Some(&authority), Some(&old)), "the certificate that is shown has expired", files);
+    is_refused(
+        &checkout(&farm.address, Some(&authority), Some(&old)),
+        "a server does that does not accept the certificate in `cert_file`",
+        "-enddate",
+    );
     let mixed = Signed { certificate: client.certificate, key: old.key };
-    is_refused(&checkout(&farm.address, Some(&authority), Some(&mixed)), "key", "");
+    is_refused(
+        &checkout(&farm.address, Some(&authority), Some(&mixed)),
+        "is not that of the certificate in `cert_file`",
+        "belong together",
+    );
     assert_eq!(farm.all_calls(), calls);
 }
 
@@ -96,7 +115,7 @@ fn a_scheme_that_the_server_does_not_speak() {
     let to_plain = plain.address.replace("grpc://", "grpcs://");
     is_refused(&checkout(&to_plain, Some(&authority), None), "it does not speak TLS", "`grpc://`");
     let to_secured = secured.address.replace("grpcs://", "grpc://");
-    is_refused(&checkout(&to_secured, None, None), "failed", "");
+    is_refused(&checkout(&to_secured, None, None), "a server does that speaks TLS (`grpcs://`)", "");
     assert_eq!((plain.all_calls(), secured.all_calls()), (0, 0));
 }
 
@@ -134,6 +153,6 @@ fn files_that_hold_something_else() {
         ws.weir(&["doctor"]).go().exit(1).says(said);
     }
     let ws = checkout("grpcs://127.0.0.1:1", Some(&authority), Some(&client));
-    ws.write("ca.pem", "-----BEGIN CERTIFICATE-----\nno base64\n-----END CERTIFICATE-----\n");
-    is_refused(&ws, "the certificates", "`ca_file`");
+    ws.write("ca.pem", "-----BEGIN CERTIFICATE-----\n!\n-----END CERTIFICATE-----\n");
+    is_refused(&ws, "a certificate in `ca_file` or `cert_file` is damaged", "openssl x509");
 }
