@@ -21,6 +21,11 @@ use tonic::{Request, Response, Status};
 
 /// Above this, a message of the server is no answer to anything weir asks.
 const LARGEST_MESSAGE: usize = 16 << 20;
+/// What may be under way to a stream, and to all of them together, before it is taken: all of it may be in memory.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// A frame of HTTP/2. There are fewer of them than of the 16 KiB that are usual, and each has its price.
+const FRAME: u32 = 256 << 10;
 /// What a message holds beside its blobs, at most, for each of them.
 pub(super) const OVERHEAD: u64 = 128;
 /// How often a call is tried.
@@ -86,8 +91,9 @@ impl Client {
             .map_err(|error| unfit("the endpoint", &error))?
             .connect_timeout(settings.patience)
             .tcp_nodelay(true)
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20);
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME);
         if secured {
             endpoint = tls::secured(endpoint, settings)?;
         }
