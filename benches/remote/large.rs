@@ -26,7 +26,7 @@ fn measure(size: usize, packed: bool) {
     let data = folder.path().join("data");
     let compression = if packed { "zstd" } else { "none" };
     let text = format!(
-        "version = 1\n[remote]\ncompression = '{compression}'\n[tasks.large]\n\
+        "version = 1\n[remote]\ncompression = '{compression}'\ntimeout = '60s'\n[tasks.large]\n\
          run = 'mkdir -p out && cp ../data out/large'\nsources = ['seed']\noutputs = ['out']\n"
     );
     fs::create_dir_all(&at).unwrap();

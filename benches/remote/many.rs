@@ -84,7 +84,7 @@ pub fn bench(tasks: usize) {
 /// A workspace of tasks with a source and an output of about 1 KiB each.
 fn generate(at: &Path, tasks: usize) {
     fs::create_dir_all(at.join("src")).unwrap();
-    let mut text = String::from("version = 1\n");
+    let mut text = String::from("version = 1\n[remote]\ntimeout = '60s'\n");
     let mut names = Vec::new();
     for number in 0..tasks {
         fs::write(at.join(format!("src/{number}")), format!("{number} ").repeat(1024 / 4)).unwrap();

@@ -297,7 +297,7 @@ mod tests {
     fn a_call_takes_no_longer_than_the_patience() {
         let about = |took: Duration| took >= PATIENCE && took <= PATIENCE + Duration::from_millis(2);
         for bytes in [0, 1 << 20, 1 << 30] {
-            let (took, fault) = takes(bytes, || std::future::pending());
+            let (took, fault) = takes(bytes, std::future::pending);
             assert!(about(took) && matches!(fault, Fault::Silent(PATIENCE)), "{bytes}: {took:?}, {fault:?}");
         }
         // However often it is tried.

@@ -138,13 +138,11 @@ mod tests {
         runtime.unwrap().block_on(work)
     }
 
-    fn until(moved: &Moved, work: impl Future<Output = Result<(), Fault>>) -> impl Future<Output = Duration> {
-        async move {
-            let began = Instant::now();
-            let ended = while_it_moves(moved, PATIENCE, work).await;
-            assert!(matches!(ended, Err(Fault::Silent(PATIENCE))), "{ended:?}");
-            began.elapsed()
-        }
+    async fn until(moved: &Moved, work: impl Future<Output = Result<(), Fault>>) -> Duration {
+        let began = Instant::now();
+        let ended = while_it_moves(moved, PATIENCE, work).await;
+        assert!(matches!(ended, Err(Fault::Silent(PATIENCE))), "{ended:?}");
+        began.elapsed()
     }
 
     /// The timer of the runtime counts whole milliseconds.
