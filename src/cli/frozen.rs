@@ -76,6 +76,11 @@ impl Reading {
         &self.found.root
     }
 
+    /// Whether it need not be read, since nothing has changed that it rests on.
+    pub const fn is_sealed(&self) -> bool {
+        self.frozen.is_some()
+    }
+
     /// Reads it.
     ///
     /// # Errors

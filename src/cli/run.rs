@@ -9,7 +9,7 @@ use super::project::{Place, Project};
 use super::remote;
 use super::resume::{self, Resume};
 use super::rule;
-use super::seal::{self, Sealing};
+use super::seal::{self, Broken, Sealing};
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::{self, Options, Prepared, Services, inspect};
@@ -37,7 +37,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let since = now();
     let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
     let sealing = Sealing::begin(place, args, reading.root(), since);
-    let (configured, opened) = open_both(place, args, reading)?;
+    let (configured, opened, broken) = open_all(place, args, reading, sealing.as_ref())?;
     let project = &configured.project;
     refuse_nested(place, &project.config.root)?;
     check_destroy(project, args)?;
@@ -90,7 +90,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if let Some((sealing, rest)) = &mut sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
         let configured = configured.trail.as_deref().filter(|_| project.thawed);
-        settled = configured.and_then(|configured| sealing.settle((place, rest), &services, &plan, configured));
+        settled = configured
+            .zip(broken)
+            .and_then(|(configured, broken)| sealing.settle(broken, rest, (&services, &plan), configured));
     }
     let prepared = Prepared::new(plan, &services, settled);
     missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
@@ -154,15 +156,25 @@ fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
 type Opened = (Services, Vec<Notice>);
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
-/// anything: where nothing may run in the end, no `.weir` comes about.
-fn open_both(place: &Place, args: &RunArgs, reading: Reading) -> Result<(Configured, Option<Opened>), CliError> {
+/// anything: where nothing may run in the end, no `.weir` comes about. And looks over the files under the last seal.
+fn open_all(
+    place: &Place,
+    args: &RunArgs,
+    reading: Reading,
+    sealing: Option<&Sealing>,
+) -> Result<(Configured, Option<Opened>, Option<Broken>), CliError> {
     let root = &reading.root().to_path_buf();
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
         let opening = early.then(|| scope.spawn(|| open_services(place, root)));
+        let looked_over = sealing.filter(|_| early && reading.is_sealed()).map(|sealing| {
+            let looking = move || sealing.look_over(place, root);
+            std::thread::Builder::new().spawn_scoped(scope, looking)
+        });
         let configured = reading.finish();
         let opened = opening.and_then(|thread| thread.join().ok());
-        Ok((configured?, opened))
+        let broken = looked_over.and_then(|thread| thread.ok()?.join().ok()?);
+        Ok((configured?, opened, broken))
     })
 }
 

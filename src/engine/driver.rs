@@ -452,7 +452,6 @@ impl Driver<'_> {
     fn take_over(&mut self, id: NodeId, recorded: Recorded) {
         let page = self.ledger.page(id);
         page.left = Some(Left::Digest(recorded.left));
-        page.outputs = Some(recorded.outputs.digest());
         page.key = Some(recorded.key);
         page.recorded = Some(recorded);
     }
@@ -484,7 +483,7 @@ impl Driver<'_> {
             let node = &self.plan.nodes[before.index()];
             if !node.node.facts().acts {
                 stack.extend(&node.data);
-            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs
+            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs()
                 && !node.node.facts().effects.patterns().is_empty()
             {
                 all.push((before, outputs));
