@@ -34,6 +34,8 @@ const LOSES_EDGES: [&str; 7] = [
 pub struct Place {
     /// The folder.
     pub folder: PathBuf,
+    /// Every `-C`, as it was given.
+    pub directories: Vec<PathBuf>,
     /// Its environment.
     pub outside: Arc<Outside>,
 }
@@ -52,7 +54,7 @@ impl Place {
             help: None,
         })?;
         let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-        Ok(Self { folder, outside: Arc::new(Outside { vars }) })
+        Ok(Self { folder, directories: directories.to_vec(), outside: Arc::new(Outside { vars }) })
     }
 
     /// The workspace this folder is in.
@@ -286,7 +288,10 @@ impl Factory<'_> {
         match &instance.task.action {
             Action::Group { .. } => group(),
             Action::Soak(soak) => match instance.soaks {
-                Some(base) => Arc::new(SoakNode::new(instance, soak, self.repeated(instance, base), self.iteration)),
+                Some(base) => {
+                    let (base, profiles) = (self.repeated(instance, base), &self.config.profiles);
+                    Arc::new(SoakNode::new(instance, soak, base, self.iteration, profiles))
+                }
                 // A configuration with such a task has errors, and is never planned.
                 None => group(),
             },

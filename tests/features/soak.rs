@@ -183,8 +183,10 @@ fn its_arguments_are_those_of_the_task() {
     );
     ws.run("-f s");
     ws.weir(&["run", "-f", "s", "--", "bad"]).go().exit(1).says("weir run -f --iteration 1 s -- bad");
+    let ran = ws.weir(&["run", "-f", "s", "--profile", "ci", "--", "bad"]).go().exit(1);
+    ran.says("weir run -f --iteration 1 s --profile ci -- bad");
     ws.weir(&["run", "-f", "s", "--", "ugly"]).go().exit(2).says("`ugly` is no choice for argument `mode` of `t`");
-    assert_eq!(fs::read_to_string(ws.outside("args")).unwrap(), "good good\ngood good\nbad bad\nbad bad\n");
+    assert_eq!(fs::read_to_string(ws.outside("args")).unwrap(), "good good\ngood good\nbad bad\nbad bad\nbad bad\nbad bad\n");
 }
 
 #[test]

@@ -23,6 +23,20 @@ fn without_force_nothing_runs() {
     let alone = "to run it alone: `weir run -f test:unit:soak`; in this run: `weir run --force-all after`";
     refused(&["after"], alone);
     refused(&["-f", "after"], alone);
+    // What is typed is the same run, with everything else that was given.
+    refused(
+        &["all", "--profile", "ci", "-j2", "-k", "--report", "out file.xml", "--confirm", "x"],
+        "to run it: `weir run -f all --profile ci --confirm x -j 2 -k --report 'out file.xml'`",
+    );
+    refused(
+        &["after", "--profile", "ci", "--output", "quiet"],
+        "alone: `weir run -f test:unit:soak --profile ci --output quiet`; in this run: `weir run --force-all after --profile ci --output quiet`",
+    );
+    refused(&["test:unit:soak", "--", "it's"], r"to run it: `weir run -f test:unit:soak -- 'it'\''s'`");
+    refused(&["test:unit:s*"], "to run it: `weir run -f 'test:unit:s*'`");
+    let below = ws.weir(&["-C", "a b", "run", "//test:unit:soak"]);
+    ws.mkdir("a b");
+    below.go().exit(3).says("to run it: `weir -C 'a b' run -f //test:unit:soak`");
     ws.run("-f all").tasks("test:unit ran, test:unit:soak ran");
     ws.run("--force-all after").tasks("test:unit:soak ran, after ran");
     assert_eq!(ws.count("t"), 1 + 2 + 2);

@@ -7,7 +7,7 @@ mod statistics;
 use crate::config::{Diagnostic, OnFail, Retry, Soak};
 use crate::event::{Event, SoakEnd, SoakIteration, SoakStarted};
 use crate::model::{
-    Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName, counted,
+    Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName, counted, shell_word,
 };
 use crate::node::{
     Aside, Cancel, Context, Effects, Facts, Instance, Iteration, Kept, NamedLock, Node, Output, Outside, Pending, Seen,
@@ -46,7 +46,14 @@ struct Lap {
 
 impl SoakNode {
     /// Of a task that repeats `base`, a node made of the same arguments; `only` one iteration, where one is named.
-    pub fn new(instance: &Instance<'_>, soak: &Soak, base: Arc<dyn Node>, only: Option<u32>) -> Self {
+    /// With other profiles than those in force it would be another soak.
+    pub fn new(
+        instance: &Instance<'_>,
+        soak: &Soak,
+        base: Arc<dyn Node>,
+        only: Option<u32>,
+        profiles: &[String],
+    ) -> Self {
         let task = instance.task;
         let of_base = base.facts();
         let own = task.locks.iter().map(|lock| NamedLock::alone(&lock.value));
@@ -77,12 +84,16 @@ impl SoakNode {
                 .then(|| task.gate.as_ref().map_or_else(|| own_gate(&task.name), |gate| gate.value.clone())),
             artifacts: of_base.artifacts.clone(),
         };
-        let mut call = quoted(task.name.as_str());
+        let mut call = shell_word(task.name.as_str());
+        // Where nothing says otherwise, it is this one.
+        for profile in profiles.iter().filter(|_| profiles != ["local"]) {
+            call = call + " --profile " + &shell_word(profile);
+        }
         if !instance.arguments.positional.is_empty() {
             call += " --";
         }
         for word in &instance.arguments.positional {
-            call = call + " " + &quoted(word);
+            call = call + " " + &shell_word(word);
         }
         Self { facts, soak: soak.clone(), base, only, call }
     }
@@ -215,12 +226,6 @@ fn own_gate(task: &TaskName) -> Gate {
     // Two tasks whose names differ in a `:` only are two gates.
     let id = format!("soak-{name}-{}", Digest::of(task.as_str().as_bytes()).short());
     Gate { id, title: Some(format!("soak `{task}`")) }
-}
-
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
 }
 
 /// What an iteration is given: a number, and a folder that goes with it.
