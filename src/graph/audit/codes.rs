@@ -109,9 +109,9 @@ codes! {
     SCRIPT_CRLF = "graph::script-crlf", Error, "a script with CRLF line ends",
         "Its first line names an interpreter that ends in a carriage return, which does not exist.",
         "Convert it to LF, and say so in `.gitattributes`.";
-    TIMEOUT_UNDECLARED = "graph::timeout-undeclared", Note, "a task of an entry without its own `timeout`",
-        "It may hang as long as the default allows, which CI pays for.",
-        "Give it a `timeout` of a few times what it takes.";
+    TIMEOUT_UNDECLARED = "graph::timeout-undeclared", Note, "a task of an entry without a `timeout`",
+        "It may hang as long as the default allows, 30 minutes, which CI pays for.",
+        "Give it a `timeout` of a few times what it takes, or all that have none one in `[settings]`.";
     UNUSED_ALLOWANCE = "graph::unused-allowance", Warning, "an allowance that no longer applies",
         "It would silently cover the next such mistake.",
         "Remove it.";
