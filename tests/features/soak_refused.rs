@@ -88,3 +88,39 @@ fn a_task_that_needs_its_own_soak_is_a_cycle() {
     let ws = Workspace::new("[tasks.t]\nrun = 'true'\ndepends = ['s']\n[tasks.s]\nsoak = { task = 't', runs = 2 }\n");
     refused(&ws, ws.weir(&["run", "-f", "t"]).go()).says("tasks wait for each other");
 }
+
+#[test]
+fn a_service_that_stays_at_the_database_while_iterations_have_clones_is_refused() {
+    let tasks = |task: &str, api: &str, more: &str| {
+        format!(
+            "[db.app]\nprovider = 'url'\n[db.sys]\nprovider = 'url'\nurl_env = 'SYS_URL'\n\
+             [tasks.api]\nrun = 'sleep 600'\nservice = {{}}\ndatabase = {api}\n\
+             [tasks.front]\nrun = 'sleep 600'\nservice = {{}}\ndepends = ['api']\n[tasks.stack]\ndepends = ['front']\n\
+             [tasks.t]\nrun = 'true'\ndepends = ['stack']\ndatabase = {task}\n{more}\n\
+             [tasks.s]\nsoak = {{ task = 't', runs = 2 }}\n[tasks.free]\nrun = 'true'\n"
+        )
+    };
+    let app = "{ name = 'app', shared = true }";
+    let ws = Workspace::new(&tasks("'app'", app, ""));
+    let ran = refused(&ws, ws.weir(&["run", "free"]).go());
+    ran.says("`s` gives each iteration of `t` a clone of database `app`, but the service `api` that")
+        .says("stays at the database itself")
+        .says("help: give each iteration a server of its own: repeat a `proof.crash` of `api`");
+    // Apart on purpose, and in each run: not one iteration is told something else than the task alone.
+    let clone = "{ name = 'app', clone = true }";
+    for (task, api) in [(clone, app), ("'app'", clone), ("'app'", "'sys'")] {
+        Workspace::new(&tasks(task, api, "")).run("free").tasks("free ran");
+    }
+    // A crash proof has a service and clones of its own; a service that this one runs with has not.
+    let proof = |depends: &str| {
+        format!(
+            "[db.app]\nprovider = 'url'\n[tasks.queue]\nrun = 'sleep 600'\nservice = {{}}\ndatabase = {app}\n\
+             [tasks.api]\nrun = 'sleep 600'\nservice = {{}}\ndatabase = 'app'\n{depends}\n\
+             [tasks.t]\nuses = 'proof.crash'\nwith = {{ service = 'api', trigger = 'true', assert = 'true', settle = {{ command = 'echo 1', equals = '1' }} }}\n\
+             [tasks.s]\nsoak = {{ task = 't', runs = 2 }}\n[tasks.free]\nrun = 'true'\n"
+        )
+    };
+    Workspace::new(&proof("")).run("free").tasks("free ran");
+    let ws = Workspace::new(&proof("depends = ['queue']"));
+    refused(&ws, ws.weir(&["run", "free"]).go()).says("but the service `queue` that");
+}
