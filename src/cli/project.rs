@@ -91,11 +91,21 @@ impl Place {
     /// This process, as others see it.
     pub fn holder() -> Holder {
         let mut words: Vec<String> =
-            std::env::args_os().map(|word| word.to_string_lossy().replace(['\n', '\r'], " ")).collect();
+            std::env::args_os().map(|word| veiled(&word.to_string_lossy()).replace(['\n', '\r'], " ")).collect();
         if let Some(first) = words.first_mut() {
             *first = "weir".into();
         }
         Holder { pid: std::process::id(), command: words.join(" ") }
+    }
+}
+
+/// A word of a call as others may read it: an address with a password in it is left out.
+fn veiled(word: &str) -> String {
+    let secret =
+        |rest: &str| rest.contains("password=") || rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    match word.split_once("://") {
+        Some((scheme, rest)) if secret(rest) => format!("{scheme}://***"),
+        _ => word.to_owned(),
     }
 }
 
@@ -344,4 +354,19 @@ impl Factory<'_> {
 
 fn ignored(rules: &IgnoreRules, path: &WsPath) -> bool {
     rules.ignores(path, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::veiled;
+
+    #[test]
+    fn what_is_written_down_of_a_call_holds_no_password() {
+        for address in ["postgres://u:pw@h/x", "postgresql://u:p@w@h:1/x?y=z", "postgres:///x?user=u&password=pw"] {
+            assert!(veiled(address).ends_with("://***"), "{address}");
+        }
+        for word in ["postgres://u@h/x", "https://h:1/a", "test:unit", "u:pw@h", ""] {
+            assert_eq!(veiled(word), word);
+        }
+    }
 }
