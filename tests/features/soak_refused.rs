@@ -34,9 +34,9 @@ fn without_force_nothing_runs() {
     );
     refused(&["test:unit:soak", "--", "it's"], r"to run it: `weir run -f test:unit:soak -- 'it'\''s'`");
     refused(&["test:unit:s*"], "to run it: `weir run -f 'test:unit:s*'`");
-    let below = ws.weir(&["-C", "a b", "run", "//test:unit:soak"]);
-    ws.mkdir("a b");
-    below.go().exit(3).says("to run it: `weir -C 'a b' run -f //test:unit:soak`");
+    ws.write("a b/file", "");
+    let below = ws.weir(&["-C", "a b", "run", "test:unit:soak"]).go().exit(3);
+    below.says("to run it: `weir -C 'a b' run -f test:unit:soak`");
     ws.run("-f all").tasks("test:unit ran, test:unit:soak ran");
     ws.run("--force-all after").tasks("test:unit:soak ran, after ran");
     assert_eq!(ws.count("t"), 1 + 2 + 2);

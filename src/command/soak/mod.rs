@@ -2,6 +2,7 @@
 
 mod book;
 mod likeness;
+mod scratch;
 mod statistics;
 
 use crate::config::{Diagnostic, OnFail, Retry, Soak};
@@ -14,6 +15,7 @@ use crate::node::{
 };
 use crate::process::ProcessError;
 use book::{Book, text};
+use scratch::Scratch;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -119,6 +121,10 @@ impl SoakNode {
     }
 
     async fn repeat(&self, context: &Context, output: &mut dyn Output) -> Ended {
+        let scratch = match scratch_of(context) {
+            Ok(scratch) => Arc::new(scratch),
+            Err(reason) => return Ok(Err(reason)),
+        };
         let (started, mut book) = (Instant::now(), Book::new());
         let mut told = BTreeSet::new();
         let mut laps = JoinSet::new();
@@ -128,7 +134,8 @@ impl SoakNode {
             let mut over = self.is_over(context, started, next, &book);
             while over.is_none() && broken.is_none() && laps.len() < self.soak.jobs as usize {
                 let log = output.aside(&format!("{next}.log"));
-                laps.spawn(lap(Arc::clone(&self.base), context.clone(), (next, self.soak.jobs > 1), log));
+                let given = (next, self.soak.jobs > 1);
+                laps.spawn(lap(Arc::clone(&self.base), context.clone(), Arc::clone(&scratch), given, log));
                 next += 1;
                 over = self.is_over(context, started, next, &book);
             }
@@ -209,13 +216,18 @@ impl SoakNode {
 
     /// One iteration alone, with the number it had, and its output shown.
     async fn repeat_one(&self, number: u32, context: &Context, output: &mut dyn Output) -> Ended {
-        let (context, scratch) = match of_iteration(context, number, false) {
-            Ok(prepared) => prepared,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let ended = self.base.run(&context, output).await;
-        drop(scratch);
-        ended
+        let made = scratch_of(context).and_then(|scratch| {
+            let (context, folder) = of_iteration(context, &scratch, (number, false))?;
+            Ok((context, folder, scratch))
+        });
+        match made {
+            Ok((context, folder, scratch)) => {
+                let ended = self.base.run(&context, output).await;
+                drop((folder, scratch));
+                ended
+            }
+            Err(reason) => Ok(Err(reason)),
+        }
     }
 }
 
@@ -229,26 +241,37 @@ fn own_gate(task: &TaskName) -> Gate {
 }
 
 /// What an iteration is given: a number, and a folder that goes with it.
-fn of_iteration(context: &Context, number: u32, crowded: bool) -> Result<(Context, tempfile::TempDir), FailReason> {
-    let make = || {
-        let folder = tempfile::Builder::new().prefix("weir-soak-").tempdir()?;
-        std::fs::create_dir(folder.path().join("tmp"))?;
-        Ok(folder)
-    };
-    let folder = make().map_err(|error: io::Error| FailReason::Start {
+fn of_iteration(
+    context: &Context,
+    scratch: &Scratch,
+    (number, crowded): (u32, bool),
+) -> Result<(Context, tempfile::TempDir), FailReason> {
+    let folder = scratch.of_iteration(number).map_err(|error| FailReason::Start {
         message: format!("failed to make a scratch folder for iteration {number}: {error}"),
     })?;
     let iteration = Iteration { number, scratch: folder.path().to_path_buf(), crowded };
     Ok((Context { iteration: Some(Arc::new(iteration)), ..context.clone() }, folder))
 }
 
-async fn lap(node: Arc<dyn Node>, context: Context, (number, crowded): (u32, bool), log: Box<dyn Aside>) -> Lap {
+/// The folder that those of all iterations are in.
+fn scratch_of(context: &Context) -> Result<Scratch, FailReason> {
+    Scratch::new(&context.guard)
+        .map_err(|error| FailReason::Start { message: format!("failed to make a scratch folder: {error}") })
+}
+
+async fn lap(
+    node: Arc<dyn Node>,
+    context: Context,
+    scratch: Arc<Scratch>,
+    (number, crowded): (u32, bool),
+    log: Box<dyn Aside>,
+) -> Lap {
     let started = Instant::now();
     let mut quiet = Quiet { log, notices: vec![] };
-    let ended = match of_iteration(&context, number, crowded) {
-        Ok((context, scratch)) => {
+    let ended = match of_iteration(&context, &scratch, (number, crowded)) {
+        Ok((context, folder)) => {
             let ended = node.run(&context, &mut quiet).await;
-            drop(scratch);
+            drop(folder);
             ended
         }
         Err(reason) => Ok(Err(reason)),
