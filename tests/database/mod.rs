@@ -17,7 +17,7 @@ mod migrate_refused;
 mod migrating;
 mod reset;
 mod reset_cut;
-
+mod resuming;
 mod seed;
 mod soak;
 mod up;
