@@ -67,7 +67,8 @@ impl Reading {
             None => (place.find_noting(&looked)?, None),
         };
         let trail = Arc::new(Trail::new(&found.root, since));
-        let place = Place { folder: place.folder.clone(), outside: Arc::clone(&place.outside) };
+        let (folder, outside) = (place.folder.clone(), Arc::clone(&place.outside));
+        let place = Place { folder, directories: vec![], outside };
         Ok(Self { question, found, frozen, profiles, looked, trail, place })
     }
 

@@ -328,13 +328,19 @@ impl Driver<'_> {
         (!again).then(|| Arc::clone(resumed))
     }
 
-    /// Whether a node was run by this run itself; of a group, a member of it.
+    /// Whether a node was run by this run itself, and not only looked and found what it had found; of a group, a member
+    /// of it.
     fn has_run(&self, id: NodeId) -> bool {
         let node = &self.plan.nodes[id.index()];
-        match node.node.facts().acts {
-            true => self.scheduler.ran_here(id),
-            false => node.data.iter().any(|member| self.has_run(*member)),
+        if !node.node.facts().acts {
+            return node.data.iter().any(|member| self.has_run(*member));
         }
+        let left = match &self.ledger.pages[id.index()].left {
+            Some(Left::Digest(left)) => Some(left),
+            Some(Left::Unknown(_)) | None => None,
+        };
+        let looked = self.options.resumed.as_ref().and_then(|resumed| resumed.looked(node));
+        self.scheduler.ran_here(id) && !(left.is_some() && left == looked.as_ref())
     }
 
     /// From now on the run can be resumed.
