@@ -97,7 +97,7 @@ impl Inputs {
         let mut normal = Self { secret: false, ..self.clone() };
         for (kind, seed, executable) in normal.sources.values_mut() {
             *executable &= matches!(*kind, 0 | 1);
-            *seed = if *kind > 3 { 0 } else { *seed };
+            *seed = if *kind > 2 { 0 } else { *seed };
         }
         normal
     }
@@ -117,7 +117,7 @@ fn some_inputs() -> impl Strategy<Value = Inputs> {
     (
         prop::collection::vec((any::<bool>(), text(), value), 0..3),
         any::<bool>(),
-        prop::collection::btree_map("[ab]{1,2}", (0..5u8, 0..2u8, any::<bool>()), 0..3),
+        prop::collection::btree_map("[ab]{1,2}", (0..4u8, 0..2u8, any::<bool>()), 0..3),
         prop::collection::vec((any::<bool>(), text(), text()), 0..2),
         prop::collection::btree_map("[ab]{1,2}", 0..2u8, 0..2),
         prop::collection::btree_map("[ab]{1,2}", text(), 0..2),
@@ -215,7 +215,7 @@ fn a_secret_is_not_shown() {
 type Reading = BTreeMap<String, (u8, u8, bool, u8)>;
 
 fn reading() -> impl Strategy<Value = Reading> {
-    prop::collection::btree_map("[ab](/[ab])?", (0..5u8, 0..2u8, any::<bool>(), 0..2u8), 0..5)
+    prop::collection::btree_map("[ab](/[ab])?", (0..4u8, 0..2u8, any::<bool>(), 0..2u8), 0..5)
 }
 
 fn sources(reading: &Reading) -> Sources {
