@@ -97,6 +97,7 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
         identity,
         patience: remote.timeout.unwrap_or(PATIENCE),
         required,
+        platform: remote.platform.clone(),
     };
     Ok(Some(settings))
 }

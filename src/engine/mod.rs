@@ -22,5 +22,5 @@ pub use driver::{Finish, Options, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use prepare::Prepared;
 pub use resumed::Resumed;
-pub use services::{Services, ServicesError, WorkspaceTrouble};
+pub use services::{Elsewhere, Services, ServicesError, WorkspaceTrouble};
 pub use standing::Standing;

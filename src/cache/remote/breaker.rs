@@ -20,6 +20,10 @@ pub(super) enum Fault {
     Corrupt(String),
     /// It can't be used: another protocol, another digest.
     Unfit(String),
+    /// Nobody there had time for a task.
+    Queued(Duration),
+    /// A file was written to while it was given.
+    Changed(String),
     /// Something here went wrong.
     Local(String),
     /// The circuit is open.
@@ -53,6 +57,12 @@ impl Fault {
             [FailedPrecondition, InvalidArgument, OutOfRange, PermissionDenied, ResourceExhausted, Unimplemented];
         matches!(self, Self::Status(code, _) if codes.contains(code))
     }
+
+    /// Whether a task that could not be run there says nothing of results.
+    fn is_of_executing(&self) -> bool {
+        let one = matches!(self, Self::Unfit(_) | Self::Queued(_) | Self::Local(_) | Self::Changed(_));
+        one || self.is_of_writing() || self.is_absent()
+    }
 }
 
 /// The innermost reason: that of the transport says only that it failed.
@@ -84,6 +94,11 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         ),
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
+        Fault::Queued(time) => format!(
+            "the remote `{endpoint}` let a task wait for {}, and no worker took it",
+            crate::model::format_duration(*time)
+        ),
+        Fault::Changed(path) => format!("failed to give the remote `{endpoint}` the file `{path}`: it changed meanwhile"),
         Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),
         Fault::Off => format!("the remote `{endpoint}` is not asked any more"),
     };
@@ -110,6 +125,7 @@ pub(super) struct Breaker {
 struct State {
     reads: bool,
     writes: bool,
+    executes: bool,
     failure: Option<Notice>,
     told: bool,
 }
@@ -139,28 +155,43 @@ impl Breaker {
         self.state().writes
     }
 
+    /// Whether nothing is run there any more.
+    pub(super) fn executes_open(&self) -> bool {
+        self.state().executes
+    }
+
     /// Something went wrong with taking. A server that is merely slow is still given to.
     pub(super) fn open_reads(&self, fault: &Fault) {
-        self.open(fault, true, !matches!(fault, Fault::Slow(_)));
+        let all = !matches!(fault, Fault::Slow(_));
+        self.open(fault, (true, all, all));
     }
 
     /// Something went wrong with giving; where that may be due to what was given, things are still taken.
     pub(super) fn open_writes(&self, fault: &Fault) {
-        self.open(fault, !fault.is_of_writing(), true);
+        let all = !fault.is_of_writing();
+        self.open(fault, (all, true, all));
     }
 
-    fn open(&self, fault: &Fault, reads: bool, writes: bool) {
+    /// Something went wrong with running a task there; where that may be due to the task, results are still exchanged.
+    pub(super) fn open_executes(&self, fault: &Fault) {
+        let all = !fault.is_of_executing();
+        self.open(fault, (all, all, true));
+    }
+
+    fn open(&self, fault: &Fault, (reads, writes, executes): (bool, bool, bool)) {
         if matches!(fault, Fault::Off) {
             return;
         }
         let mut state = self.state();
         state.reads |= reads;
         state.writes |= writes;
+        state.executes |= executes;
         if state.failure.is_none() {
             let mut notice = notice(&self.endpoint, fault);
             notice.message.push_str(match (reads, writes) {
                 _ if self.required => ", and `--require-remote` asks for it",
-                (false, _) => "; nothing more is given to it in this run",
+                (false, false) => "; nothing more is run on it in this run",
+                (false, true) => "; nothing more is given to it in this run",
                 (true, false) => "; nothing more is taken from it in this run",
                 (true, true) => "; this run goes on without it",
             });

@@ -6,9 +6,11 @@ use super::proto;
 use crate::cache::sharing::RemoteSettings;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
+use bazel_remote_apis::google::longrunning::operations_client::OperationsClient;
 use re::action_cache_client::ActionCacheClient;
 use re::capabilities_client::CapabilitiesClient;
 use re::content_addressable_storage_client::ContentAddressableStorageClient;
+use re::execution_client::ExecutionClient;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
@@ -54,6 +56,8 @@ pub(super) struct Limits {
     pub(super) blob: u64,
     /// It takes results.
     pub(super) updates: bool,
+    /// It runs actions.
+    pub(super) executes: bool,
 }
 
 /// A connection to a server.
@@ -123,6 +127,19 @@ impl Client {
 
     pub(super) fn bytes(&self) -> ByteStreamClient<Line> {
         ByteStreamClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn execution(&self) -> ExecutionClient<Line> {
+        ExecutionClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn operations(&self) -> OperationsClient<Line> {
+        OperationsClient::new(self.line())
+    }
+
+    /// Whether the server answers.
+    pub(super) async fn is_there(&self) -> Result<(), Fault> {
+        self.capabilities().await.map(drop)
     }
 
     /// `work`, unless the circuit opens meanwhile.
@@ -195,8 +212,7 @@ impl Client {
         if limits.blob < u64::MAX {
             lines.push(("largest blob", format!("{} bytes", limits.blob)));
         }
-        let executes = told.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled);
-        lines.push(("execution", if executes { "offered" } else { "not offered" }.to_owned()));
+        lines.push(("execution", if limits.executes { "offered" } else { "not offered" }.to_owned()));
         Ok(lines)
     }
 }
@@ -218,5 +234,15 @@ fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
         batch: given(cache.max_batch_total_size_bytes).map_or(BATCH, |limit| limit.min(BATCH)),
         blob: given(cache.max_cas_blob_size_bytes).unwrap_or(u64::MAX),
         updates: cache.action_cache_update_capabilities.as_ref().is_some_and(|updates| updates.update_enabled),
+        executes: executes(told),
     })
+}
+
+/// Whether actions can be run, named by SHA-256 and with `output_paths`, which came with version 2.1.
+fn executes(told: &re::ServerCapabilities) -> bool {
+    let Some(offered) = told.execution_capabilities.as_ref().filter(|offered| offered.exec_enabled) else { return false };
+    let sha256 = re::digest_function::Value::Sha256 as i32;
+    let hashes = &offered.digest_functions;
+    let named = if hashes.is_empty() { [0, sha256].contains(&offered.digest_function) } else { hashes.contains(&sha256) };
+    named && told.high_api_version.as_ref().is_none_or(|high| (high.major, high.minor) >= (2, 1))
 }

@@ -11,6 +11,7 @@ use bazel_remote_apis::google::bytestream::{ReadRequest, WriteRequest};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::Read;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub(super) enum Content {
     Bytes(Arc<Vec<u8>>),
     /// In the store.
     Stored,
+    /// In the workspace, where it may be written to meanwhile.
+    Lies(PathBuf),
 }
 
 /// Bytes that came together, in one place.
@@ -132,6 +135,7 @@ impl Client {
         let reader: Box<dyn Read + Send> = match &blob.content {
             Content::Bytes(bytes) => Box::new(std::io::Cursor::new(Vec::clone(bytes))),
             Content::Stored => Box::new(store.open_blob(&blob.digest).map_err(|error| local(&error))?),
+            Content::Lies(path) => Box::new(File::open(path).map_err(|error| local(&error))?),
         };
         let slash = if self.instance.is_empty() { "" } else { "/" };
         let name = format!("{}{slash}uploads/{}/blobs/{}/{}", self.instance, upload_id(), blob.digest, blob.size);
@@ -385,6 +389,7 @@ pub(super) fn read_verified(blob: &Given, store: &Store) -> Result<Vec<u8>, Faul
             file.read_to_end(&mut data).map_err(|error| local(&error))?;
             data
         }
+        Content::Lies(path) => std::fs::read(path).map_err(|error| local(&error))?,
     };
     if Digest::of(&data) == blob.digest { Ok(data) } else { Err(damaged(&blob.digest)) }
 }

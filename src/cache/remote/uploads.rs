@@ -7,6 +7,7 @@ use super::proto::{self, KeyAction};
 use super::take::blobs_of;
 use super::transfer::{Content, Given, damaged, read_verified};
 use crate::cache::store::{Found, Store, pack};
+use crate::fingerprint::digest_file;
 use crate::model::Digest;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -163,38 +164,15 @@ impl Shared {
         Ok(true)
     }
 
-    /// Gives those that the server does not have.
+    /// Gives those that the server is not known to have.
     fn give_blobs(&self, mut blobs: BTreeMap<Digest, Given>, store: &Store) -> Result<(), Fault> {
-        let (client, handle) = self.inner.client()?;
-        let limits = handle.block_on(client.limits())?;
         {
             // A result is worth nothing if one of these was taken away: what a server is known to have had
             // a moment ago is not asked for again, what it had in an earlier run is.
             let queue = self.lock();
             blobs.retain(|digest, blob| blob.size > 0 && !queue.there.contains(digest));
         }
-        let asked: Vec<(Digest, u64)> = blobs.values().map(|blob| (blob.digest, blob.size)).collect();
-        let missing = handle.block_on(client.missing(&asked))?;
-        let (mut batch, mut batched) = (Vec::new(), 0);
-        for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
-            if blob.size + super::client::OVERHEAD > limits.batch {
-                if matches!(blob.content, Content::Stored) && !store.holds(&blob.digest) {
-                    return Err(damaged(&blob.digest));
-                }
-                handle.block_on(client.give_stream(blob, store))?;
-                self.inner.bytes_up.fetch_add(blob.size, Ordering::Relaxed);
-                continue;
-            }
-            if batched + blob.size + super::client::OVERHEAD > limits.batch {
-                self.give_batch(std::mem::take(&mut batch))?;
-                batched = 0;
-            }
-            batched += blob.size + super::client::OVERHEAD;
-            batch.push((blob.digest, read_verified(blob, store)?));
-        }
-        if !batch.is_empty() {
-            self.give_batch(batch)?;
-        }
+        self.inner.give_blobs(&blobs, store, &|| false)?;
         let mut queue = self.lock();
         if queue.there.len() > REMEMBERED {
             queue.there.clear();
@@ -203,11 +181,59 @@ impl Shared {
         Ok(())
     }
 
+}
+
+impl Inner {
+    /// Gives those that the server does not have, until somebody gives up.
+    pub(super) fn give_blobs(
+        &self,
+        blobs: &BTreeMap<Digest, Given>,
+        store: &Store,
+        gives_up: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        let (client, handle) = self.client()?;
+        let limits = handle.block_on(client.limits())?;
+        let asked: Vec<(Digest, u64)> =
+            blobs.values().filter(|blob| blob.size > 0).map(|blob| (blob.digest, blob.size)).collect();
+        let missing = handle.block_on(client.missing(&asked))?;
+        let (mut batch, mut batched) = (Vec::new(), 0);
+        for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
+            if gives_up() {
+                return Ok(());
+            }
+            if blob.size + super::client::OVERHEAD > limits.batch {
+                if matches!(blob.content, Content::Stored) && !store.holds(&blob.digest) {
+                    return Err(damaged(&blob.digest));
+                }
+                handle.block_on(client.give_stream(blob, store)).map_err(|fault| unless_changed(blob, fault))?;
+                self.bytes_up.fetch_add(blob.size, Ordering::Relaxed);
+                continue;
+            }
+            if batched + blob.size + super::client::OVERHEAD > limits.batch {
+                self.give_batch(std::mem::take(&mut batch))?;
+                batched = 0;
+            }
+            batched += blob.size + super::client::OVERHEAD;
+            batch.push((blob.digest, read_verified(blob, store).map_err(|fault| unless_changed(blob, fault))?));
+        }
+        if batch.is_empty() { Ok(()) } else { self.give_batch(batch) }
+    }
+
     fn give_batch(&self, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
-        let (client, handle) = self.inner.client()?;
+        let (client, handle) = self.client()?;
         let bytes = batch.iter().map(|(_, data)| data.len() as u64).sum();
         handle.block_on(client.give_together(batch))?;
-        self.inner.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// What went wrong with a blob, unless it went wrong since its file is another by now.
+fn unless_changed(blob: &Given, fault: Fault) -> Fault {
+    match &blob.content {
+        Content::Lies(path) if !digest_file(path).is_ok_and(|now| now.digest == blob.digest) => {
+            Fault::Changed(path.display().to_string())
+        }
+        _ => fault,
     }
 }
