@@ -2,11 +2,14 @@
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream as stream;
+use bazel_remote_apis::google::longrunning as lro;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
 use re::action_cache_server::{ActionCache, ActionCacheServer};
 use re::capabilities_server::{Capabilities, CapabilitiesServer};
+use lro::operations_server::OperationsServer;
 use re::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
+use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard};
 use stream::byte_stream_server::{ByteStream, ByteStreamServer};
@@ -26,6 +29,8 @@ pub enum Call {
     BatchRead,
     Read,
     Write,
+    Execute,
+    WaitExecution,
 }
 
 impl Call {
@@ -63,7 +68,17 @@ pub struct State {
     pub results: BTreeMap<String, re::ActionResult>,
     pub calls: BTreeMap<Call, usize>,
     pub headers: Vec<(String, String)>,
+    /// Of each action that it was to carry out: what it has of it does not count.
+    pub anew: Vec<bool>,
+    pub operations: BTreeMap<String, lro::Operation>,
+    pub cancelled: Vec<String>,
+    /// What it streams of any task, where it does.
+    pub streamed: Option<Vec<u8>>,
+    /// It carries out nothing.
+    pub only_keeps: bool,
     fault: Option<(Call, Fault)>,
+    /// How often it still goes wrong; none: until it is mended.
+    left: Option<u32>,
     token: Option<String>,
 }
 
@@ -75,7 +90,7 @@ pub struct Farm {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<State>>);
+pub struct Shared(pub Arc<Mutex<State>>);
 
 impl Farm {
     pub fn new() -> Self {
@@ -93,6 +108,8 @@ impl Farm {
                     .add_service(CapabilitiesServer::new(served.clone()))
                     .add_service(ActionCacheServer::new(served.clone()))
                     .add_service(ContentAddressableStorageServer::new(served.clone()).max_decoding_message_size(most))
+                    .add_service(ExecutionServer::new(served.clone()))
+                    .add_service(OperationsServer::new(served.clone()))
                     .add_service(ByteStreamServer::new(served).max_decoding_message_size(most));
                 tokio::select! {
                     ended = server.serve_with_incoming(incoming) => ended.unwrap(),
@@ -110,7 +127,14 @@ impl Farm {
 
     /// From now on this call goes wrong so.
     pub fn fail(&self, call: Call, fault: Fault) {
-        self.state().fault = Some((call, fault));
+        let mut state = self.state();
+        (state.fault, state.left) = (Some((call, fault)), None);
+    }
+
+    /// The next time this call goes wrong so, and then no more.
+    pub fn fail_once(&self, call: Call, fault: Fault) {
+        let mut state = self.state();
+        (state.fault, state.left) = (Some((call, fault)), Some(1));
     }
 
     /// All is well again.
@@ -134,7 +158,7 @@ impl Farm {
 
 impl Shared {
     /// Counts a call; gives the fault that its answer has, if it gets that far.
-    async fn enter<T>(&self, call: Call, request: &Request<T>) -> Result<Option<Fault>, Status> {
+    pub async fn enter<T>(&self, call: Call, request: &Request<T>) -> Result<Option<Fault>, Status> {
         let fault = {
             let mut state = self.0.lock().unwrap();
             *state.calls.entry(call).or_default() += 1;
@@ -147,7 +171,11 @@ impl Shared {
             {
                 return Err(Status::unauthenticated("no such token"));
             }
-            state.fault.filter(|(failing, _)| *failing == call).map(|(_, fault)| fault)
+            let fault = state.fault.filter(|(failing, _)| *failing == call && state.left != Some(0));
+            if fault.is_some() {
+                state.left = state.left.map(|left| left - 1);
+            }
+            fault.map(|(_, fault)| fault)
         };
         match fault {
             Some(Fault::Says(code)) => Err(Status::new(code, "told to fail")),
@@ -157,7 +185,7 @@ impl Shared {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+pub type Answer<T> = Result<Response<T>, Status>;
 
 fn spoil(fault: Option<Fault>, mut data: Vec<u8>) -> Vec<u8> {
     match fault {
@@ -182,6 +210,11 @@ impl Capabilities for Shared {
                 }),
                 max_batch_total_size_bytes: BATCH,
                 ..re::CacheCapabilities::default()
+            }),
+            execution_capabilities: (!self.0.lock().unwrap().only_keeps).then(|| re::ExecutionCapabilities {
+                digest_function: sha256,
+                exec_enabled: true,
+                ..re::ExecutionCapabilities::default()
             }),
             ..re::ServerCapabilities::default()
         }))
@@ -333,6 +366,11 @@ impl ByteStream for Shared {
     async fn read(&self, request: Request<stream::ReadRequest>) -> Answer<Self::ReadStream> {
         let fault = self.enter(Call::Read, &request).await?;
         let name = request.into_inner().resource_name;
+        if let Some(log) = self.0.lock().unwrap().streamed.clone().filter(|_| name == "logs/stdout") {
+            let piece = |data: &[u8]| Ok(stream::ReadResponse { data: data.to_vec() });
+            let pieces: Vec<_> = log.chunks(5).map(piece).collect();
+            return Ok(Response::new(futures_util::stream::iter(pieces).boxed()));
+        }
         let hash = name.split('/').rev().nth(1).unwrap().to_owned();
         let data = self.0.lock().unwrap().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
         let data = spoil(fault, data);
@@ -387,10 +425,10 @@ impl ByteStream for Shared {
     }
 }
 
-fn status(code: Code) -> bazel_remote_apis::google::rpc::Status {
+pub fn status(code: Code) -> bazel_remote_apis::google::rpc::Status {
     bazel_remote_apis::google::rpc::Status { code: code as i32, message: "told to".into(), details: vec![] }
 }
 
-fn sha256(data: &[u8]) -> String {
+pub fn sha256(data: &[u8]) -> String {
     weir::model::Digest::of(data).to_hex()
 }
