@@ -18,10 +18,7 @@ pub fn asked(place: &Place, config: &Config, args: &RunArgs, remote: bool) -> Re
         Some("true") => true,
         Some("false") => false,
         Some(word) => {
-            return Err(CliError::usage(
-                format!("`WEIR_REMOTE_EXECUTE` is `{word}`"),
-                "it is `true` or `false`",
-            ));
+            return Err(CliError::usage(format!("`WEIR_REMOTE_EXECUTE` is `{word}`"), "it is `true` or `false`"));
         }
         None => config.remote.execute.unwrap_or_default(),
     };
@@ -49,7 +46,10 @@ pub fn refuse_borrowers(project: &Project, graph: &Graph<'_>, plan: &Plan) -> Re
             let service = plan.nodes[node.borrows.first()?.index()].name();
             let at = graph.task(node.task).execute.as_ref()?.at;
             let message = format!("`{}` is to run on a server, and needs the service `{service}`", node.name());
-            Some(Diagnostic::error("config::conflict", at, message).help("remove `execute`: a service runs on this machine"))
+            Some(
+                Diagnostic::error("config::conflict", at, message)
+                    .help("remove `execute`: a service runs on this machine"),
+            )
         })
         .collect();
     if found.is_empty() { Ok(()) } else { Err(project.wrong(found)) }

@@ -102,10 +102,8 @@ impl Elsewhere<'_> {
                 let (version, digest) = value.rsplit_once(' ').unwrap_or(("", value));
                 let program = quoted(name);
                 let no = no(&format!("program `{name}`"));
-                let mut lines = format!(
-                    "[ \"$(weir_digest_of {program})\" = {} ] || {no}",
-                    quoted(&format!("{digest}  -"))
-                );
+                let mut lines =
+                    format!("[ \"$(weir_digest_of {program})\" = {} ] || {no}", quoted(&format!("{digest}  -")));
                 // One file may stand for several programs: a version manager's shim.
                 if version != "(tells no version)" {
                     let _ = write!(
@@ -156,8 +154,7 @@ mod tests {
         let task = &loaded.config.tasks[0];
         assert_eq!(travel(task), Travel::IfAsked);
         let arguments: Vec<String> = arguments.iter().map(|word| (*word).to_owned()).collect();
-        let elsewhere =
-            Elsewhere { task, name: &task.name, arguments: &arguments, timeout: Duration::from_secs(1) };
+        let elsewhere = Elsewhere { task, name: &task.name, arguments: &arguments, timeout: Duration::from_secs(1) };
         elsewhere.errand(BTreeMap::from([("A".to_owned(), "b c".to_owned())]), observed).unwrap()
     }
 

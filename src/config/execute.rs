@@ -70,8 +70,16 @@ impl Task {
             (self.poll.is_some(), "poll", "what it waits for is on this machine"),
             (self.report.is_some(), "junit", "the report is judged here, and only declared outputs come back"),
             (!self.artifacts.is_empty(), "artifacts", "only declared outputs come back"),
-            (!self.pass_through.is_empty(), "pass_through", "what this machine alone has is in no key; see `env_inputs`"),
-            (self.cache != CacheMode::On, "cache", "what may leave this machine may be shared, and what always runs has no key"),
+            (
+                !self.pass_through.is_empty(),
+                "pass_through",
+                "what this machine alone has is in no key; see `env_inputs`",
+            ),
+            (
+                self.cache != CacheMode::On,
+                "cache",
+                "what may leave this machine may be shared, and what always runs has no key",
+            ),
         ];
         if let Some((_, key, why)) = given.into_iter().find(|(given, ..)| *given) {
             return Some(Bound::by(key, why));
@@ -100,12 +108,10 @@ pub(super) fn execute(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'
     let said = match entry.value.get_ref() {
         DeValue::Boolean(true) => Execute::There { secrets: false },
         DeValue::Boolean(false) => Execute::Here,
-        DeValue::String(_) => {
-            match reader.choice(entry.value, &[(WITH_SECRETS, Execute::There { secrets: true })]) {
-                Some(said) => said,
-                None => return,
-            }
-        }
+        DeValue::String(_) => match reader.choice(entry.value, &[(WITH_SECRETS, Execute::There { secrets: true })]) {
+            Some(said) => said,
+            None => return,
+        },
         _ => return reader.wrong_type(entry.value, "`true`, `false` or `\"with-secrets\"`"),
     };
     draft.task.execute = Some(Located::new(said, entry.key));

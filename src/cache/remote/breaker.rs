@@ -98,7 +98,9 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
             "the remote `{endpoint}` let a task wait for {}, and no worker took it",
             crate::model::format_duration(*time)
         ),
-        Fault::Changed(path) => format!("failed to give the remote `{endpoint}` the file `{path}`: it changed meanwhile"),
+        Fault::Changed(path) => {
+            format!("failed to give the remote `{endpoint}` the file `{path}`: it changed meanwhile")
+        }
         Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),
         Fault::Off => format!("the remote `{endpoint}` is not asked any more"),
     };

@@ -240,9 +240,12 @@ fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
 
 /// Whether actions can be run, named by SHA-256 and with `output_paths`, which came with version 2.1.
 fn executes(told: &re::ServerCapabilities) -> bool {
-    let Some(offered) = told.execution_capabilities.as_ref().filter(|offered| offered.exec_enabled) else { return false };
+    let Some(offered) = told.execution_capabilities.as_ref().filter(|offered| offered.exec_enabled) else {
+        return false;
+    };
     let sha256 = re::digest_function::Value::Sha256 as i32;
     let hashes = &offered.digest_functions;
-    let named = if hashes.is_empty() { [0, sha256].contains(&offered.digest_function) } else { hashes.contains(&sha256) };
+    let named =
+        if hashes.is_empty() { [0, sha256].contains(&offered.digest_function) } else { hashes.contains(&sha256) };
     named && told.high_api_version.as_ref().is_none_or(|high| (high.major, high.minor) >= (2, 1))
 }

@@ -1,11 +1,11 @@
 //! Having a server do something: its inputs given, its Operation followed to the end, through broken streams and lost
 //! workers, and what it left taken. Whatever can't be told for sure was not done.
 
+use super::Inner;
 use super::breaker::Fault;
 use super::client::Client;
 use super::input_root::{Prepared, prepare};
 use super::outputs::outputs_of;
-use super::Inner;
 use super::proto::parse_digest;
 use super::take::blobs_in;
 use super::transfer::local;
@@ -120,7 +120,8 @@ impl Inner {
         let wanted: BTreeSet<(Digest, u64)> =
             blobs_in(&outputs).filter(|(digest, _)| !store.has_blob(digest)).collect();
         self.take_blobs(&wanted, store)?;
-        for (raw, digest) in [(&result.stdout_raw, &result.stdout_digest), (&result.stderr_raw, &result.stderr_digest)] {
+        for (raw, digest) in [(&result.stdout_raw, &result.stdout_digest), (&result.stderr_raw, &result.stderr_digest)]
+        {
             self.pass_on(raw, digest.as_ref(), store, (watcher, heard))?;
         }
         Ok(Executed::Ended { exit: result.exit_code, outputs })
@@ -194,7 +195,9 @@ impl Heard {
             let known = usize::try_from(left).unwrap_or(usize::MAX).min(read);
             begins.update(&buffer[..known]);
             left -= known as u64;
-            if left == 0 && known > 0 && begins.clone().finish() != heard.hasher.clone().finish() || read == 0 && left > 0 {
+            if left == 0 && known > 0 && begins.clone().finish() != heard.hasher.clone().finish()
+                || read == 0 && left > 0
+            {
                 return Err(Fault::Corrupt("what it streamed is not what was printed".into()).into());
             }
             if read == 0 {
@@ -288,7 +291,8 @@ impl Following<'_> {
 
     /// The server says how the Operation stands.
     fn hears_of(&mut self, operation: Operation) -> Result<Option<re::ExecuteResponse>, Stop> {
-        self.operation = operation.name;
+        // One that has ended is asked for no more.
+        self.operation = if operation.done { String::new() } else { operation.name };
         if let Some(metadata) = operation.metadata
             && let Ok(told) = re::ExecuteOperationMetadata::decode(metadata.value.as_slice())
         {
@@ -394,4 +398,3 @@ impl Following<'_> {
         tracing::debug!(operation = self.operation, ?cancelled, "cancelled");
     }
 }
-

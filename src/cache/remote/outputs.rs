@@ -33,7 +33,8 @@ pub(super) fn outputs_of(inner: &Inner, result: &re::ActionResult, order: &Order
     }
     for folder in &result.output_directories {
         let path = left.ordered(&folder.path)?;
-        let (digest, size) = folder.tree_digest.as_ref().and_then(parse_digest).ok_or_else(|| odd("a folder without a tree"))?;
+        let (digest, size) =
+            folder.tree_digest.as_ref().and_then(parse_digest).ok_or_else(|| odd("a folder without a tree"))?;
         let bytes = if size == 0 { vec![] } else { inner.take_bytes(&digest, size)? };
         let tree = re::Tree::decode(bytes.as_slice()).map_err(|_| odd("a folder that is no Tree"))?;
         left.tree(&path, &tree)?;
@@ -58,8 +59,8 @@ struct Left<'a> {
 impl Left<'_> {
     /// A path that was ordered, and not another.
     fn ordered(&self, path: &str) -> Result<WsPath, Fault> {
-        let path = WsPath::from_clean(path);
-        if self.order.outputs.contains(&path) { Ok(path) } else { Err(odd("a path that was not ordered")) }
+        let ordered = self.order.outputs.iter().find(|ordered| ordered.as_str() == path);
+        ordered.cloned().ok_or_else(|| odd("a path that was not ordered"))
     }
 
     fn add(&mut self, path: WsPath, kind: EntryKind) -> Result<(), Fault> {
@@ -96,7 +97,8 @@ impl Left<'_> {
                 self.add(inside(&path, &link.name)?, EntryKind::Link { target: link.target.clone() })?;
             }
             for below in &folder.directories {
-                let (digest, _) = below.digest.as_ref().and_then(parse_digest).ok_or_else(|| odd("a folder without a digest"))?;
+                let (digest, _) =
+                    below.digest.as_ref().and_then(parse_digest).ok_or_else(|| odd("a folder without a digest"))?;
                 let child = children.get(&digest).ok_or_else(|| odd("a folder that its Tree lacks"))?;
                 rest.push((inside(&path, &below.name)?, child));
             }
@@ -108,8 +110,12 @@ impl Left<'_> {
 /// A name in a folder, and nothing that leads out of it.
 fn inside(folder: &WsPath, name: &str) -> Result<WsPath, Fault> {
     let plain = !name.is_empty() && name != "." && name != ".." && !name.contains(['/', '\0']);
-    let path = folder.join(name);
-    if plain && path.as_str().len() <= LONGEST { Ok(path) } else { Err(odd("a name that no file has")) }
+    if plain && folder.as_str().len() + name.len() < LONGEST {
+        Ok(folder.join(name))
+    } else {
+        Err(odd("a name that no file has"))
+    }
+}
 }
 
 #[cfg(test)]
@@ -182,7 +188,8 @@ mod tests {
         }
         let twice = re::Directory { files: vec![file("a"), file("a")], ..re::Directory::default() };
         assert!(left(&re::Tree { root: Some(twice), children: vec![] }).unwrap_err().contains("twice"));
-        let lost = re::Directory { directories: vec![folder("d", &re::Directory::default())], ..re::Directory::default() };
+        let lost =
+            re::Directory { directories: vec![folder("d", &re::Directory::default())], ..re::Directory::default() };
         assert!(left(&re::Tree { root: Some(lost), children: vec![] }).unwrap_err().contains("lacks"));
         // Each folder holds the one before it twice: 2^40 paths in 40 messages.
         let mut children = vec![re::Directory { files: vec![file("x")], ..re::Directory::default() }];

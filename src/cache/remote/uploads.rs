@@ -180,7 +180,6 @@ impl Shared {
         queue.there.extend(blobs.into_keys());
         Ok(())
     }
-
 }
 
 impl Inner {

@@ -52,7 +52,8 @@ impl Job<'_> {
             Err(reason) => return self.stays(&reason.describe()),
         };
         if !errand.secrets && self.names_secret(&errand) {
-            return self.stays("a variable or an argument of it holds a secret; `execute = \"with-secrets\"` sends it along");
+            return self
+                .stays("a variable or an argument of it holds a secret; `execute = \"with-secrets\"` sends it along");
         }
         let inputs = match self.inputs(judgement) {
             Ok(inputs) => inputs,
@@ -104,8 +105,7 @@ impl Job<'_> {
         let selection = Selection::new(patterns);
         let outputs = outermost(selection.takes.iter().map(|taken| taken.prefix.clone()).collect());
         let keeps = |path: &WsPath| selection.covers(path);
-        let order =
-            Order { errand, inputs, root: &self.services.root, outputs: &outputs, keeps: &keeps, anew };
+        let order = Order { errand, inputs, root: &self.services.root, outputs: &outputs, keeps: &keeps, anew };
         let mut listener = Listener { job: self, printer, beginning: vec![] };
         let executed = remote.execute(&order, store, &mut listener);
         let Listener { beginning, .. } = listener;
@@ -129,9 +129,9 @@ impl Job<'_> {
                 self.explain_failure(inputs, &log_end(printer));
                 Some(Err(FailReason::Exit { code: exit }))
             }
-            Executed::TimedOut => {
-                Some(Err(FailReason::Timeout { after_ms: u64::try_from(errand.timeout.as_millis()).unwrap_or(u64::MAX) }))
-            }
+            Executed::TimedOut => Some(Err(FailReason::Timeout {
+                after_ms: u64::try_from(errand.timeout.as_millis()).unwrap_or(u64::MAX),
+            })),
             Executed::GivenUp => Some(Err(FailReason::Interrupted)),
             Executed::Not(why) => self.without(remote, why, printer),
         }
@@ -166,14 +166,21 @@ impl Job<'_> {
 
     /// Runs it in a folder that holds its inputs and nothing else.
     fn run_isolated(&self, inputs: &Manifest, store: &Store, printer: &mut Printer) -> Result<(), FailReason> {
-        let start = |error: &io::Error| FailReason::Start { message: format!("failed to make a folder for it: {error}") };
-        let folder =
-            tempfile::Builder::new().prefix("weir-isolated-").tempdir().map_err(|error| start(&error))?;
+        let start =
+            |error: &io::Error| FailReason::Start { message: format!("failed to make a folder for it: {error}") };
+        let folder = tempfile::Builder::new().prefix("weir-isolated-").tempdir().map_err(|error| start(&error))?;
         let root = std::fs::canonicalize(folder.path()).map_err(|error| start(&error))?;
         for entry in &inputs.0 {
             lay(&self.services.root, &root, entry).map_err(|error| FailReason::Start {
                 message: format!("failed to copy `{}` for it: {error}", entry.path),
             })?;
+        }
+        // A server makes the folders that outputs lie in, and the one that it runs in.
+        let patterns = self.node.node.facts().effects.patterns();
+        let errand = self.node.node.errand(&root, &self.services.outside, &[]);
+        let parents = patterns.iter().filter(|pattern| !pattern.negated).filter_map(|pattern| pattern.prefix.parent());
+        for path in parents.chain(errand.ok().map(|errand| errand.dir)) {
+            std::fs::create_dir_all(path.under(&root)).map_err(|error| start(&error))?;
         }
         let broke = |broken: crate::process::ProcessError| {
             let _ = self.messages.send(Message::Broken(broken.to_string()));
@@ -181,17 +188,12 @@ impl Job<'_> {
         };
         let (context, runtime) = self.services.context(self.run_id, self.cancel.clone()).map_err(broke)?;
         let context = Context { root: root.clone(), ..context };
-        // A folder that nothing is in may still be the one it runs in.
-        if let Ok(errand) = self.node.node.errand(&root, &self.services.outside, &[]) {
-            std::fs::create_dir_all(errand.dir.under(&root)).map_err(|error| start(&error))?;
-        }
         if let Err(reason) = runtime.block_on(self.node.node.run(&context, printer)).map_err(broke)? {
             if matches!(reason, FailReason::Exit { .. }) {
                 self.explain_failure(inputs, &log_end(printer));
             }
             return Err(reason);
         }
-        let patterns = self.node.node.facts().effects.patterns();
         let surveyor = Surveyor::new(&root, Memo::default());
         let (left, _) = capture(&surveyor, patterns).map_err(|error| input_failure(&error))?;
         for entry in &left.0 {
@@ -207,10 +209,9 @@ impl Job<'_> {
                 self.explain_failure(inputs, &log_end(printer));
                 Err(FailReason::MissingOutputs { patterns })
             }
-            Err(Brought::Not(message)) => Err(FailReason::Node {
-                message,
-                help: Some("remove it, or run the task without `--isolated`".into()),
-            }),
+            Err(Brought::Not(message)) => {
+                Err(FailReason::Node { message, help: Some("remove it, or run the task without `--isolated`".into()) })
+            }
         }
     }
 
@@ -232,7 +233,9 @@ impl Job<'_> {
         let found = survey(&self.services.surveyor, patterns, left, &earlier)
             .map_err(|error| Brought::Not(error.to_string()))?;
         if let Some(foreign) = found.foreign.first() {
-            return Err(Brought::Not(format!("`{foreign}` is in its outputs, and no recorded run of it left it there")));
+            return Err(Brought::Not(format!(
+                "`{foreign}` is in its outputs, and no recorded run of it left it there"
+            )));
         }
         restore(&self.services.root, store, &found).map_err(|error| Brought::Not(error.to_string()))?;
         Ok(())

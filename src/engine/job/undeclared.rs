@@ -4,6 +4,7 @@
 use super::Job;
 use crate::cache::Manifest;
 use crate::config::Pattern;
+use crate::engine::services::Elsewhere;
 use crate::fingerprint::Selection;
 use crate::model::WsPath;
 
@@ -32,20 +33,25 @@ impl Job<'_> {
     pub(super) fn explain_failure(&self, inputs: &Manifest, log: &str) {
         let name = self.node.name().as_str();
         let again = match name.contains(' ') {
-            true => "`--isolated` shows the same here".to_owned(),
-            false => format!("`weir run --isolated -f {name}` shows the same here"),
+            _ if self.services.elsewhere == Elsewhere::Isolated => None,
+            true => Some("`--isolated` shows the same here".to_owned()),
+            false => Some(format!("`weir run --isolated -f {name}` shows the same here")),
         };
         let missed = self.missed(inputs, log);
         if missed.is_empty() {
             let message = "it ran with nothing but its `sources` and what its dependencies left".to_owned();
-            return self.warn("ran-elsewhere", message, Some(again));
+            return self.warn("ran-elsewhere", message, again);
         }
+        let again = again.map(|again| format!("; {again}")).unwrap_or_default();
         let named: Vec<String> = missed.iter().map(|path| format!("`{path}`")).collect();
         let (verb, them) = if missed.len() == 1 { ("is", "it") } else { ("are", "them") };
         self.warn(
             "undeclared-input",
-            format!("{} {verb} there, but not among the sources of `{name}`, which ran without {them}", named.join(", ")),
-            Some(format!("add {them} to `sources`; {again}")),
+            format!(
+                "{} {verb} there, but not among the sources of `{name}`, which ran without {them}",
+                named.join(", ")
+            ),
+            Some(format!("add {them} to `sources`{again}")),
         );
     }
 
@@ -64,12 +70,15 @@ impl Job<'_> {
         for words in lines_of_missing(log) {
             let beside: Vec<WsPath> = words
                 .iter()
-                .filter_map(|word| WsPath::resolve(&dir, word).ok().filter(|path| known(path)).and_then(|path| path.parent()))
+                .filter_map(|word| {
+                    WsPath::resolve(&dir, word).ok().filter(|path| known(path)).and_then(|path| path.parent())
+                })
                 .collect();
             for word in &words {
                 let bases = [&dir, &whole].into_iter().chain(&beside);
                 let here = bases.filter_map(|base| WsPath::resolve(base, word).ok()).find(|path| missed(path));
-                let path = here.or_else(|| by_tail(word, &missed)).or_else(|| self.by_name(word).filter(|path| missed(path)));
+                let path =
+                    here.or_else(|| by_tail(word, &missed)).or_else(|| self.by_name(word).filter(|path| missed(path)));
                 found.extend(path);
             }
         }
@@ -85,7 +94,10 @@ impl Job<'_> {
         if !word.contains(['.', '/']) || word.starts_with(['.', '/']) {
             return None;
         }
-        let literal: String = word.chars().flat_map(|c| ['\\', c].into_iter().skip(usize::from(c.is_alphanumeric() || c == '/'))).collect();
+        let literal: String = word
+            .chars()
+            .flat_map(|c| ['\\', c].into_iter().skip(usize::from(c.is_alphanumeric() || c == '/')))
+            .collect();
         let pattern = Pattern::parse(&WsPath::root(), &format!("**/{literal}")).ok()?;
         match &self.services.surveyor.select(&[pattern]).ok()?[..] {
             [only] => Some(only.clone()),
@@ -117,10 +129,12 @@ fn lines_of_missing(log: &str) -> Vec<Vec<&str>> {
     // Of the sign itself.
     let common = |word: &str| {
         let word = word.to_lowercase();
-        ["error", "fatal", "make"].contains(&word.as_str()) || SIGNS.iter().any(|sign| sign.split(' ').any(|of| of == word))
+        ["error", "fatal", "make"].contains(&word.as_str())
+            || SIGNS.iter().any(|sign| sign.split(' ').any(|of| of == word))
             || ["or", "directory"].contains(&word.as_str())
     };
-    let word = |word: &str| word.len() > 1 && word.len() < 4096 && word.chars().any(char::is_alphanumeric) && !common(word);
+    let word =
+        |word: &str| word.len() > 1 && word.len() < 4096 && word.chars().any(char::is_alphanumeric) && !common(word);
     log.lines()
         .filter(says)
         .take(LINES)

@@ -5,9 +5,9 @@ use bazel_remote_apis::google::bytestream as stream;
 use bazel_remote_apis::google::longrunning as lro;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use lro::operations_server::OperationsServer;
 use re::action_cache_server::{ActionCache, ActionCacheServer};
 use re::capabilities_server::{Capabilities, CapabilitiesServer};
-use lro::operations_server::OperationsServer;
 use re::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
 use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
@@ -74,6 +74,8 @@ pub struct State {
     pub cancelled: Vec<String>,
     /// What it streams of any task, where it does.
     pub streamed: Option<Vec<u8>>,
+    /// The news of every task break off.
+    pub breaks: bool,
     /// It carries out nothing.
     pub only_keeps: bool,
     fault: Option<(Call, Fault)>,
@@ -135,6 +137,12 @@ impl Farm {
     pub fn fail_once(&self, call: Call, fault: Fault) {
         let mut state = self.state();
         (state.fault, state.left) = (Some((call, fault)), Some(1));
+    }
+
+    /// The news of a task break off the first time, and from then on asking for it again goes wrong so.
+    pub fn fail_after_breaking(&self, fault: Fault) {
+        self.fail(Call::WaitExecution, fault);
+        self.state().breaks = true;
     }
 
     /// All is well again.

@@ -2,7 +2,9 @@
 //! everything that a server can do wrong, at every call.
 
 mod casd;
+mod executing;
 mod farm;
+mod worker;
 
 use crate::support::{Ran, Workspace};
 use casd::Casd;

@@ -4,7 +4,7 @@
 use super::farm::{Answer, Call, Fault, Shared, State, sha256};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::longrunning as lro;
-use bazel_remote_apis::google::protobuf::Any;
+use bazel_remote_apis::google::protobuf::{Any, Empty};
 use futures_util::StreamExt;
 use futures_util::stream::{BoxStream, iter, pending};
 use lro::operations_server::Operations;
@@ -20,7 +20,9 @@ type News = BoxStream<'static, Result<lro::Operation, Status>>;
 fn blob(state: &State, digest: Option<&re::Digest>) -> Result<Vec<u8>, Status> {
     let digest = digest.ok_or_else(|| Status::invalid_argument("no digest"))?;
     let found = state.blobs.get(&digest.hash).cloned();
-    found.or_else(|| (digest.size_bytes == 0).then(Vec::new)).ok_or_else(|| Status::failed_precondition("a blob is missing"))
+    found
+        .or_else(|| (digest.size_bytes == 0).then(Vec::new))
+        .ok_or_else(|| Status::failed_precondition("a blob is missing"))
 }
 
 fn message<M: Message + Default>(state: &State, digest: Option<&re::Digest>) -> Result<M, Status> {
@@ -132,7 +134,9 @@ fn told(name: &str, stage: re::execution_stage::Value, log: &str) -> lro::Operat
 fn ended(name: &str, result: Result<re::ActionResult, Status>, fault: Option<Fault>) -> lro::Operation {
     let mut response = match result {
         Ok(result) => re::ExecuteResponse { result: Some(result), ..re::ExecuteResponse::default() },
-        Err(status) => re::ExecuteResponse { status: Some(super::farm::status(status.code())), ..re::ExecuteResponse::default() },
+        Err(status) => {
+            re::ExecuteResponse { status: Some(super::farm::status(status.code())), ..re::ExecuteResponse::default() }
+        }
     };
     match fault {
         Some(Fault::SaysOfBlob(code)) => response.status = Some(super::farm::status(code)),
@@ -183,7 +187,7 @@ impl Execution for Shared {
         let shared = self.clone();
         let end = async move {
             let result = result.await.unwrap();
-            let broken = fault == Some(Fault::Breaks);
+            let broken = fault == Some(Fault::Breaks) || shared.0.lock().unwrap().breaks;
             shared.0.lock().unwrap().operations.insert(name.clone(), ended(&name, result.clone(), None));
             if broken { Err(Status::unavailable("told to break")) } else { Ok(ended(&name, result, fault)) }
         };
@@ -205,9 +209,9 @@ impl Execution for Shared {
 
 #[tonic::async_trait]
 impl Operations for Shared {
-    async fn cancel_operation(&self, request: Request<lro::CancelOperationRequest>) -> Answer<()> {
+    async fn cancel_operation(&self, request: Request<lro::CancelOperationRequest>) -> Answer<Empty> {
         self.0.lock().unwrap().cancelled.push(request.into_inner().name);
-        Ok(Response::new(()))
+        Ok(Response::new(Empty {}))
     }
 
     async fn list_operations(&self, _: Request<lro::ListOperationsRequest>) -> Answer<lro::ListOperationsResponse> {
@@ -218,7 +222,7 @@ impl Operations for Shared {
         Err(Status::new(Code::Unimplemented, "nobody asks for it"))
     }
 
-    async fn delete_operation(&self, _: Request<lro::DeleteOperationRequest>) -> Answer<()> {
+    async fn delete_operation(&self, _: Request<lro::DeleteOperationRequest>) -> Answer<Empty> {
         Err(Status::new(Code::Unimplemented, "nobody asks for it"))
     }
 
