@@ -116,7 +116,6 @@ fn inside(folder: &WsPath, name: &str) -> Result<WsPath, Fault> {
         Err(odd("a name that no file has"))
     }
 }
-}
 
 #[cfg(test)]
 mod tests {
