@@ -95,10 +95,11 @@ impl Inner {
         if !handle.block_on(client.limits())?.executes {
             return Err(Fault::Unfit("it executes nothing".into()).into());
         }
-        self.give_blobs(&prepared.blobs, store, &|| watcher.gives_up())?;
+        let given = self.give_blobs(&prepared.blobs, store, &|| watcher.gives_up());
         if watcher.gives_up() {
             return Err(Stop::GivenUp);
         }
+        given?;
         let mut following = Following {
             client,
             watcher: &mut *watcher,

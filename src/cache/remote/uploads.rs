@@ -17,6 +17,8 @@ use std::time::Duration;
 
 /// Threads that give.
 const AT_ONCE: usize = 4;
+/// How often it is looked whether somebody gives up.
+const LOOK: Duration = Duration::from_millis(50);
 /// Digests known to be there; a run that gives more asks for some twice.
 const REMEMBERED: usize = 1 << 16;
 
@@ -204,7 +206,8 @@ impl Inner {
                 if matches!(blob.content, Content::Stored) && !store.holds(&blob.digest) {
                     return Err(damaged(&blob.digest));
                 }
-                handle.block_on(client.give_stream(blob, store)).map_err(|fault| unless_changed(blob, fault))?;
+                let given = handle.block_on(unless_given_up(gives_up, client.give_stream(blob, store)));
+                given.map_err(|fault| unless_changed(blob, fault))?;
                 self.bytes_up.fetch_add(blob.size, Ordering::Relaxed);
                 continue;
             }
@@ -225,6 +228,20 @@ impl Inner {
         self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
+}
+
+/// `work`, until somebody gives up.
+async fn unless_given_up(
+    gives_up: &dyn Fn() -> bool,
+    work: impl Future<Output = Result<(), Fault>>,
+) -> Result<(), Fault> {
+    let mut work = std::pin::pin!(work);
+    while !gives_up() {
+        if let Ok(done) = tokio::time::timeout(LOOK, &mut work).await {
+            return done;
+        }
+    }
+    Err(Fault::Off)
 }
 
 /// What went wrong with a blob, unless it went wrong since its file is another by now.
