@@ -89,11 +89,14 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     }
     services.elsewhere = elsewhere::asked(place, &project.config, args, services.remote.is_some())?;
     let notices: Vec<Notice> = notices.into_iter().chain(elsewhere::that_stay(&plan, args)).collect();
-    let sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
-    if let Some((sealing, _)) = &sealing {
+    let mut sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
+    let mut settled = None;
+    if let Some((sealing, rest)) = &mut sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
+        let configured = configured.trail.as_deref().filter(|_| project.thawed);
+        settled = configured.and_then(|configured| sealing.settle((place, rest), &services, &plan, configured));
     }
-    let prepared = Prepared::new(plan, &services);
+    let prepared = Prepared::new(plan, &services, settled);
     missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
     let (folder, warnings) = run_folder(&services, warnings)?;
     std::fs::create_dir_all(folder.path.join("logs"))

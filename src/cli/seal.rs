@@ -1,5 +1,6 @@
 //! `weir run` where nothing has changed since a run that found nothing to do: its verdict is given
-//! again, if the seal on it is unbroken. Everything else is left to the long way.
+//! again, if the seal on it is unbroken. Where little has changed, what still stands of it is taken over. Everything else is left to
+//! the long way.
 
 use super::args::RunArgs;
 use super::project::{Place, Project};
@@ -8,16 +9,19 @@ use crate::cache::{
     Place as WeirFolder, Question, Seal, Store, digest_of_outside, parse_sealed, read_sealed, write_sealed,
 };
 use crate::command::still_there;
-use crate::engine::{self, Services, Standing};
-use crate::fingerprint::{Stat, Trail, now, unchanged};
+use crate::engine::{self, Services, Settled, Standing};
+use crate::fingerprint::{Change, Stat, Trail, keep, now, unchanged, what_changed};
 use crate::graph::{Plan, PlanNode};
 use crate::journal::{Lock, LockKind};
-use crate::model::Digest;
+use crate::model::{Digest, WsPath};
 use crate::node::{Seen, Surroundings};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
+
+/// Where more than this has changed, nothing is taken over.
+const FEW: usize = 100;
 
 /// The question that a call asks; none where it asks for more than a verdict, or where nobody can
 /// tell which weir this is.
@@ -99,13 +103,48 @@ pub struct Sealing {
     question: Digest,
     /// What is looked at on the way.
     pub trail: Arc<Trail>,
+    /// The one before, broken here and there.
+    broken: Option<Broken>,
+}
+
+/// A seal that is broken here and there.
+struct Broken {
+    /// As it was read.
+    data: Vec<u8>,
+    changed: Vec<Change>,
 }
 
 impl Sealing {
     /// Begins one for a call that took its first look at `since`; none where it can't have one.
     pub fn begin(place: &Place, args: &RunArgs, root: &Path, since: i64) -> Option<Self> {
         let question = question(place, args)?;
-        Some(Self { question, trail: Arc::new(Trail::new(root, since)) })
+        Some(Self { question, trail: Arc::new(Trail::new(root, since)), broken: None })
+    }
+
+    /// What still stands of the verdict under the last seal, where that was broken in few places. The configuration must have come
+    /// from under a seal of its own, whose trail is `configured`.
+    pub fn settle(
+        &mut self,
+        (place, rest): (&Place, &Rest),
+        services: &Services,
+        plan: &Plan,
+        configured: &[u8],
+    ) -> Option<Settled> {
+        // Held from the first look on: what is on record does not change meanwhile, as far as this process knows.
+        let state = services.lock_state();
+        let data = read_sealed(&services.place.as_ref()?.seals(), &self.question)?;
+        let seal = parse_sealed::<Seal<'_>>(&data, &self.question).filter(|seal| seal.root == services.root)?;
+        let [of_configuration, trail] = seal.trails[..] else { return None };
+        let same = of_configuration == configured
+            && rest.names.iter().eq(&seal.names)
+            && digest_of_outside(&place.outside, &seal.names) == seal.outside
+            && still_there(&seal.surroundings);
+        let changed = same.then(|| what_changed(&seal.root, trail, FEW)).flatten()?;
+        let paths: Vec<WsPath> = changed.iter().map(|change| change.path.clone()).collect();
+        let settled = Settled::of(&Standing::parse(seal.verdict)?, plan, &paths, &state)?;
+        tracing::debug!(changes = changed.len(), "a part of the verdict still stands");
+        self.broken = Some(Broken { data, changed });
+        Some(settled)
     }
 
     /// What the nodes of a plan rest on beside what is on the trail; none where that is more than can be
@@ -132,6 +171,12 @@ impl Sealing {
     pub fn close(self, place: &Place, services: &Services, configured: &[u8], rest: Rest, verdict: &[u8]) {
         let Some(weir) = services.place.as_ref().filter(|_| services.store.is_some()) else { return };
         let Some(mark) = services.lock_state().mark(now()) else { return };
+        if let Some(Broken { data, changed }) = &self.broken {
+            match parse_sealed::<Seal<'_>>(data, &self.question) {
+                Some(Seal { trails, .. }) if trails.len() == 2 => keep(&self.trail, trails[1], changed),
+                _ => self.trail.lose(),
+            }
+        }
         let Some(trail) = self.trail.finish() else { return };
         let names: Vec<&str> = rest.names.iter().map(String::as_str).collect();
         let seal = Seal {

@@ -221,7 +221,10 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
         row("ports", joined(&task.ports.iter().map(|port| port.name.value.clone()).collect::<Vec<_>>()));
         row("dir", task.dir.value.to_string());
         row("execute", task.execute.as_ref().map(|said| executes(said.value).to_owned()).unwrap_or_default());
-        row("platform", joined(&task.platform.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()));
+        row(
+            "platform",
+            joined(&task.platform.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()),
+        );
         row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
         if let Some(service) = &task.service {
             row("service", service.value.describe());

@@ -16,8 +16,9 @@ use super::priority::node_plans;
 use super::resumed::{Resumed, trace};
 use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler, Verdict};
 use super::services::Services;
+use super::settled::Settled;
 use super::work::Work;
-use crate::cache::{Last, RunFolder, RunJournal};
+use crate::cache::{Last, Recorded, RunFolder, RunJournal};
 use crate::event::{Event, Sink};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
@@ -107,6 +108,7 @@ struct Driver<'a> {
     scheduler: Scheduler,
     ledger: Ledger,
     ahead: Vec<Option<Ahead>>,
+    settled: Option<Settled>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
     /// The nodes found fresh, in this order.
@@ -135,7 +137,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let Prepared { plan, ahead, started } = prepared;
+    let Prepared { plan, ahead, settled, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
@@ -147,6 +149,7 @@ pub fn run(
         judged: plan.nodes.iter().map(|_| None).collect(),
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
+        settled,
         untouched: true,
         fresh: vec![],
         told: false,
@@ -219,11 +222,20 @@ fn rules(options: &Options) -> Rules {
 impl Driver<'_> {
     fn go(&mut self, inbox: &Receiver<Message>) {
         let mut inputs = VecDeque::from([Input::Start]);
+        // What runs may change anything: before the first starts, all is judged that can be by what was read ahead.
+        let mut later = VecDeque::new();
         loop {
             while let Some(input) = inputs.pop_front() {
                 for effect in self.scheduler.step(input) {
-                    self.carry_out(effect, &mut inputs);
+                    match effect {
+                        Effect::Run { .. } if self.untouched || !later.is_empty() => later.push_back(effect),
+                        effect => self.carry_out(effect, &mut inputs),
+                    }
                 }
+            }
+            if let Some(run) = later.pop_front() {
+                self.carry_out(run, &mut inputs);
+                continue;
             }
             if self.complete {
                 return;
@@ -260,6 +272,10 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
+        if let Some(recorded) = self.settled_now(id) {
+            self.take_over(id, recorded);
+            return inputs.push_back(Input::Checked(id, Verdict::Fresh));
+        }
         let mut ahead = self.ahead[id.index()].take().filter(|_| self.untouched);
         let resumed = self.resumed_for(id);
         let quick = resumed.is_none()
@@ -282,6 +298,12 @@ impl Driver<'_> {
             let judgement = judge.judge(node, upstream, ahead);
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
+    }
+
+    /// The recorded result of a node that was known to be fresh before anything was judged, as long as nothing has run.
+    fn settled_now(&mut self, id: NodeId) -> Option<Recorded> {
+        let settled = self.settled.as_mut().filter(|_| self.untouched)?;
+        settled.take(id, &self.plan.nodes[id.index()], &self.services.lock_state())
     }
 
     fn upstream(&self, id: NodeId) -> Upstream {
@@ -427,7 +449,7 @@ impl Driver<'_> {
         });
     }
 
-    fn take_over(&mut self, id: NodeId, recorded: crate::cache::Recorded) {
+    fn take_over(&mut self, id: NodeId, recorded: Recorded) {
         let page = self.ledger.page(id);
         page.left = Some(Left::Digest(recorded.left));
         page.outputs = Some(recorded.outputs.digest());

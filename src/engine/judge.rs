@@ -408,7 +408,7 @@ impl Judge<'_> {
         let inside = path.strip_prefix(&self.services.root).ok().and_then(|path| path.to_str());
         let there = std::fs::symlink_metadata(&path);
         if let Some(trail) = self.services.surveyor.trail() {
-            trail.note_look(&Look::of(&path, false, there.as_ref().ok()));
+            trail.note_for_all(&Look::of(&path, false, there.as_ref().ok()));
         }
         let holds = match (inside, there) {
             (Some(inside), Ok(metadata)) => {

@@ -15,6 +15,7 @@ mod priority;
 mod resumed;
 pub mod scheduler;
 mod services;
+mod settled;
 mod standing;
 mod work;
 
@@ -23,4 +24,5 @@ pub use inspect::{Inspection, inspect};
 pub use prepare::Prepared;
 pub use resumed::Resumed;
 pub use services::{Elsewhere, Services, ServicesError, WorkspaceTrouble};
+pub use settled::Settled;
 pub use standing::Standing;

@@ -2,6 +2,7 @@
 
 use super::judge::{Ahead, look_ahead};
 use super::services::Services;
+use super::settled::Settled;
 use crate::fingerprint::InputError;
 use crate::graph::Plan;
 use std::sync::Arc;
@@ -11,15 +12,16 @@ use std::time::Instant;
 pub struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) ahead: Vec<Option<Ahead>>,
+    pub(super) settled: Option<Settled>,
     pub(super) started: Instant,
 }
 
 impl Prepared {
-    /// Reads the sources and outputs of all cacheable nodes.
-    pub fn new(plan: Plan, services: &Services) -> Self {
+    /// Reads the sources and outputs of all cacheable nodes but those that are settled.
+    pub fn new(plan: Plan, services: &Services, settled: Option<Settled>) -> Self {
         let started = Instant::now();
-        let ahead = read_ahead(&plan, services);
-        Self { plan: Arc::new(plan), ahead, started }
+        let ahead = read_ahead(&plan, services, settled.as_ref());
+        Self { plan: Arc::new(plan), ahead, settled, started }
     }
 
     /// The plan.
@@ -34,10 +36,13 @@ impl Prepared {
 }
 
 /// Reads sources and outputs of all cacheable nodes, on all cores.
-fn read_ahead(plan: &Plan, services: &Services) -> Vec<Option<Ahead>> {
+fn read_ahead(plan: &Plan, services: &Services, settled: Option<&Settled>) -> Vec<Option<Ahead>> {
     let state = services.lock_state();
     let count = plan.nodes.len();
-    let look = |index: usize| look_ahead(services, &plan.nodes[index], &state);
+    let look = |index: usize| {
+        let known = settled.is_some_and(|settled| settled.covers(index));
+        if known { None } else { look_ahead(services, &plan.nodes[index], &state) }
+    };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
     if threads < 2 {
         return (0..count).map(look).collect();

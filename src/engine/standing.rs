@@ -4,9 +4,10 @@
 
 use super::driver::{Finish, Options, millis};
 use super::ledger::Page;
+use super::settled::Promise;
 use crate::cache::{RunFolder, Store, file_name};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION};
-use crate::graph::Plan;
+use crate::graph::{Plan, PlanNode};
 use crate::model::{Digest, NodeId, Outcome, TaskName};
 use serde::{Deserialize, Serialize};
 use std::time::{Instant, SystemTime};
@@ -36,6 +37,7 @@ struct Known<'s> {
 struct Fresh {
     node: u32,
     key: Digest,
+    left: Digest,
     saved_ms: u64,
     log: Option<(Digest, u64)>,
 }
@@ -63,7 +65,8 @@ impl<'s> Standing<'s> {
             .iter()
             .map(|id| {
                 let recorded = pages[id.index()].recorded.as_ref()?;
-                Some(Fresh { node: id.0, key: recorded.key, saved_ms: recorded.duration_ms, log: recorded.log })
+                let (key, left) = (recorded.key, recorded.left);
+                Some(Fresh { node: id.0, key, left, saved_ms: recorded.duration_ms, log: recorded.log })
             })
             .collect::<Option<_>>()?;
         Some(Self { nodes, fresh })
@@ -81,6 +84,24 @@ impl<'s> Standing<'s> {
         let sound = standing.nodes.iter().all(|node| node.after.iter().all(known))
             && standing.fresh.iter().all(|fresh| known(&fresh.node));
         sound.then_some(standing)
+    }
+
+    /// What counted for each node of `plan`; none where it is a verdict on another plan.
+    pub(super) fn promises(&self, plan: &Plan) -> Option<Vec<Option<Promise>>> {
+        let same = |(known, node): (&Known<'_>, &PlanNode)| {
+            let facts = node.node.facts();
+            known.name == facts.name.as_str()
+                && known.group != facts.acts
+                && known.after.iter().copied().eq(node.before().map(|id| id.0))
+        };
+        let same = self.nodes.len() == plan.nodes.len() && self.nodes.iter().zip(&plan.nodes).all(same);
+        same.then(|| {
+            let mut all = vec![None; plan.nodes.len()];
+            for Fresh { node, key, left, saved_ms, log } in &self.fresh {
+                all[*node as usize] = Some(Promise { key: *key, left: *left, log: *log, duration_ms: *saved_ms });
+            }
+            all
+        })
     }
 
     /// Whether a log is to be shown again.

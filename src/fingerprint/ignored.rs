@@ -100,7 +100,7 @@ impl IgnoreRules {
             let path = folder.join(name);
             let absolute = path.under(&self.root);
             if let Some(trail) = &self.trail {
-                trail.note_look(&Look::of(path.as_str(), true, std::fs::metadata(&absolute).ok().as_ref()));
+                trail.note_for_all(&Look::of(path.as_str(), true, std::fs::metadata(&absolute).ok().as_ref()));
             }
             let Ok(text) = std::fs::read(absolute) else { continue };
             let builder = builder.get_or_insert_with(|| GitignoreBuilder::new(""));

@@ -9,31 +9,25 @@
 //! ```
 //! Paths and names have their length, u16, in front; all numbers are little-endian.
 
-use super::stat::{Look, Stat, of_system};
-use nix::errno::Errno;
-use nix::fcntl::{AtFlags, OFlag, openat};
-use nix::sys::stat::{Mode, fstatat};
-use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use super::stat::{Look, Stat};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A symlink was followed.
-const BEHIND: u8 = 1;
+pub(super) const BEHIND: u8 = 1;
 /// Nothing was there.
-const ABSENT: u8 = 2;
+pub(super) const ABSENT: u8 = 2;
+/// It concerns more than those who select its path.
+pub(super) const OF_ALL: u8 = 4;
 /// Bytes of a stat, and where among them the change time is.
-const STAT: usize = 36;
+pub(super) const STAT: usize = 36;
 const CHANGED: std::ops::Range<usize> = 24..32;
 /// A chunk ends with the group in which it reaches this many looks.
 const CHUNK: usize = 256;
 /// A folder with this many looks is opened, so that their paths are short.
 const WORTH_OPENING: usize = 6;
-/// So many looks are worth a second thread.
-const WORTH_A_THREAD: usize = 2;
 
 /// A trail being laid. Any thread may note what it looks at; a note must be of an instant before the
 /// thing was read or listed.
@@ -73,6 +67,10 @@ impl Trail {
 
     /// Something looked at for itself or its content.
     pub fn note(&self, path: &[u8], behind: bool, stat: Option<&Stat>) {
+        self.put(path, if behind { BEHIND } else { 0 }, stat);
+    }
+
+    fn put(&self, path: &[u8], flags: u8, stat: Option<&Stat>) {
         let mut notes = self.notes();
         let start = u32::try_from(notes.bytes.len());
         let length = u16::try_from(path.len());
@@ -85,8 +83,7 @@ impl Trail {
             return;
         }
         notes.starts.push(start);
-        let flags = if behind { BEHIND } else { 0 } | if stat.is_none() { ABSENT } else { 0 };
-        notes.bytes.push(flags);
+        notes.bytes.push(flags | if stat.is_none() { ABSENT } else { 0 });
         notes.bytes.extend_from_slice(&length.to_le_bytes());
         notes.bytes.extend_from_slice(path);
         if let Some(stat) = stat {
@@ -102,6 +99,31 @@ impl Trail {
         }
     }
 
+    /// A file looked at for what it says of other files.
+    pub fn note_for_all(&self, look: &Look) {
+        let flags = OF_ALL | if look.behind { BEHIND } else { 0 };
+        self.put(look.path.as_os_str().as_bytes(), flags, look.stat.as_ref());
+    }
+
+    /// A note of an earlier trail that nothing has happened to since.
+    pub(super) fn note_again(&self, folder: &[u8], name: &[u8], flags: u8, stat: &[u8]) {
+        let path = match (folder, name) {
+            (b"", name) => name.to_vec(),
+            (folder, name) => [folder, name].join(&b'/'),
+        };
+        let Ok(length) = u16::try_from(path.len()) else { return self.lose() };
+        let mut notes = self.notes();
+        let Ok(start) = u32::try_from(notes.bytes.len()) else {
+            notes.lost = true;
+            return;
+        };
+        notes.starts.push(start);
+        notes.bytes.push(flags);
+        notes.bytes.extend_from_slice(&length.to_le_bytes());
+        notes.bytes.extend_from_slice(&path);
+        notes.bytes.extend_from_slice(stat);
+    }
+
     /// The trail; none where looking again could not tell whether anything changed.
     pub fn finish(&self) -> Option<Vec<u8>> {
         let notes = self.notes();
@@ -110,7 +132,12 @@ impl Trail {
         }
         let mut all: Vec<Note<'_>> = notes.starts.iter().filter_map(|start| Note::at(&notes.bytes, *start)).collect();
         all.sort_unstable();
-        all.dedup();
+        // Looked at by one for itself, by another for what it says of others.
+        all.dedup_by(|again, kept| {
+            let same = again.what() == kept.what() && again.absent == kept.absent && again.stat == kept.stat;
+            kept.of_all |= same && again.of_all;
+            same
+        });
         // Looked at twice, and different: it is changing right now.
         if all.windows(2).any(|pair| pair[0].what() == pair[1].what()) {
             return None;
@@ -124,8 +151,10 @@ impl Trail {
 struct Note<'n> {
     folder: &'n [u8],
     name: &'n [u8],
-    flags: u8,
+    behind: bool,
+    absent: bool,
     stat: &'n [u8],
+    of_all: bool,
 }
 
 impl<'n> Note<'n> {
@@ -139,7 +168,20 @@ impl<'n> Note<'n> {
             Some(cut) => (&path[..cut], &path[cut + 1..]),
             None => (&path[..0], path),
         };
-        Some(Self { folder, name: if name.is_empty() { b"." } else { name }, flags, stat })
+        Some(Self {
+            folder,
+            name: if name.is_empty() { b"." } else { name },
+            behind: flags & BEHIND != 0,
+            absent: flags & ABSENT != 0,
+            stat,
+            of_all: flags & OF_ALL != 0,
+        })
+    }
+
+    const fn flags(&self) -> u8 {
+        (if self.behind { BEHIND } else { 0 })
+            | (if self.absent { ABSENT } else { 0 })
+            | (if self.of_all { OF_ALL } else { 0 })
     }
 
     /// When it was changed.
@@ -148,8 +190,8 @@ impl<'n> Note<'n> {
     }
 
     /// What was looked at, and how.
-    const fn what(&self) -> (&'n [u8], &'n [u8], u8) {
-        (self.folder, self.name, self.flags & BEHIND)
+    const fn what(&self) -> (&'n [u8], &'n [u8], bool) {
+        (self.folder, self.name, self.behind)
     }
 }
 
@@ -189,7 +231,7 @@ fn put_group(chunk: &mut Vec<u8>, group: &[Note<'_>]) -> Option<()> {
     put(chunk, if opened { group[0].folder } else { b"" })?;
     chunk.extend_from_slice(&u32::try_from(group.len()).ok()?.to_le_bytes());
     for note in group {
-        chunk.push(note.flags);
+        chunk.push(note.flags());
         let mut name = Vec::with_capacity(note.folder.len() + note.name.len() + 2);
         if !opened && !note.folder.is_empty() {
             name.extend_from_slice(note.folder);
@@ -211,7 +253,7 @@ fn put(out: &mut Vec<u8>, text: &[u8]) -> Option<()> {
     Some(())
 }
 
-fn packed(stat: &Stat) -> [u8; STAT] {
+pub(super) fn packed(stat: &Stat) -> [u8; STAT] {
     let mut bytes = [0; STAT];
     bytes[..8].copy_from_slice(&stat.ino.to_le_bytes());
     bytes[8..16].copy_from_slice(&stat.size.to_le_bytes());
@@ -221,96 +263,20 @@ fn packed(stat: &Stat) -> [u8; STAT] {
     bytes
 }
 
-fn take<'b>(rest: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
+pub(super) fn take<'b>(rest: &mut &'b [u8], count: usize) -> Option<&'b [u8]> {
     let (taken, left) = rest.split_at_checked(count)?;
     *rest = left;
     Some(taken)
 }
 
-fn number(rest: &mut &[u8]) -> Option<usize> {
+pub(super) fn number(rest: &mut &[u8]) -> Option<usize> {
     Some(u32::from_le_bytes(take(rest, 4)?.try_into().ok()?) as usize)
 }
 
-fn sized<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
+pub(super) fn sized<'b>(rest: &mut &'b [u8]) -> Option<&'b [u8]> {
     let length = u16::from_le_bytes(take(rest, 2)?.try_into().ok()?);
     take(rest, usize::from(length))
 }
-
-/// Whether everything on the trail still looks as it did, seen from `root`. False for a trail that is
-/// none.
-pub fn unchanged(root: &Path, trail: &[u8]) -> bool {
-    let Ok(base) = std::fs::File::open(root).map(OwnedFd::from) else { return false };
-    let Some(chunks) = chunks_of(trail) else { return false };
-    let cores = if chunks.len() < WORTH_A_THREAD { 1 } else { cores() };
-    let next = AtomicUsize::new(0);
-    let changed = AtomicBool::new(false);
-    let work = || {
-        while let Some(chunk) = chunks.get(next.fetch_add(1, Ordering::Relaxed)) {
-            if changed.load(Ordering::Relaxed) {
-                return;
-            }
-            if same(base.as_fd(), chunk) != Some(true) {
-                changed.store(true, Ordering::Relaxed);
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        for _ in 1..cores.min(chunks.len()) {
-            // Where no thread can be had, this one does it all.
-            let _ = std::thread::Builder::new().stack_size(64 << 10).spawn_scoped(scope, work);
-        }
-        work();
-    });
-    !changed.into_inner()
-}
-
-fn cores() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(8)
-}
-
-fn chunks_of(trail: &[u8]) -> Option<Vec<&[u8]>> {
-    let mut rest = trail;
-    let count = number(&mut rest)?;
-    let mut ends = take(&mut rest, count.checked_mul(4)?)?;
-    let mut chunks = Vec::with_capacity(count);
-    let mut from = 0;
-    for _ in 0..count {
-        let to = number(&mut ends)?;
-        chunks.push(rest.get(from..to)?);
-        from = to;
-    }
-    (from == rest.len()).then_some(chunks)
-}
-
-/// Whether all of a chunk looks as it did; none where the chunk makes no sense.
-fn same(base: BorrowedFd<'_>, chunk: &[u8]) -> Option<bool> {
-    let mut rest = chunk;
-    while !rest.is_empty() {
-        let folder = sized(&mut rest)?;
-        let count = number(&mut rest)?;
-        let opened = if folder.is_empty() { None } else { Some(openat(base, folder, FOLDER, Mode::empty()).ok()?) };
-        let here = opened.as_ref().map_or(base, AsFd::as_fd);
-        for _ in 0..count {
-            let flags = take(&mut rest, 1)?[0];
-            let name = CStr::from_bytes_with_nul(sized(&mut rest)?).ok()?;
-            let follow = if flags & BEHIND == 0 { AtFlags::AT_SYMLINK_NOFOLLOW } else { AtFlags::empty() };
-            let as_it_was = match fstatat(here, name, follow) {
-                Ok(found) => flags & ABSENT == 0 && take(&mut rest, STAT)? == packed(&of_system(&found)),
-                Err(Errno::ENOENT | Errno::ENOTDIR) => flags & ABSENT != 0,
-                Err(_) => false,
-            };
-            if !as_it_was {
-                return Some(false);
-            }
-        }
-    }
-    Some(true)
-}
-
-#[cfg(target_os = "linux")]
-const FOLDER: OFlag = OFlag::O_PATH.union(OFlag::O_DIRECTORY).union(OFlag::O_CLOEXEC);
-#[cfg(not(target_os = "linux"))]
-const FOLDER: OFlag = OFlag::O_DIRECTORY.union(OFlag::O_CLOEXEC);
 
 /// The file system of `root`, if it is one of those whose folders are known to change their stamps
 /// with every entry that comes or goes.
@@ -333,6 +299,7 @@ fn trusted_device(root: &Path) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::retrace::unchanged;
     use super::*;
 
     /// A folder with files, long ago as far as the trail goes.

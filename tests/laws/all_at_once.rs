@@ -157,18 +157,21 @@ impl<'c> Checkout<'c> {
         self.call(words).spawn()
     }
 
-    /// Runs a task. Where a seal answers, the long way would have said the same.
+    /// Runs a task. Where a seal answers, the long way would have said the same; where a part of one was taken over, it finds nothing
+    /// left to do.
     fn run(&self, task: &str) -> (Ran, bool) {
         let ran = self.call(&[task]).env("WEIR_LOG", "weir::cli::seal=debug").go();
         let answered = ran.err.contains("a seal is unbroken");
-        if answered {
+        if answered || (ran.code == 0 && ran.err.contains("a part of the verdict still stands")) {
             let counts = || CACHEABLE.map(|task| self.ws.count(task));
             let before = counts();
             // With this variable no seal is asked for.
             let long = self.call(&[task]).env("WEIR_WORKSPACE", "/nowhere").go();
             assert_eq!((long.code, counts()), (0, before), "a seal said otherwise: {}", long.shown());
-            let both = [&ran, &long].map(Ran::record_without_times);
-            assert_eq!(both[0], both[1]);
+            if answered {
+                let both = [&ran, &long].map(Ran::record_without_times);
+                assert_eq!(both[0], both[1]);
+            }
         }
         (ran, answered)
     }

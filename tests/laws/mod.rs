@@ -28,3 +28,4 @@ mod law_21_the_guard;
 mod law_22_interrupts;
 mod law_23_after_a_failure;
 mod seals;
+mod seals_in_part;
