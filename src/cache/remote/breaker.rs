@@ -20,6 +20,8 @@ pub(super) enum Fault {
     Corrupt(String),
     /// It can't be used: another protocol, another digest.
     Unfit(String),
+    /// It could not run this task.
+    Declined(Code, String),
     /// Nobody there had time for a task.
     Queued(Duration),
     /// A file was written to while it was given.
@@ -45,7 +47,7 @@ impl Fault {
     pub(super) fn may_pass(&self) -> bool {
         use Code::{Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown};
         let passing = [Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown];
-        matches!(self, Self::Status(code, _) if passing.contains(code))
+        matches!(self, Self::Status(code, _) | Self::Declined(code, _) if passing.contains(code))
     }
 
     /// Whether a call that gives something says nothing of those that take.
@@ -61,7 +63,7 @@ impl Fault {
     /// Whether a task that could not be run there says nothing of results.
     fn is_of_executing(&self) -> bool {
         let one = matches!(self, Self::Unfit(_) | Self::Queued(_) | Self::Local(_) | Self::Changed(_));
-        one || self.is_of_writing() || self.is_absent()
+        one || matches!(self, Self::Declined(..)) || self.is_of_writing() || self.is_absent()
     }
 }
 
@@ -73,8 +75,14 @@ fn said(status: &Status) -> String {
         text = inner.to_string();
         source = inner.source();
     }
+    let line = one_line(&text);
+    if line.is_empty() { status.code().description().to_owned() } else { line }
+}
+
+/// What a server says, as far as it fits into a message.
+pub(super) fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    if line.trim().is_empty() { status.code().description().to_owned() } else { line.trim().to_owned() }
+    line.trim().to_owned()
 }
 
 /// A fault, for people.
@@ -94,6 +102,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         ),
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
+        Fault::Declined(code, said) => format!("the remote `{endpoint}` can't run it ({code:?}): {said}"),
         Fault::Queued(time) => format!(
             "the remote `{endpoint}` let a task wait for {}, and no worker took it",
             crate::model::format_duration(*time)
@@ -108,6 +117,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Status(Code::Unauthenticated | Code::PermissionDenied, _) => {
             "check the token (`WEIR_REMOTE_TOKEN`, `token_env`, `token_file`), or set `WEIR_REMOTE_MODE=read-only`"
         }
+        Fault::Declined(..) => "see whether it has such a `platform`; `execute = false` keeps the task here",
         Fault::Corrupt(_) => "nothing of it was used; tell whoever runs that server",
         _ => "`weir doctor` says more of it; `WEIR_REMOTE_MODE=off` does without it",
     };

@@ -2,7 +2,7 @@
 //! workers, and what it left taken. Whatever can't be told for sure was not done.
 
 use super::Inner;
-use super::breaker::Fault;
+use super::breaker::{Fault, notice, one_line};
 use super::client::Client;
 use super::input_root::{Prepared, prepare};
 use super::outputs::outputs_of;
@@ -33,6 +33,8 @@ const LOOK: Duration = Duration::from_millis(50);
 const TRIES: u32 = 3;
 /// How often in a row an Operation whose news break off at once is asked for again.
 const WAITS: u32 = 3;
+/// So many tasks may be declined before nothing more is run there.
+const DECLINED: u32 = 2;
 /// After so long in a queue that is told.
 const QUEUE: Duration = Duration::from_secs(2);
 /// So much is passed on as it is printed; the rest comes at the end.
@@ -75,12 +77,26 @@ impl Inner {
             tracing::debug!(?fault, tries, "not executed by the remote");
             // What was passed on can't be taken back, and another try would print it again.
             if tries == 0 || heard.any || !may_be_tried_again(&fault) || watcher.gives_up() {
-                self.breaker.open_executes(&fault);
-                return Executed::Not(None);
+                return self.does_not(&fault);
             }
             // Some servers keep results longer than what they name.
             anew |= fault.is_absent();
         }
+    }
+
+    /// One task that the server can't run says little of the others; several do.
+    fn does_not(&self, fault: &Fault) -> Executed {
+        let one = matches!(fault, Fault::Declined(..)) && self.declined.fetch_add(1, Ordering::Relaxed) < DECLINED;
+        if !one {
+            self.breaker.open_executes(fault);
+            return Executed::Not(None);
+        }
+        let mut notice = notice(&self.settings.endpoint, fault);
+        notice.message.push_str(match self.settings.required {
+            true => ", and `--require-remote` asks for it",
+            false => "; it runs here",
+        });
+        Executed::Not(Some(notice))
     }
 
     fn execute_once(
@@ -161,7 +177,10 @@ fn changed(path: &str) -> Notice {
 /// Whether the same order may be carried out after all.
 fn may_be_tried_again(fault: &Fault) -> bool {
     // A missing blob, among the inputs or of a result that the server had.
-    fault.may_pass() || fault.is_absent() || matches!(fault, Fault::Status(Code::FailedPrecondition, _))
+    fault.may_pass()
+        || fault.is_absent()
+        || matches!(fault, Fault::Declined(Code::FailedPrecondition | Code::NotFound, _))
+        || matches!(fault, Fault::Status(Code::FailedPrecondition, _))
 }
 
 /// What was passed on as it was printed.
@@ -308,7 +327,7 @@ impl Following<'_> {
         let response = match operation.result {
             _ if !operation.done => return Ok(None),
             Some(Outcome::Error(status)) => {
-                return Err(Fault::Status(Code::from(status.code), status.message).into());
+                return Err(Fault::Declined(Code::from(status.code), one_line(&status.message)).into());
             }
             Some(Outcome::Response(response)) => re::ExecuteResponse::decode(response.value.as_slice())
                 .map_err(|_| Fault::Corrupt("an end that is no ExecuteResponse".into()))?,
@@ -319,7 +338,7 @@ impl Following<'_> {
             Code::DeadlineExceeded => Err(Stop::TimedOut),
             code => {
                 let message = response.status.map(|status| status.message).unwrap_or_default();
-                Err(Fault::Status(code, message).into())
+                Err(Fault::Declined(code, one_line(&message)).into())
             }
         }
     }

@@ -94,7 +94,6 @@ mod tests {
     use super::*;
     use crate::model::{Digest, WsPath};
     use crate::node::Errand;
-    use prost::Message as _;
     use std::path::Path;
 
     fn order<'a>(errand: &'a Errand, inputs: &'a Manifest, outputs: &'a [WsPath]) -> Order<'a> {

@@ -42,6 +42,7 @@ struct Inner {
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
     executed: AtomicU32,
+    declined: AtomicU32,
 }
 
 /// The thread that carries the connection.
@@ -72,6 +73,7 @@ impl Remote {
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             executed: AtomicU32::new(0),
+            declined: AtomicU32::new(0),
         });
         Self { uploads: Uploads::new(Arc::clone(&inner)), inner, asked: Mutex::default() }
     }

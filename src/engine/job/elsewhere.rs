@@ -149,6 +149,9 @@ impl Job<'_> {
         }
         printer.forget();
         match (why, remote.failure()) {
+            (Some(Notice { code, message, help }), _) if code == "remote" && remote.is_required() => {
+                return Some(Err(FailReason::Inputs { message, help }));
+            }
             (Some(Notice { code, message, help }), _) => self.warn(&code, message, help),
             (None, Some(Notice { message, help, .. })) if remote.is_required() => {
                 // It is told by the task that fails of it.

@@ -198,10 +198,10 @@ fn who_runs_where() {
     assert_eq!(remotely(&all("false")), [true, false, false]);
     ws.weir(&["run", "there"]).env("WEIR_REMOTE_EXECUTE", "yes").go().exit(2).says("`WEIR_REMOTE_EXECUTE` is `yes`");
     // A forced one is really run again, whatever the server has of it.
-    assert_eq!(farm.state().anew[0], false);
+    assert!(!farm.state().anew[0]);
     assert!(farm.state().anew[1..].iter().all(|anew| *anew));
     let stays = ws.run("-f --remote-exec here").says("`here` runs in the workspace: it has `execute = false`");
-    assert_eq!(remotely(&stays)[2], false);
+    assert!(!remotely(&stays)[2]);
     let table = format!("remote = {{ endpoint = '{}', timeout = '30s', execute = true }}", farm.address);
     assert_eq!(remotely(&plain(&table).run("-f there open here")), [true, true, false]);
     // Without a remote it is a task like any other.
@@ -465,4 +465,22 @@ fn nobody_waits_for_ever_for_a_worker() {
     let ran = ws.run("t").says("let a task wait for 1").says("nothing more is run on it in this run");
     assert!(!on_the_remote(&ran, "t"));
     assert_eq!(farm.state().cancelled.len(), 1);
+}
+
+/// One task that the server has no machine for says nothing of the others.
+#[test]
+fn a_task_that_is_declined_runs_here_and_others_there() {
+    let farm = Farm::new();
+    let task =
+        |name: &str| format!("[tasks.{name}]\nrun = 'echo {name}'\nsources = []\noutputs = []\nexecute = true\n");
+    let all: String = ["a", "b", "c", "d", "e"].map(task).concat();
+    let ws = Workspace::new(&format!("{}\n{all}", through(&farm.address, PATIENT)));
+    farm.fail_once(Call::Execute, Fault::SaysOfBlob(Code::InvalidArgument));
+    let ran = ws.run("-j1 a b").says("can't run it (InvalidArgument): told to; it runs here");
+    assert_eq!(["a", "b"].map(|task| on_the_remote(&ran, task)).iter().filter(|there| **there).count(), 1);
+    farm.fail(Call::Execute, Fault::SaysOfBlob(Code::InvalidArgument));
+    let before = farm.calls(Call::Execute);
+    let ran = ws.run("-j1 -f a b c d e").says("nothing more is run on it in this run");
+    assert_eq!((farm.calls(Call::Execute) - before, remote_notices(&ran).len()), (3, 3), "{}", ran.shown());
+    ws.try_run("-f --require-remote a").exit(1).says("--require-remote").tasks("a failed");
 }
