@@ -187,6 +187,10 @@ fn what_looks_like_a_fault_and_is_none() {
         "[tasks.a]\nrun = 'true'\nsources = ['.git/HEAD']\noutputs = []",
         "[tasks.a]\nexec = ['echo', 'curl', 'date']\nsources = []\noutputs = []",
         "[tasks.a]\nrun = 'git status; echo fetch'\nsources = []\noutputs = []",
+        // Somebody chose how long a task may take: for this one, or for all.
+        "[policy]\nentry = ['ci']\n[tasks.ci]\nrun = 'true'\ntimeout = '1m'",
+        "[policy]\nentry = ['ci']\n[settings]\ntimeout = '10m'\n[tasks.ci]\nrun = 'true'",
+        "[policy]\nentry = ['ci']\n[profile.local.settings]\ntimeout = '10m'\n[tasks.ci]\nrun = 'true'",
     ] {
         let workspace = Workspace::new(tasks);
         git(&workspace, &["init", "-q"]);

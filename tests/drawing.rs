@@ -47,6 +47,18 @@ wait_for = ["gen"]
 run = "true"
 manual = true
 
+[tasks.api]
+run = "sleep 600"
+service = {}
+
+[tasks.e2e]
+run = "true"
+depends = ["api"]
+
+[tasks."e2e:soak"]
+soak = { task = "e2e", runs = 3 }
+manual = true
+
 [tasks."a-name-that-is-much-too-long-for-one-line:of-any-box"]
 run = "true"
 depends = [{ task = "gen", order_only = true }]
@@ -271,9 +283,13 @@ fn the_picture_shows_kinds_of_tasks_and_of_edges() {
     let ws = workspace();
     let svg = ws.weir(&["tasks", "deps", "--format", "svg"]).ok().out;
     assert!(svg.starts_with("<svg ") && svg.ends_with("</svg>\n"));
-    for class in ["command", "group", "always", "reset", "manual"] {
+    let legend = svg.split("<g class=\"legend\">").nth(1).unwrap();
+    for class in ["command", "group", "always", "service", "soak", "reset", "manual"] {
         assert!(svg.contains(&format!("class=\"node {class}\" id=")), "no {class}");
+        assert!(legend.contains(&format!("class=\"node {class}\">")), "no {class} in the legend");
     }
+    assert!(svg.contains("<title>api (service: runs while others need it)</title>"));
+    assert!(svg.contains("<title>e2e:soak (soak of e2e: runs only with -f, manual: only ever run by name)</title>"));
     for class in ["data", "sequence", "order", "wait", "cleanup"] {
         assert!(svg.contains(&format!("class=\"edge {class}\" id=")), "no {class}");
     }
@@ -294,6 +310,19 @@ fn the_picture_shows_kinds_of_tasks_and_of_edges() {
          return [...node.querySelectorAll('text')].every((text) => node.closest('.legend') || text.getBBox().width <= box.width - 8); })";
     assert_eq!(browser.eval(fits), json!(true));
     assert_eq!(browser.complaints(), Vec::<String>::new());
+}
+
+#[test]
+fn text_for_other_programs_says_what_is_a_service_and_what_a_soak() {
+    let ws = workspace();
+    let text = |format: &str| ws.weir(&["tasks", "deps", "--format", format]).ok().out;
+    let dot = text("dot");
+    assert!(dot.contains("  \"api\" [shape = component, label = \"api\\nservice\"];\n"), "{dot}");
+    assert!(dot.contains("  \"e2e:soak\" [shape = box3d, label = \"e2e:soak\\nsoak\"];\n"), "{dot}");
+    assert!(dot.contains("  \"e2e\";\n") && dot.contains("  \"api\" -> \"e2e\";\n"), "{dot}");
+    let mermaid = text("mermaid");
+    assert!(mermaid.contains("[[\"api<br/>service\"]]\n"), "{mermaid}");
+    assert!(mermaid.contains("[/\"e2e:soak<br/>soak\"/]\n"), "{mermaid}");
 }
 
 #[test]

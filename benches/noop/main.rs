@@ -224,7 +224,9 @@ fn restored(shape: Shape, rounds: usize) {
 /// A peer's command, with the folder `bin` of the workspace first on PATH.
 fn under(at: &Path, peer: &peers::Peer) -> Vec<String> {
     let path = format!("PATH={}:{}", at.join("bin").display(), std::env::var("PATH").unwrap_or_default());
-    ["/usr/bin/env".to_owned(), path].into_iter().chain(peer.command().iter().map(|word| (*word).to_owned())).collect()
+    let variables = peer.environment(at);
+    let variables = ["/usr/bin/env".to_owned(), path].into_iter().chain(variables);
+    variables.chain(peer.command().iter().map(|word| (*word).to_owned())).collect()
 }
 
 /// One task prints 1 GB, which goes into its log.
@@ -251,8 +253,13 @@ fn beside_others(shape: Shape, rounds: usize) {
     let at = folder.path();
     settle(at);
     let mut rows = vec![Row::new("weir", at, &[WEIR, "run", "all"])];
-    for name in ["ninja", "make", "go-task", "doit", "mise", "turbo"] {
+    let mut own = Vec::new();
+    for name in ["ninja", "make", "just", "go-task", "doit", "mise", "turbo", "wireit", "nx"] {
         let Some(peer) = peers::find(name) else { continue };
+        if peer.wants_own_folder() {
+            own.push(workspace(shape));
+        }
+        let at = own.last().filter(|_| peer.wants_own_folder()).map_or(at, tempfile::TempDir::path);
         peer.describe(shape, at);
         let command = under(at, &peer);
         let words: Vec<&str> = command.iter().map(String::as_str).collect();

@@ -15,12 +15,15 @@ pub struct Peer {
 }
 
 /// What a runner is called, its program, and how it is asked for all.
-const KNOWN: [(&str, &str, &[&str]); 6] = [
+const KNOWN: [(&str, &str, &[&str]); 9] = [
     ("ninja", "ninja", &["all"]),
     ("make", "make", &["-sj2", "all"]),
     ("go-task", "task", &["--silent", "all"]),
     ("doit", "doit", &["-v0", "all"]),
     ("mise", "mise", &["run", "--quiet", "all"]),
+    ("just", "just", &["--quiet", "all"]),
+    ("nx", "nx", &["run", "graph:all", "--outputStyle=static"]),
+    ("wireit", "wireit", &[]),
     ("turbo", "turbo", &["run", "all", "--no-daemon", "--output-logs=none", "--ui=stream", "--no-update-notifier"]),
 ];
 
@@ -44,6 +47,25 @@ impl Peer {
         std::iter::once(self.program.as_str()).chain(self.arguments.iter().copied()).collect()
     }
 
+    /// Whether it reads files that another of them writes, so that it wants a folder of its own.
+    pub fn wants_own_folder(&self) -> bool {
+        matches!(self.name, "nx" | "wireit")
+    }
+
+    /// The variables that it is started with.
+    pub fn environment(&self, at: &Path) -> Vec<String> {
+        match self.name {
+            "nx" => ["NX_DAEMON=false", "NX_NO_CLOUD=true", "NX_TUI=false"].map(str::to_owned).to_vec(),
+            // As `npm run all` does, without the time that npm takes to start.
+            "wireit" => vec![
+                "npm_lifecycle_event=all".into(),
+                format!("npm_package_json={}", at.join("package.json").display()),
+                "npm_config_user_agent=npm/11".into(),
+            ],
+            _ => vec![],
+        }
+    }
+
     /// Writes what it needs to know of the graph.
     pub fn describe(&self, shape: Shape, at: &Path) {
         let _ = fs::create_dir(at.join(format!("out-{}", self.name)));
@@ -57,8 +79,35 @@ impl Peer {
             .unwrap(),
             "mise" => fs::write(at.join("mise.toml"), mise(shape)).unwrap(),
             "turbo" => turbo(shape, at),
+            "just" => fs::write(at.join("justfile"), justfile(shape)).unwrap(),
+            "nx" => self.nx(shape, at),
+            "wireit" => fs::write(at.join("package.json"), wireit(shape)).unwrap(),
             _ => {}
         }
+    }
+
+    fn nx(&self, shape: Shape, at: &Path) {
+        let quoted = |words: Vec<String>| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+        let names = |numbers: Vec<usize>| quoted(numbers.iter().map(|n| format!("t{n}")).collect());
+        let mut targets =
+            format!("\"all\": {{\"executor\": \"nx:noop\", \"dependsOn\": [{}]}}", names(last(shape.tasks).collect()));
+        for number in 0..shape.tasks {
+            let inputs = sources(shape, number).iter().map(|path| format!("{{workspaceRoot}}/{path}")).collect();
+            let _ = write!(
+                targets,
+                ",\n\"t{number}\": {{\"executor\": \"nx:run-commands\", \"cache\": true, \"dependsOn\": [{}], \"inputs\": [{}], \
+                 \"outputs\": [\"{{workspaceRoot}}/out-nx/t{number}\"], \"options\": {{\"command\": \"cp {} out-nx/t{number}\"}}}}",
+                names(before(number)),
+                quoted(inputs),
+                source(number, 0)
+            );
+        }
+        fs::write(at.join("project.json"), format!("{{\"name\": \"graph\", \"targets\": {{{targets}}}}}")).unwrap();
+        fs::write(at.join("nx.json"), "{}").unwrap();
+        fs::write(at.join("package.json"), "{\"name\": \"graph\", \"private\": true}").unwrap();
+        // It must find itself among the packages of what it runs in.
+        let packages = Path::new(&self.program).ancestors().find(|folder| folder.ends_with("node_modules")).unwrap();
+        std::os::unix::fs::symlink(packages, at.join("node_modules")).unwrap();
     }
 }
 
@@ -125,6 +174,35 @@ fn mise(shape: Shape) -> String {
         );
     }
     text
+}
+
+/// It skips nothing: a no-op is a run.
+fn justfile(shape: Shape) -> String {
+    let list = |numbers: Vec<usize>| numbers.iter().map(|n| format!("t{n}")).collect::<Vec<_>>().join(" ");
+    let mut text = format!("all: {}\n", list(last(shape.tasks).collect()));
+    for number in 0..shape.tasks {
+        let _ = writeln!(text, "t{number}: {}\n    @cp {} out-just/t{number}", list(before(number)), source(number, 0));
+    }
+    text
+}
+
+fn wireit(shape: Shape) -> String {
+    let quoted = |words: Vec<String>| words.iter().map(|word| format!("\"{word}\"")).collect::<Vec<_>>().join(", ");
+    let names = |numbers: Vec<usize>| quoted(numbers.iter().map(|n| format!("t{n}")).collect());
+    let mut scripts = String::from("\"all\": \"wireit\"");
+    let mut tasks = format!("\"all\": {{\"dependencies\": [{}]}}", names(last(shape.tasks).collect()));
+    for number in 0..shape.tasks {
+        let _ = write!(scripts, ",\n\"t{number}\": \"wireit\"");
+        let _ = write!(
+            tasks,
+            ",\n\"t{number}\": {{\"command\": \"cp {} out-wireit/t{number}\", \"dependencies\": [{}], \"files\": [{}], \
+             \"output\": [\"out-wireit/t{number}\"]}}",
+            source(number, 0),
+            names(before(number)),
+            quoted(sources(shape, number))
+        );
+    }
+    format!("{{\"name\": \"graph\", \"private\": true, \"scripts\": {{{scripts}}}, \"wireit\": {{{tasks}}}}}")
 }
 
 /// One package with all tasks. `npm` is a script that runs one of the package's, without the half second

@@ -8,6 +8,7 @@ use crate::model::{Digest, Hasher};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use std::io::{self, Read};
+use std::ops::Range;
 use std::path::Path;
 
 /// Version of the records.
@@ -159,16 +160,19 @@ impl State {
     }
 
     pub(super) fn load(opened: Opened) -> io::Result<(Self, Memo, Option<Trouble>)> {
-        let mut memo = Memo::default();
         let mut state =
             Self { log: opened.log, birth: opened.birth, loaded_bytes: opened.data.len() as u64, ..Self::forgetful() };
         let mut trouble = opened.trouble;
+        let mut batches = Vec::new();
         for frame in &opened.frames {
             state.records += 1;
-            if !state.apply(&opened.data[frame.clone()], &mut memo) {
+            if let Some(batch) = batch_of_memo(&opened.data, frame) {
+                batches.push(batch);
+            } else if !state.apply(&opened.data[frame.clone()]) {
                 trouble = Some(Trouble::Damaged);
             }
         }
+        let memo = Memo::written(opened.data, batches);
         if trouble == Some(Trouble::Damaged) {
             // What is lost may have been an invalidation or a reset: only the memo, whose every
             // entry stands on its own, still counts.
@@ -199,14 +203,7 @@ impl State {
         self.log.is_some()
     }
 
-    fn apply(&mut self, payload: &[u8], memo: &mut Memo) -> bool {
-        // The memo is by far the largest record; its bytes need no copy.
-        if let Some((&0, rest)) = payload.split_first() {
-            return match postcard::from_bytes::<&[u8]>(rest) {
-                Ok(batch) => memo.absorb(batch),
-                Err(_) => false,
-            };
-        }
+    fn apply(&mut self, payload: &[u8]) -> bool {
         match postcard::from_bytes(payload) {
             Ok(record) => {
                 self.remember(record);
@@ -474,6 +471,14 @@ impl State {
         self.owes_distrust = false;
         Ok(())
     }
+}
+
+/// Where in `data` the batch is, if the frame is one of the memo: by far the largest records, whose bytes need no copy.
+fn batch_of_memo(data: &[u8], frame: &Range<usize>) -> Option<Range<usize>> {
+    let (0, rest) = data[frame.clone()].split_first().map(|(kind, rest)| (*kind, rest))? else { return None };
+    let batch = postcard::from_bytes::<&[u8]>(rest).ok()?;
+    // A text of bytes is what stands behind its length.
+    Some(frame.end - batch.len()..frame.end)
 }
 
 fn encode(record: &StateRecord) -> io::Result<Vec<u8>> {

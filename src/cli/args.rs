@@ -482,7 +482,7 @@ pub enum DbCommand {
     },
     /// Show how what is in two databases differs
     #[command(
-        after_help = "Each side is a database of tasks.toml, `migrations` (what they make), `baseline` (what it makes), or a\n`postgres://` address. `+` is only in B, `-` only in A, `~` in both and different. Exit code 1: they differ.\n\nExamples:\n  weir db diff                       the migrations, and the database\n  weir db diff migrations baseline\n  weir db diff app \"$STAGING_URL\""
+        after_help = "Each side is a database of tasks.toml, `migrations` (what they make), `baseline` (what it makes), a\n`postgres://` address (its password in PGPASSWORD), or `env:NAME`, where the variable holds the address.\n`+` is only in B, `-` only in A, `~` in both and different. Exit code 1: they differ.\n\nExamples:\n  weir db diff                       the migrations, and the database\n  weir db diff migrations baseline\n  weir db diff app env:STAGING_URL"
     )]
     Diff {
         /// One side [default: migrations]

@@ -35,7 +35,8 @@ pub fn audit(place: &Place, args: &AuditArgs) -> Result<u8, CliError> {
 
 /// The audit as `check.graph` asks for it.
 pub fn as_node(project: &Project) -> Arc<GraphAudit> {
-    let place = Place { folder: project.config.root.clone(), outside: Arc::clone(&project.outside) };
+    let (folder, outside) = (project.config.root.clone(), Arc::clone(&project.outside));
+    let place = Place { folder, directories: vec![], outside };
     let profiles = project.config.profiles.clone();
     Arc::new(move |strict| {
         let judged = Project::read(&place, &profiles)

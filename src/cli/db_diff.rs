@@ -40,5 +40,8 @@ impl Output for Aside {
 
     fn notice(&mut self, notice: Notice) {
         print::warning_line(&notice.message);
+        if let Some(help) = notice.help {
+            print::help_line(&help);
+        }
     }
 }

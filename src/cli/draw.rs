@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::panel::Known;
 use super::project::{Place, Project};
-use crate::config::{Action, When};
+use crate::config::{Action, Task, When};
 use crate::draw::{self, Drawing, EdgeKind, NodeKind, TooLarge};
 use crate::graph::{Edge, Graph, TaskIndex};
 use crate::model::Reason;
@@ -80,12 +80,17 @@ fn members(step: &[Edge<'_>], inside: &BTreeSet<TaskIndex>) -> Vec<TaskIndex> {
     step.iter().map(|edge| edge.to).filter(|to| inside.contains(to)).collect()
 }
 
-/// For Graphviz.
+/// For Graphviz. There is no legend: what is no plain task says in its box what it is.
 pub fn dot(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
     let name = |index: TaskIndex| format!("{:?}", graph.task(index).name.as_str());
     let mut text = String::from("digraph weir {\n  rankdir = LR;\n  node [shape = box];\n");
     for index in shown {
-        let _ = writeln!(text, "  {};", name(*index));
+        let task = graph.task(*index);
+        let marked = standing(task).map_or_else(String::new, |kind| {
+            let shape = if kind == NodeKind::Service { "component" } else { "box3d" };
+            format!(" [shape = {shape}, label = {:?}]", format!("{}\n{}", task.name, kind.word()))
+        });
+        let _ = writeln!(text, "  {}{marked};", name(*index));
     }
     for link in links(graph, shown) {
         let style = match link.kind {
@@ -101,12 +106,17 @@ pub fn dot(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
     text
 }
 
-/// For Markdown.
+/// For Markdown, likewise.
 pub fn mermaid(graph: &Graph<'_>, shown: &[TaskIndex]) -> String {
     let mut text = String::from("graph LR\n");
     for index in shown {
-        let name = graph.task(*index).name.as_str().replace('"', "#quot;");
-        let _ = writeln!(text, "  t{index}[\"{name}\"]");
+        let task = graph.task(*index);
+        let name = task.name.as_str().replace('"', "#quot;");
+        let _ = match standing(task) {
+            Some(NodeKind::Service) => writeln!(text, "  t{index}[[\"{name}<br/>service\"]]"),
+            Some(NodeKind::Soak) => writeln!(text, "  t{index}[/\"{name}<br/>soak\"/]"),
+            _ => writeln!(text, "  t{index}[\"{name}\"]"),
+        };
     }
     for link in links(graph, shown) {
         let arrow = match link.kind {
@@ -171,6 +181,14 @@ fn node(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> draw::Node {
     draw::Node { name: task.name.to_string(), kind, tooltip }
 }
 
+/// What a task is where it is not simply run in its turn.
+fn standing(task: &Task) -> Option<NodeKind> {
+    match &task.action {
+        Action::Soak(_) => Some(NodeKind::Soak),
+        _ => task.service.as_ref().map(|_| NodeKind::Service),
+    }
+}
+
 /// How a task is drawn, and what is said of it in a few words.
 pub fn kind(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> (NodeKind, Vec<String>) {
     let task = graph.task(index);
@@ -179,16 +197,22 @@ pub fn kind(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> (NodeKind
     if task.manual.is_some() {
         words.push("manual: only ever run by name".to_owned());
     }
-    if let Some(reason) = &always {
-        words.push(format!("always runs: {}", Reason::describe(reason)));
+    match standing(task) {
+        Some(NodeKind::Service) => words.insert(0, "service: runs while others need it".into()),
+        Some(_) => {
+            let base = graph.soaked(task).map_or_else(String::new, |base| format!(" of {}", base.name));
+            words.insert(0, format!("soak{base}: runs only with -f"));
+        }
+        None => words.extend(always.iter().map(|reason| format!("always runs: {}", Reason::describe(reason)))),
     }
     if task.hide {
         words.push("hidden".into());
     }
-    let kind = match &task.action {
+    let kind = match (&task.action, standing(task)) {
         _ if task.reset.is_some() => NodeKind::Reset,
+        (_, Some(kind)) => kind,
         _ if task.manual.is_some() => NodeKind::Manual,
-        Action::Group { sequence } => {
+        (Action::Group { sequence }, _) => {
             words.insert(0, if sequence.is_empty() { "group" } else { "sequence" }.into());
             NodeKind::Group
         }

@@ -67,13 +67,19 @@ impl Reading {
             None => (place.find_noting(&looked)?, None),
         };
         let trail = Arc::new(Trail::new(&found.root, since));
-        let place = Place { folder: place.folder.clone(), outside: Arc::clone(&place.outside) };
+        let (folder, outside) = (place.folder.clone(), Arc::clone(&place.outside));
+        let place = Place { folder, directories: vec![], outside };
         Ok(Self { question, found, frozen, profiles, looked, trail, place })
     }
 
     /// The workspace root.
     pub fn root(&self) -> &Path {
         &self.found.root
+    }
+
+    /// Whether it need not be read, since nothing has changed that it rests on.
+    pub const fn is_sealed(&self) -> bool {
+        self.frozen.is_some()
     }
 
     /// Reads it.

@@ -1,5 +1,6 @@
 //! Rank 5: arguments, wiring, diagnostics, exit codes.
 
+mod again;
 mod args;
 mod audit;
 mod cache;

@@ -94,6 +94,9 @@ impl<'p> Known<'p> {
 
     /// The last result of the task without arguments.
     fn recorded(&self, task: &Task, always: bool) -> Value {
+        if task.service.is_some() {
+            return json!({ "state": "service" });
+        }
         if always {
             return json!({ "state": "always" });
         }

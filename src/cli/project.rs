@@ -34,6 +34,8 @@ const LOSES_EDGES: [&str; 7] = [
 pub struct Place {
     /// The folder.
     pub folder: PathBuf,
+    /// Every `-C`, as it was given.
+    pub directories: Vec<PathBuf>,
     /// Its environment.
     pub outside: Arc<Outside>,
 }
@@ -52,7 +54,7 @@ impl Place {
             help: None,
         })?;
         let vars = std::env::vars_os().filter_map(|(name, value)| Some((name.into_string().ok()?, value))).collect();
-        Ok(Self { folder, outside: Arc::new(Outside { vars }) })
+        Ok(Self { folder, directories: directories.to_vec(), outside: Arc::new(Outside { vars }) })
     }
 
     /// The workspace this folder is in.
@@ -89,11 +91,21 @@ impl Place {
     /// This process, as others see it.
     pub fn holder() -> Holder {
         let mut words: Vec<String> =
-            std::env::args_os().map(|word| word.to_string_lossy().replace(['\n', '\r'], " ")).collect();
+            std::env::args_os().map(|word| veiled(&word.to_string_lossy()).replace(['\n', '\r'], " ")).collect();
         if let Some(first) = words.first_mut() {
             *first = "weir".into();
         }
         Holder { pid: std::process::id(), command: words.join(" ") }
+    }
+}
+
+/// A word of a call as others may read it: an address with a password in it is left out.
+fn veiled(word: &str) -> String {
+    let secret =
+        |rest: &str| rest.contains("password=") || rest.rsplit_once('@').is_some_and(|(user, _)| user.contains(':'));
+    match word.split_once("://") {
+        Some((scheme, rest)) if secret(rest) => format!("{scheme}://***"),
+        _ => word.to_owned(),
     }
 }
 
@@ -286,7 +298,10 @@ impl Factory<'_> {
         match &instance.task.action {
             Action::Group { .. } => group(),
             Action::Soak(soak) => match instance.soaks {
-                Some(base) => Arc::new(SoakNode::new(instance, soak, self.repeated(instance, base), self.iteration)),
+                Some(base) => {
+                    let (base, profiles) = (self.repeated(instance, base), &self.config.profiles);
+                    Arc::new(SoakNode::new(instance, soak, base, self.iteration, profiles))
+                }
                 // A configuration with such a task has errors, and is never planned.
                 None => group(),
             },
@@ -339,4 +354,19 @@ impl Factory<'_> {
 
 fn ignored(rules: &IgnoreRules, path: &WsPath) -> bool {
     rules.ignores(path, true)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::veiled;
+
+    #[test]
+    fn what_is_written_down_of_a_call_holds_no_password() {
+        for address in ["postgres://u:pw@h/x", "postgresql://u:p@w@h:1/x?y=z", "postgres:///x?user=u&password=pw"] {
+            assert!(veiled(address).ends_with("://***"), "{address}");
+        }
+        for word in ["postgres://u@h/x", "https://h:1/a", "test:unit", "u:pw@h", ""] {
+            assert_eq!(veiled(word), word);
+        }
+    }
 }

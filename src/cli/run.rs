@@ -1,5 +1,6 @@
 //! `weir run`.
 
+use super::again::again;
 use super::args::{OutputMode, RunArgs};
 use super::elsewhere;
 use super::error::{CliError, FAILED};
@@ -10,7 +11,7 @@ use super::project::{Place, Project};
 use super::remote;
 use super::resume::{self, Resume};
 use super::rule;
-use super::seal::{self, Sealing};
+use super::seal::{self, Broken, Sealing};
 use crate::cache::RunFolder;
 use crate::config::{Diagnostic, Severity};
 use crate::engine::{self, Options, Prepared, Services, inspect};
@@ -38,7 +39,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let since = now();
     let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
     let sealing = Sealing::begin(place, args, reading.root(), since);
-    let (configured, opened) = open_both(place, args, reading)?;
+    let (configured, opened, broken) = open_all(place, args, reading, sealing.as_ref())?;
     let project = &configured.project;
     refuse_nested(place, &project.config.root)?;
     check_destroy(project, args)?;
@@ -65,7 +66,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         return Err(project.wrong(dedup(obstacles)));
     }
     elsewhere::refuse_borrowers(project, &graph, &plan)?;
-    refuse_unforced(&plan, args)?;
+    refuse_unforced(place, &plan, args)?;
     refuse(&plan, project, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
     if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
@@ -74,7 +75,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if args.dry_run {
         return dry_run(place, project, &graph, &plan, (args, resume.as_ref()));
     }
-    confirm(&plan, args)?;
+    confirm(place, &plan, args)?;
     let resumed = resume.as_ref().map(|resume| resume.resumed(place, project, &plan)).transpose()?;
     let (resumed, notices) = resumed.map_or((None, vec![]), |(resumed, notices)| (Some(Arc::new(resumed)), notices));
     let rest = Sealing::rests_on(project, &plan, seen);
@@ -94,7 +95,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if let Some((sealing, rest)) = &mut sealing {
         services.surveyor.lay(Arc::clone(&sealing.trail));
         let configured = configured.trail.as_deref().filter(|_| project.thawed);
-        settled = configured.and_then(|configured| sealing.settle((place, rest), &services, &plan, configured));
+        settled = configured
+            .zip(broken)
+            .and_then(|(configured, broken)| sealing.settle(broken, rest, (&services, &plan), configured));
     }
     let prepared = Prepared::new(plan, &services, settled);
     missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
@@ -158,15 +161,25 @@ fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
 type Opened = (Services, Vec<Notice>);
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
-/// anything: where nothing may run in the end, no `.weir` comes about.
-fn open_both(place: &Place, args: &RunArgs, reading: Reading) -> Result<(Configured, Option<Opened>), CliError> {
+/// anything: where nothing may run in the end, no `.weir` comes about. And looks over the files under the last seal.
+fn open_all(
+    place: &Place,
+    args: &RunArgs,
+    reading: Reading,
+    sealing: Option<&Sealing>,
+) -> Result<(Configured, Option<Opened>, Option<Broken>), CliError> {
     let root = &reading.root().to_path_buf();
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
         let opening = early.then(|| scope.spawn(|| open_services(place, root)));
+        let looked_over = sealing.filter(|_| early && reading.is_sealed()).map(|sealing| {
+            let looking = move || sealing.look_over(place, root);
+            std::thread::Builder::new().spawn_scoped(scope, looking)
+        });
         let configured = reading.finish();
         let opened = opening.and_then(|thread| thread.join().ok());
-        Ok((configured?, opened))
+        let broken = looked_over.and_then(|thread| thread.ok()?.join().ok()?);
+        Ok((configured?, opened, broken))
     })
 }
 
@@ -250,19 +263,21 @@ fn check_iteration(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
 }
 
 /// What runs only where it is forced: then nothing of the plan starts.
-fn refuse_unforced(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+fn refuse_unforced(place: &Place, plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
     let Some(node) = plan.nodes.iter().find(|node| node.node.wants_force() && !node.forced) else { return Ok(()) };
-    let arguments = if args.arguments.is_empty() { String::new() } else { format!(" -- {}", args.arguments.join(" ")) };
-    let all = args.tasks.join(" ");
+    let forced = again(place, &RunArgs { force: true, ..args.clone() });
+    let all_forced = again(place, &RunArgs { force: false, force_all: true, ..args.clone() });
     // `-f` forces what was named, and of a group its members; what these need takes `--force-all`.
     let name = node.name().as_str();
     let help = if forced_by_name(plan).contains(node.name()) {
-        format!("to run it: `weir run -f {all}{arguments}`")
+        format!("to run it: `{forced}`")
     } else if name.contains(' ') {
         // Arguments and variables of an edge can't all be typed.
-        format!("to run it: `weir run --force-all {all}{arguments}`")
+        format!("to run it: `{all_forced}`")
     } else {
-        format!("to run it alone: `weir run -f {name}`; in this run: `weir run --force-all {all}{arguments}`")
+        let (tasks, arguments, resume) = (vec![name.to_owned()], vec![], None);
+        let alone = again(place, &RunArgs { tasks, arguments, resume, force: true, ..args.clone() });
+        format!("to run it alone: `{alone}`; in this run: `{all_forced}`")
     };
     Err(CliError::Refused { message: format!("`{}` is a soak, and runs only when it is forced", node.name()), help })
 }
@@ -289,7 +304,7 @@ fn refuse(plan: &Plan, project: &Project, place: &Place) -> Result<(), CliError>
 }
 
 /// Asks for every confirmation before anything starts.
-fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
+fn confirm(place: &Place, plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
     for node in &plan.nodes {
         let facts = node.node.facts();
         let Some(question) = &facts.confirm else { continue };
@@ -299,7 +314,7 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
         }
         let refused = |message: String| CliError::Refused {
             message,
-            help: format!("`weir run {}` confirms it ahead of time", confirmed(args, name)),
+            help: format!("`{}` confirms it ahead of time", confirmed(place, args, name)),
         };
         if !(io::stdin().is_terminal() && io::stderr().is_terminal()) {
             return Err(refused(format!("`{name}` wants to be confirmed, and there is no terminal to ask on")));
@@ -319,14 +334,10 @@ fn confirm(plan: &Plan, args: &RunArgs) -> Result<(), CliError> {
 }
 
 /// What was typed, with one more confirmation: another profile would be another deed.
-fn confirmed(args: &RunArgs, name: &str) -> String {
-    let mut words: Vec<&str> = args.tasks.iter().map(String::as_str).collect();
-    words.extend(args.profile.iter().flat_map(|profile| ["--profile", profile]));
-    words.extend(args.confirm.iter().map(String::as_str).chain([name]).flat_map(|task| ["--confirm", task]));
-    if !args.arguments.is_empty() {
-        words.extend(["--"].into_iter().chain(args.arguments.iter().map(String::as_str)));
-    }
-    words.join(" ")
+fn confirmed(place: &Place, args: &RunArgs, name: &str) -> String {
+    let mut args = args.clone();
+    args.confirm.push(name.to_owned());
+    again(place, &args)
 }
 
 /// A source that matches nothing, where no task before it can bring it about, is a mistake in the

@@ -108,7 +108,7 @@ pub struct Sealing {
 }
 
 /// A seal that is broken here and there.
-struct Broken {
+pub struct Broken {
     /// As it was read.
     data: Vec<u8>,
     changed: Vec<Change>,
@@ -121,29 +121,33 @@ impl Sealing {
         Some(Self { question, trail: Arc::new(Trail::new(root, since)), broken: None })
     }
 
-    /// What still stands of the verdict under the last seal, where that was broken in few places. The configuration must have come
-    /// from under a seal of its own, whose trail is `configured`.
+    /// What has changed of what the last seal rests on beside the configuration, where that is little. It takes as long as looking at
+    /// everything, and needs neither the configuration nor what is on record.
+    pub fn look_over(&self, place: &Place, root: &Path) -> Option<Broken> {
+        let data = read_sealed(&WeirFolder::at(root).seals(), &self.question)?;
+        let seal = parse_sealed::<Seal<'_>>(&data, &self.question).filter(|seal| seal.root == root)?;
+        let [_, trail] = seal.trails[..] else { return None };
+        let same = digest_of_outside(&place.outside, &seal.names) == seal.outside && still_there(&seal.surroundings);
+        let changed = same.then(|| what_changed(&seal.root, trail, FEW)).flatten()?;
+        Some(Broken { data, changed })
+    }
+
+    /// What still stands of the verdict under a seal that is broken here and there. The configuration must have come from under a
+    /// seal of its own, whose trail is `configured`.
     pub fn settle(
         &mut self,
-        (place, rest): (&Place, &Rest),
-        services: &Services,
-        plan: &Plan,
+        broken: Broken,
+        rest: &Rest,
+        (services, plan): (&Services, &Plan),
         configured: &[u8],
     ) -> Option<Settled> {
-        // Held from the first look on: what is on record does not change meanwhile, as far as this process knows.
-        let state = services.lock_state();
-        let data = read_sealed(&services.place.as_ref()?.seals(), &self.question)?;
-        let seal = parse_sealed::<Seal<'_>>(&data, &self.question).filter(|seal| seal.root == services.root)?;
-        let [of_configuration, trail] = seal.trails[..] else { return None };
-        let same = of_configuration == configured
-            && rest.names.iter().eq(&seal.names)
-            && digest_of_outside(&place.outside, &seal.names) == seal.outside
-            && still_there(&seal.surroundings);
-        let changed = same.then(|| what_changed(&seal.root, trail, FEW)).flatten()?;
-        let paths: Vec<WsPath> = changed.iter().map(|change| change.path.clone()).collect();
-        let settled = Settled::of(&Standing::parse(seal.verdict)?, plan, &paths, &state)?;
-        tracing::debug!(changes = changed.len(), "a part of the verdict still stands");
-        self.broken = Some(Broken { data, changed });
+        let seal = parse_sealed::<Seal<'_>>(&broken.data, &self.question)?;
+        let same = seal.trails.first() == Some(&configured) && rest.names.iter().eq(&seal.names);
+        let standing = same.then(|| Standing::parse(seal.verdict)).flatten()?;
+        let paths: Vec<WsPath> = broken.changed.iter().map(|change| change.path.clone()).collect();
+        let settled = Settled::of(&standing, plan, &paths, &services.lock_state())?;
+        tracing::debug!(changes = paths.len(), "a part of the verdict still stands");
+        self.broken = Some(broken);
         Some(settled)
     }
 

@@ -6,7 +6,7 @@ use super::looked::Looked;
 use super::parts::{Inherited, RootParts, read_parts};
 use super::text::{drop_followers, parse, read_text};
 use super::values::Reader;
-use super::{Config, Settings, SourceFile};
+use super::{Config, SourceFile};
 use crate::model::{TaskName, WsPath};
 use rustc_hash::FxHashMap;
 use std::collections::BTreeSet;
@@ -296,7 +296,7 @@ impl Loader<'_> {
         let config = Config {
             root: self.root.to_path_buf(),
             files: self.files,
-            settings: Settings { jobs: self.root_parts.settings.jobs, timeout: self.root_parts.settings.timeout },
+            settings: self.root_parts.settings.settled(),
             policy: self.root_parts.policy,
             profiles: self.profiles.to_vec(),
             structural: self.root_parts.structural,

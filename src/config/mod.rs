@@ -123,6 +123,8 @@ pub struct Settings {
     pub jobs: Option<u32>,
     /// Of a task that names none.
     pub timeout: Duration,
+    /// Somebody chose it: it is not the default.
+    pub bounded: bool,
 }
 
 /// `[policy]`: what `weir tasks deps check` holds the graph to.

@@ -1,10 +1,10 @@
 //! The keys outside tasks: top level, settings, policy, profiles.
 
-use super::Policy;
 use super::edges::{ENV, STRINGS, TEXT};
 use super::keys::{Key, Only, Scope, Set, Shape};
 use super::task_values::argv;
 use super::values::Reader;
+use super::{Policy, Settings};
 use std::time::Duration;
 use toml::de::DeValue;
 
@@ -163,17 +163,23 @@ pub(super) struct SettingsDraft {
     pub(super) jobs: Option<u32>,
     /// Not empty.
     pub(super) shell: Vec<String>,
-    /// Of a task that names none.
-    pub(super) timeout: Duration,
+    /// Of a task that names none; none: the default.
+    pub(super) timeout: Option<Duration>,
+}
+
+/// The timeout of a task where neither it nor the settings name one.
+const TIMEOUT: Duration = Duration::from_secs(30 * 60);
+
+impl SettingsDraft {
+    /// What holds, defaults filled in.
+    pub(super) fn settled(&self) -> Settings {
+        Settings { jobs: self.jobs, timeout: self.timeout.unwrap_or(TIMEOUT), bounded: self.timeout.is_some() }
+    }
 }
 
 impl Default for SettingsDraft {
     fn default() -> Self {
-        Self {
-            jobs: None,
-            shell: ["bash", "-euo", "pipefail", "-c"].map(str::to_owned).to_vec(),
-            timeout: Duration::from_secs(30 * 60),
-        }
+        Self { jobs: None, shell: ["bash", "-euo", "pipefail", "-c"].map(str::to_owned).to_vec(), timeout: None }
     }
 }
 
@@ -223,9 +229,7 @@ pub(super) static SETTINGS: Scope<Set<SettingsDraft>> = Scope {
             "\"30m\"",
             "The timeout of a task that names none; 30 minutes by default.",
             |settings, reader, entry| {
-                if let Some(timeout) = reader.duration(entry.value) {
-                    settings.timeout = timeout;
-                }
+                settings.timeout = reader.duration(entry.value).or(settings.timeout);
             },
         ),
     ],

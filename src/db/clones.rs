@@ -70,7 +70,8 @@ impl Content {
     }
 }
 
-/// The name of the database that clones are copied from, which is made where it is missing.
+/// The name of the database that clones are copied from, which is made where it is missing. `keeper` is connected to the
+/// database itself.
 ///
 /// # Errors
 /// The database is not up, the role may not make others, or a migration fails.
@@ -78,12 +79,12 @@ pub async fn template(
     databases: &Databases,
     database: &Database,
     context: &Context,
+    keeper: &Session,
     output: &mut dyn Output,
 ) -> Result<String, DbError> {
     const WHAT: &str = "failed to look for the template of clones";
     let content = Content::of(databases, database)?;
-    let keeper = databases.connect(database, context).await?;
-    let name = content.template(&keeper);
+    let name = content.template(keeper);
     let there = format!("select from pg_database where datname = {}", literal(&name));
     if !keeper.rows(WHAT, &there).await?.is_empty() {
         return Ok(name);
@@ -91,9 +92,11 @@ pub async fn template(
     keeper.row(WHAT, &format!("select pg_advisory_lock({})", lock_of(&name))).await?;
     // Whoever held the lock may have made it.
     if keeper.rows(WHAT, &there).await?.is_empty() {
-        make(databases, database, context, &content, &keeper, output).await?;
-        forget_old(&keeper, &name).await?;
+        make(databases, database, context, &content, keeper, output).await?;
+        forget_old(keeper, &name).await?;
     }
+    // The connection outlives this, and others wait.
+    keeper.row(WHAT, &format!("select pg_advisory_unlock({})", lock_of(&name))).await?;
     Ok(name)
 }
 
@@ -112,14 +115,14 @@ async fn make(
         return Err(error);
     }
     const WHAT: &str = "failed to finish the template of clones";
-    let name = making.name().to_owned();
-    let (from, to) = (quoted(&name), quoted(&content.template(keeper)));
-    let _lock = making.disconnect();
+    let making = making.disconnect();
+    let name = making.name();
+    let (from, to) = (quoted(name), quoted(&content.template(keeper)));
     keeper.execute(WHAT, &format!("alter database {from} with is_template true allow_connections false")).await?;
     // Our own connection may still be on its way out, and a database in use can't be renamed.
-    keeper.rows(WHAT, &terminate_others(&name)).await?;
+    keeper.rows(WHAT, &terminate_others(name)).await?;
     let used =
-        format!("select from pg_stat_activity where datname = {} and backend_type = 'client backend'", literal(&name));
+        format!("select from pg_stat_activity where datname = {} and backend_type = 'client backend'", literal(name));
     while !keeper.rows(WHAT, &used).await?.is_empty() {
         tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     }

@@ -6,10 +6,10 @@ use super::databases::Databases;
 use super::error::DbError;
 use super::frame::{Act, Nature, Site};
 use super::migrations;
-use super::server::Endpoint;
+use super::server::{Endpoint, unreachable};
 use super::session::Session;
 use crate::config::Database;
-use crate::model::counted;
+use crate::model::{Notice, counted};
 use crate::node::{Context, Output, Pending};
 
 /// `db.drift`.
@@ -52,7 +52,8 @@ impl Act for Drift {
 }
 
 impl Databases {
-    /// From `first` to `second`: each a database of the file, `migrations`, `baseline`, or a `postgres://` address.
+    /// From `first` to `second`: each a database of the file, `migrations`, `baseline`, a `postgres://` address, or
+    /// `env:NAME`, where the variable holds one.
     ///
     /// # Errors
     /// A side does not exist, or can't be read.
@@ -79,8 +80,16 @@ impl Databases {
         if let Some(other) = self.get(Some(name)) {
             return describe(&self.connect(other, context).await?, other).await;
         }
-        if name.starts_with("postgres://") || name.starts_with("postgresql://") {
-            return describe(&Session::open(&Endpoint::parse(name, database)?).await?, database).await;
+        if let Some(endpoint) = self.elsewhere(database, name, output)? {
+            let session = Session::attempt(&endpoint).await.map_err(|why| {
+                let error = unreachable(&endpoint, &why);
+                if why.wants_password() {
+                    error.help("the server asks for a password: set `PGPASSWORD`")
+                } else {
+                    error
+                }
+            });
+            return describe(&session?, database).await;
         }
         match name {
             "migrations" => {
@@ -93,8 +102,44 @@ impl Databases {
                     .map_err(|error| DbError::failed(format!("failed to read the baseline `{path}`: {error}")))?;
                 Ok(make(&site, From::Text { path: path.as_str(), text: &text }, false, output).await?.catalogue)
             }
-            _ => Err(DbError::failed("there is nothing of this name to compare")
-                .help("name a database of tasks.toml, `migrations`, `baseline`, or a `postgres://` address")),
+            _ => Err(DbError::failed("there is nothing of this name to compare").help(
+                "name a database of tasks.toml, `migrations`, `baseline`, a `postgres://` address, or `env:NAME`",
+            )),
         }
+    }
+
+    /// A side that is named by its address. A password does not belong among arguments, which everybody on the machine
+    /// can read: without one the address is completed by `PGPASSWORD`, as libpq does it.
+    fn elsewhere(&self, database: &Database, name: &str, output: &mut dyn Output) -> Result<Option<Endpoint>, DbError> {
+        let set = |variable: &str| self.outside.get(variable).filter(|value| !value.trim().is_empty());
+        let mut endpoint = match name.strip_prefix("env:") {
+            Some(variable) => {
+                let url = set(variable).ok_or_else(|| {
+                    DbError::failed(format!("the variable `{variable}` is not set"))
+                        .help("set it to `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
+                })?;
+                Endpoint::parse_from(&format!("the variable `{variable}`"), url.trim(), database)?
+            }
+            None if name.starts_with("postgres://") || name.starts_with("postgresql://") => {
+                let endpoint = Endpoint::parse_from("the argument", name, database)?;
+                if endpoint.password.is_some() {
+                    output.notice(Notice {
+                        code: "password-in-arguments".into(),
+                        message: format!(
+                            "the password of `{}` is an argument, which everybody on this machine can read while this runs",
+                            endpoint.describe()
+                        ),
+                        help: Some(
+                            "name a variable that holds the address, `env:NAME`; or set `PGPASSWORD` and leave it out"
+                                .into(),
+                        ),
+                    });
+                }
+                endpoint
+            }
+            None => return Ok(None),
+        };
+        endpoint.password = endpoint.password.or_else(|| set("PGPASSWORD"));
+        Ok(Some(endpoint))
     }
 }

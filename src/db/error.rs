@@ -58,12 +58,21 @@ impl DbError {
                 }
                 Self::Failed { message, help: said.hint().map(str::to_owned) }
             }
+            None if is_lost(error) => Self::failed(format!("{what}: the connection to the server was lost"))
+                .help("see whether the server still runs, and run this again: `db.up` starts one of weir's own"),
             None => {
                 let cause = super::server::innermost(error);
                 Self::failed(format!("{what}: {cause}"))
             }
         }
     }
+}
+
+/// Whether there was a connection, and the other side is gone.
+fn is_lost(error: &tokio_postgres::Error) -> bool {
+    use std::io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    let broken = super::server::innermost(error).downcast_ref::<std::io::Error>().map(std::io::Error::kind);
+    error.is_closed() || matches!(broken, Some(BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof))
 }
 
 impl From<DbError> for FailReason {

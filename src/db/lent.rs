@@ -6,7 +6,7 @@ use super::error::DbError;
 use super::ledger;
 use super::mark;
 use super::roles;
-use super::scratch::Scratch;
+use super::scratch::Kept;
 use super::seed;
 use super::server::Endpoint;
 use super::session::Session;
@@ -27,7 +27,7 @@ pub struct Lent {
     /// It is the first that the task names: `PGHOST` and the others tell of it.
     first: bool,
     /// Clones that are out, by name.
-    clones: Mutex<BTreeMap<String, Scratch>>,
+    clones: Mutex<BTreeMap<String, Kept>>,
 }
 
 impl Lent {
@@ -94,12 +94,21 @@ impl Lent {
     async fn lend_clone(&self, context: &Context, output: &mut dyn Output) -> Result<Loan, DbError> {
         // Before there is anything to give back.
         self.as_role(nowhere())?;
-        let template = clones::template(&self.databases, &self.database, context, output).await?;
-        let clone = Scratch::copy(&self.databases, &self.database, context, "clone", &template).await?;
+        // One connection looks for the template, copies it, holds the clone's lock and drops it.
+        let keeper = self.databases.connect(&self.database, context).await?;
+        let template = clones::template(&self.databases, &self.database, context, &keeper, output).await?;
+        let clone = Kept::copy(keeper, "clone", &template).await?;
         let name = clone.name().to_owned();
-        let endpoint = clone.session.endpoint.clone();
+        let endpoint = self.as_role(clone.endpoint())?;
+        if self.used.role.is_some()
+            && let Err(error) = Session::open(&endpoint).await
+        {
+            // As its owner one gets in; another role is better tried now than by the task.
+            let _ = clone.remove().await;
+            return Err(error);
+        }
         self.clones.lock().unwrap_or_else(PoisonError::into_inner).insert(name.clone(), clone);
-        Ok(self.loan(&self.as_role(endpoint)?, Some(name)))
+        Ok(self.loan(&endpoint, Some(name)))
     }
 
     async fn lend_live(&self, context: &Context) -> Result<Loan, DbError> {

@@ -46,18 +46,25 @@ impl Endpoint {
     /// # Errors
     /// It is none. The message does not hold it.
     pub fn parse(url: &str, database: &Database) -> Result<Self, DbError> {
-        let variable = &database.url_env.value;
+        Self::parse_from(&format!("the variable `{}`", database.url_env.value), url, database)
+    }
+
+    /// The same of an address that somebody else named; `source` says who.
+    ///
+    /// # Errors
+    /// It is none. The message does not hold it.
+    pub fn parse_from(source: &str, url: &str, database: &Database) -> Result<Self, DbError> {
         let bad = |why: String| {
-            DbError::failed(format!("the variable `{variable}` holds no address of a database: {why}"))
+            DbError::failed(format!("{source} holds no address of a database: {why}"))
                 .help("write `postgres://USER:PASSWORD@HOST:PORT/DATABASE`")
         };
         if ["sslmode=require", "sslmode=verify-ca", "sslmode=verify-full"].iter().any(|mode| url.contains(mode)) {
-            return Err(no_tls(variable));
+            return Err(no_tls(source));
         }
         let config: tokio_postgres::Config =
             url.parse().map_err(|error: tokio_postgres::Error| bad(innermost(&error).to_string()))?;
         if config.get_ssl_mode() == SslMode::Require {
-            return Err(no_tls(variable));
+            return Err(no_tls(source));
         }
         if !config.get_hostaddrs().is_empty() {
             // It would be what is connected to, whatever `host` says.
@@ -159,8 +166,8 @@ pub fn outside_url(database: &Database, outside: &Outside) -> Option<Result<Endp
     Some(Endpoint::parse(url.trim(), database))
 }
 
-fn no_tls(variable: &str) -> DbError {
-    DbError::failed(format!("the variable `{variable}` asks for TLS, which weir does not speak to databases"))
+fn no_tls(source: &str) -> DbError {
+    DbError::failed(format!("{source} asks for TLS, which weir does not speak to databases"))
         .help("use `sslmode=prefer` for a server that takes connections without, or a tunnel to it")
 }
 
@@ -191,6 +198,7 @@ pub fn unreachable(endpoint: &Endpoint, why: &Unconnected) -> DbError {
         (None, Some(std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound)) => {
             told.help("no server listens there: start it, or correct the address")
         }
+        (None, None) if why.wants_password() => told.help("the server asks for a password: put one into the address"),
         _ => told,
     }
 }

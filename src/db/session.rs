@@ -1,7 +1,7 @@
 //! A connection to a database.
 
 use super::error::DbError;
-use super::server::{Address, Endpoint, unreachable};
+use super::server::{Address, Endpoint, innermost, unreachable};
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls, SimpleQueryMessage};
 
@@ -31,6 +31,11 @@ impl Unconnected {
             Self::Said(error) => error.code().map(tokio_postgres::error::SqlState::code),
             Self::Silence => None,
         }
+    }
+
+    /// The server asked for a password, and there was none to send.
+    pub fn wants_password(&self) -> bool {
+        matches!(self, Self::Said(error) if innermost(error).to_string() == "password missing")
     }
 }
 

@@ -57,6 +57,10 @@ pub enum NodeKind {
     Group,
     /// Runs each time.
     Always,
+    /// Stays while others need it.
+    Service,
+    /// Does the same again and again.
+    Soak,
     /// Destroys state.
     Reset,
     /// Only ever run by name.
@@ -65,10 +69,12 @@ pub enum NodeKind {
 
 impl NodeKind {
     /// Every kind, the word for it, and what the legend says.
-    pub const TABLE: [(Self, &'static str, &'static str); 5] = [
+    pub const TABLE: [(Self, &'static str, &'static str); 7] = [
         (Self::Command, "command", "skipped while fresh"),
         (Self::Group, "group", "group"),
         (Self::Always, "always", "always runs"),
+        (Self::Service, "service", "service"),
+        (Self::Soak, "soak", "soak"),
         (Self::Reset, "reset", "reset"),
         (Self::Manual, "manual", "manual"),
     ];

@@ -130,6 +130,7 @@
   function key(recorded) {
     const others = {
       always: 'It always runs, so that no result of it is recorded.',
+      service: 'A service leaves no result; what needs it does.',
       dirty: 'Its last run did not succeed.',
       none: 'Nothing is recorded: it has not succeeded here yet.',
     };

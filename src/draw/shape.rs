@@ -4,6 +4,9 @@ use super::layout::{Placed, Point};
 use super::{EdgeKind, NodeKind};
 use std::fmt::Write as _;
 
+/// How far the box behind another one stands out.
+const PILE: f64 = 4.0;
+
 /// Light, dark.
 type Pair = (&'static str, &'static str);
 
@@ -13,6 +16,8 @@ fn box_colours(kind: NodeKind) -> (Pair, Pair) {
         NodeKind::Command => (("#eef4ff", "#16263d"), ("#4a78c4", "#6f9fe8")),
         NodeKind::Group => (("#f3f3f5", "#24272d"), ("#84888f", "#8d939c")),
         NodeKind::Always => (("#fff6e3", "#33270f"), ("#b97f10", "#d9a441")),
+        NodeKind::Service => (("#e9f7f1", "#12302a"), ("#2f8f73", "#5cc0a2")),
+        NodeKind::Soak => (("#eaf6fb", "#122d38"), ("#2b87a8", "#62b7d6")),
         NodeKind::Reset => (("#ffecea", "#3d1a18"), ("#c8372d", "#f0746a")),
         NodeKind::Manual => (("#f5eefc", "#2c1f3b"), ("#8a55c0", "#b78be6")),
     }
@@ -96,6 +101,20 @@ pub(super) fn form(kind: NodeKind, placed: &Placed) -> String {
             n(y),
             n(h)
         ),
+        // Plugs on its side: others are connected to it.
+        NodeKind::Service => {
+            let plug = |dy: f64| {
+                format!("<rect class=\"band\" x=\"{}\" y=\"{}\" width=\"8\" height=\"4\"/>", n(x), n(y + h * dy - 2.0))
+            };
+            format!("{}{}{}", rectangle(2.0), plug(0.3), plug(0.7))
+        }
+        // A pile: the one in front, and the edges of those behind it.
+        NodeKind::Soak => {
+            let (right, bottom) = (w - PILE, h - PILE);
+            let front = polygon(&[(0.0, 0.0), (right, 0.0), (right, bottom), (0.0, bottom)]);
+            let behind = [(PILE, bottom), (right, bottom), (right, PILE), (w, PILE), (w, h), (PILE, h)];
+            format!("{front}{}", polygon(&behind))
+        }
         NodeKind::Reset => {
             let c = 9.0;
             polygon(&[(c, 0.0), (w - c, 0.0), (w, c), (w, h - c), (w - c, h), (c, h), (0.0, h - c), (0.0, c)])

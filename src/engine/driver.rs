@@ -328,13 +328,19 @@ impl Driver<'_> {
         (!again).then(|| Arc::clone(resumed))
     }
 
-    /// Whether a node was run by this run itself; of a group, a member of it.
+    /// Whether a node was run by this run itself, and not only looked and found what it had found; of a group, a member
+    /// of it.
     fn has_run(&self, id: NodeId) -> bool {
         let node = &self.plan.nodes[id.index()];
-        match node.node.facts().acts {
-            true => self.scheduler.ran_here(id),
-            false => node.data.iter().any(|member| self.has_run(*member)),
+        if !node.node.facts().acts {
+            return node.data.iter().any(|member| self.has_run(*member));
         }
+        let left = match &self.ledger.pages[id.index()].left {
+            Some(Left::Digest(left)) => Some(left),
+            Some(Left::Unknown(_)) | None => None,
+        };
+        let looked = self.options.resumed.as_ref().and_then(|resumed| resumed.looked(node));
+        self.scheduler.ran_here(id) && !(left.is_some() && left == looked.as_ref())
     }
 
     /// From now on the run can be resumed.
@@ -452,7 +458,6 @@ impl Driver<'_> {
     fn take_over(&mut self, id: NodeId, recorded: Recorded) {
         let page = self.ledger.page(id);
         page.left = Some(Left::Digest(recorded.left));
-        page.outputs = Some(recorded.outputs.digest());
         page.key = Some(recorded.key);
         page.recorded = Some(recorded);
     }
@@ -484,7 +489,7 @@ impl Driver<'_> {
             let node = &self.plan.nodes[before.index()];
             if !node.node.facts().acts {
                 stack.extend(&node.data);
-            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs
+            } else if let Some(outputs) = self.ledger.pages[before.index()].outputs()
                 && !node.node.facts().effects.patterns().is_empty()
             {
                 all.push((before, outputs));

@@ -58,8 +58,9 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Opti
             })
             .collect();
         // Where something it comes after would run once more, it does too.
-        let again = node.follows().any(|of| would_run(plan, &all, of));
-        let earlier = resumed.and_then(|resumed| resumed.earlier(node)).filter(|_| !again);
+        let again = node.follows().map(|of| would_run(plan, &all, resumed, of)).max().unwrap_or(Again::No);
+        let earlier = resumed.and_then(|resumed| resumed.earlier(node)).filter(|_| again != Again::Yes);
+        let known = known.filter(|_| again != Again::Perhaps || earlier.is_none());
         let judge = Judge { services, run_id: "inspection", cancel: &receiver, earlier };
         left.push(match known {
             Some(known) if !facts.acts => {
@@ -117,12 +118,28 @@ pub fn inspect(plan: &Plan, services: &Services, with_parts: bool, resumed: Opti
     all
 }
 
-/// Whether a node inspected already would, or may, run; of a group, a member of it.
-fn would_run(plan: &Plan, all: &[Inspection], id: crate::model::NodeId) -> bool {
-    let seen = &all[id.index()];
-    match seen.group {
-        true => plan.nodes[id.index()].data.iter().any(|member| would_run(plan, all, *member)),
-        false => matches!(seen.verdict, Ok(Verdict::Run | Verdict::Depends)),
+/// Whether something happens once more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Again {
+    No,
+    /// That depends on what is not known before the run.
+    Perhaps,
+    Yes,
+}
+
+/// Whether a node inspected already would run; of a group, a member of it.
+fn would_run(plan: &Plan, all: &[Inspection], resumed: Option<&Resumed>, id: crate::model::NodeId) -> Again {
+    let (seen, node) = (&all[id.index()], &plan.nodes[id.index()]);
+    if seen.group {
+        let members = node.data.iter().map(|member| would_run(plan, all, resumed, *member));
+        return members.max().unwrap_or(Again::No);
+    }
+    match seen.verdict {
+        // What it finds when it looks is what counts.
+        Ok(Verdict::Run) if resumed.is_some_and(|resumed| resumed.looked(node).is_some()) => Again::Perhaps,
+        Ok(Verdict::Run) => Again::Yes,
+        Ok(Verdict::Depends) => Again::Perhaps,
+        _ => Again::No,
     }
 }
 

@@ -16,7 +16,7 @@ pub struct Page {
     pub trace: Option<Digest>,
     /// The earlier run in which it ran, where that counted.
     pub ran_in: Option<String>,
-    /// Digest of its declared outputs, as it left them or as they were found.
+    /// Digest of its declared outputs, as it left them; of a recorded result it is not worked out before it is needed.
     pub outputs: Option<Digest>,
     /// Its key.
     pub key: Option<Digest>,
@@ -36,6 +36,13 @@ pub struct Page {
     pub remote: bool,
     /// How its last attempt failed.
     pub failed: Option<String>,
+}
+
+impl Page {
+    /// Digest of its declared outputs, as it left them or as they were found.
+    pub fn outputs(&self) -> Option<Digest> {
+        self.recorded.as_ref().map(|recorded| recorded.outputs.digest()).or(self.outputs)
+    }
 }
 
 /// All pages.

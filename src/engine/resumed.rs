@@ -34,11 +34,15 @@ impl Resumed {
     /// How a node had succeeded, where that may count.
     pub fn earlier(&self, node: &PlanNode) -> Option<Earlier<'_>> {
         let facts = node.node.facts();
-        // What looks at something live each time has nothing that could be done already.
-        let looks = matches!(facts.always, Some(Reason::Live));
-        let again = looks || (node.forced && !self.forced_before);
+        let again = looks(node) || (node.forced && !self.forced_before);
         let past = self.past.get(&facts.name).filter(|_| facts.acts && !again)?;
         Some(Earlier { past, chain: &self.chain })
+    }
+
+    /// What a node that looks each time had left when it had looked. It looks again, but those that only follow it do not
+    /// follow it once more if it leaves the same.
+    pub fn looked(&self, node: &PlanNode) -> Option<Digest> {
+        self.past.get(node.name()).filter(|_| looks(node))?.left
     }
 
     /// Takes out what forced nodes did before: it is to be done again, also by a run that resumes this one.
@@ -54,9 +58,8 @@ impl Resumed {
         let place = Place::at(&services.root);
         let ran = |node: &&PlanNode| {
             let facts = node.node.facts();
-            let looks = matches!(facts.always, Some(Reason::Live));
             let by = place.noted_start(&facts.name);
-            node.is_cleanup() && facts.acts && !looks && by.is_some_and(|run| self.chain.contains(&run))
+            node.is_cleanup() && facts.acts && !looks(node) && by.is_some_and(|run| self.chain.contains(&run))
         };
         let cleaned: BTreeSet<NodeId> =
             plan.nodes.iter().filter(ran).flat_map(|node| node.triggers.iter().map(|(id, _)| *id)).collect();
@@ -84,6 +87,11 @@ impl Resumed {
         let names: BTreeSet<&TaskName> = plan.nodes.iter().map(PlanNode::name).collect();
         self.past.values().filter(|past| !names.contains(&past.task)).collect()
     }
+}
+
+/// What looks at something live each time has nothing that could be done already.
+fn looks(node: &PlanNode) -> bool {
+    matches!(node.node.facts().always, Some(Reason::Live))
 }
 
 fn nobody_can_tell(node: &PlanNode) -> bool {

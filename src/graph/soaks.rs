@@ -2,7 +2,8 @@
 
 use super::names::Lookup;
 use super::resolve::{Graph, TaskIndex, Wait, unknown};
-use crate::config::{Action, Diagnostic, Soak, Task};
+use crate::config::{Action, DatabaseUse, Diagnostic, Soak, Task};
+use std::collections::BTreeSet;
 
 /// Finds the task of each soak, and gives the soak what that task needs and cleans up: it stands in for it.
 pub(super) fn wire(graph: &mut Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
@@ -10,6 +11,7 @@ pub(super) fn wire(graph: &mut Graph<'_>, diagnostics: &mut Vec<Diagnostic>) {
     for (index, task) in config.tasks.iter().enumerate() {
         let Action::Soak(soak) = &task.action else { continue };
         let Some(base) = base_of(graph, task, soak, diagnostics) else { continue };
+        diagnostics.extend(torn(graph, task, soak, base));
         let of_base = graph.edges[base].clone();
         let edges = &mut graph.edges[index];
         edges.soaks = Some(base);
@@ -68,4 +70,62 @@ fn unfit(base: &Task, soak: &Soak) -> Option<(&'static str, &'static str)> {
     } else {
         None
     }
+}
+
+/// Each iteration has clones of the task's databases, and a service that the task runs with goes on with the database
+/// itself: of what the one writes the other sees nothing, and a check of it passes or fails for that reason alone.
+fn torn(graph: &Graph<'_>, soak: &Task, declared: &Soak, base: TaskIndex) -> Option<Diagnostic> {
+    let task = graph.task(base);
+    let own = live(task).chain(crashed(graph, task).into_iter().flat_map(live));
+    let own: BTreeSet<&str> = own.map(|used| used.name.value.as_str()).collect();
+    let (service, used) = services_of(graph, base).into_iter().find_map(|service| {
+        let service = graph.task(service);
+        live(service).find(|used| own.contains(used.name.value.as_str())).map(|used| (service, used))
+    })?;
+    let database = &used.name.value;
+    let message = format!(
+        "`{}` gives each iteration of `{}` a clone of database `{database}`, but the service `{}` that it runs with stays at the database itself",
+        soak.name, task.name, service.name
+    );
+    let help = format!(
+        "give each iteration a server of its own: repeat a `proof.crash` of `{}`, or start the server in the command of `{}`; \
+         if the two have nothing to do with each other, say so there: `database = {{ name = \"{database}\", clone = true }}`",
+        service.name, task.name
+    );
+    let wrong = Diagnostic::error("graph::soak", declared.task.at, message).also(used.name.at, "used here");
+    Some(wrong.help(help))
+}
+
+/// The databases that a task uses themselves, and not a clone of.
+fn live(task: &Task) -> impl Iterator<Item = &DatabaseUse> {
+    task.databases.iter().filter(|used| !used.clone)
+}
+
+/// The service that a crash proof starts for itself.
+fn crashed<'c>(graph: &Graph<'c>, proof: &Task) -> Option<&'c Task> {
+    let Action::Uses(uses) = &proof.action else { return None };
+    let named = uses.with.proof.service.as_ref()?;
+    match graph.names.look_up(&proof.folder, &named.value) {
+        Lookup::One(found) => Some(graph.task(found)),
+        _ => None,
+    }
+}
+
+/// The services that a task runs with, through groups, and those that these run with.
+fn services_of(graph: &Graph<'_>, task: TaskIndex) -> Vec<TaskIndex> {
+    let (mut found, mut seen) = (Vec::new(), BTreeSet::new());
+    let mut stack = vec![task];
+    while let Some(at) = stack.pop() {
+        for to in graph.edges[at].members().map(|edge| edge.to).filter(|to| seen.insert(*to)) {
+            let other = graph.task(to);
+            if other.service.is_some() {
+                found.push(to);
+            }
+            if other.service.is_some() || matches!(other.action, Action::Group { .. }) {
+                stack.push(to);
+            }
+        }
+    }
+    found.sort_unstable();
+    found
 }

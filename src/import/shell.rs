@@ -1,5 +1,7 @@
 //! Text of shell commands: quoting, arguments at the end, templates filled in where quotes matter.
 
+pub(super) use crate::model::shell_word as quote;
+
 /// The shells that know `"$@"` and `export`.
 pub(super) fn is_posix(shell: &[String]) -> bool {
     let program = shell.first().map_or("", |word| word.rsplit('/').next().unwrap_or(word));
@@ -9,15 +11,6 @@ pub(super) fn is_posix(shell: &[String]) -> bool {
 /// The variable that a declared argument arrives in.
 pub(super) fn argument_variable(argument: &str) -> String {
     format!("WEIR_ARG_{}", argument.replace('-', "_").to_uppercase())
-}
-
-/// A word for the shell, in quotes where it needs them.
-pub(super) fn quote(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        return word.to_owned();
-    }
-    format!("'{}'", word.replace('\'', r"'\''"))
 }
 
 /// The words of a text, as a shell takes it apart; none where it would do more than that.

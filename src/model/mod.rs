@@ -9,6 +9,7 @@ mod outcome;
 mod path;
 mod size;
 mod task;
+mod word;
 
 pub use count::counted;
 pub use digest::{Digest, Hasher, ParseDigestError};
@@ -18,3 +19,4 @@ pub use outcome::{FailReason, Gate, Notice, Outcome, Reason, SkipReason, Stage};
 pub use path::{PathError, WsPath, lossless};
 pub use size::format_bytes;
 pub use task::{NodeId, TaskName};
+pub use word::shell_word;

@@ -85,6 +85,8 @@ struct GuardProcess {
     refusing: bool,
     weir_gone: bool,
     ending: Option<Ending>,
+    /// Open as long as this process is there: locks on what commands use.
+    held: Vec<OwnedFd>,
 }
 
 impl GuardProcess {
@@ -121,6 +123,7 @@ impl GuardProcess {
             refusing: false,
             weir_gone: false,
             ending: None,
+            held: Vec::new(),
         })
     }
 
@@ -230,6 +233,7 @@ impl GuardProcess {
                 Some(Request::Spawn(launch)) => self.launch(*launch, fds),
                 Some(Request::Signal { id, number }) => self.signal(id, number),
                 Some(Request::Finish) => self.end(GRACE, Then::Report),
+                Some(Request::Hold) => self.held.extend(fds),
                 None => self.lose_weir(),
             }
         }

@@ -225,6 +225,11 @@ impl Guard {
         Ok(Child::new(Arc::clone(&self.link), id, pid, output, error, phase))
     }
 
+    /// Has the guard hold one more file open until the last of its commands has ended.
+    pub fn hold(&self, file: File) {
+        self.link.send(Request::Hold.frame(1), vec![file.into()]);
+    }
+
     /// A run's normal end: ends everything that is left (SIGTERM, SIGKILL after 5 s) and the guard
     /// itself. Returns at once if nothing is left. Nothing can be started any more.
     pub async fn finish(&self) -> FinishReport {

@@ -31,6 +31,8 @@ pub(super) enum Request {
     Signal { id: u64, number: i32 },
     /// End what is left, report, and exit.
     Finish,
+    /// Keep the descriptor that comes along open until the last command has ended.
+    Hold,
 }
 
 /// A command as the guard needs it: everything resolved and absolute.
@@ -136,6 +138,7 @@ impl Request {
             Self::Spawn(launch) => launch.frame(fds),
             Self::Signal { id, number } => Writer::new(fds, 2).u64(*id).i32(*number).done(),
             Self::Finish => Writer::new(fds, 3).done(),
+            Self::Hold => Writer::new(fds, 4).done(),
         }
     }
 
@@ -146,6 +149,7 @@ impl Request {
             1 => Self::Spawn(Box::new(Launch::parse(&mut body)?)),
             2 => Self::Signal { id: body.u64()?, number: body.i32()? },
             3 => Self::Finish,
+            4 => Self::Hold,
             _ => return None,
         })
     }
@@ -356,6 +360,7 @@ mod tests {
             let sent = [
                 Request::Spawn(Box::new(launch)),
                 Request::Signal { id: u64::MAX, number: 15 },
+                Request::Hold,
                 Request::Finish,
             ];
             let stream: Vec<u8> = sent.iter().flat_map(|request| request.frame(0)).collect();

@@ -30,6 +30,12 @@ impl Cover {
         if text.is_empty() {
             return Err("an empty entry covers nothing".into());
         }
+        if text.contains(':') && !text.contains('/') {
+            // A file of the root may be called so; a name without its kind is what is meant far more often.
+            return Err(format!(
+                "`{text}` is neither a path nor `kind:name`: a task is `task:{text}`, and a file of the root `**/{text}`"
+            ));
+        }
         let path = text.trim_end_matches('/');
         let glob = build_glob(path).map_err(|error| format!("`{text}` is no glob: {}", error.kind()))?;
         Ok(Self { kind: None, glob: glob.compile_matcher() })
@@ -54,4 +60,25 @@ impl Cover {
 
 fn without_public(name: &str) -> &str {
     name.strip_prefix("public.").unwrap_or(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rule::finding::Change;
+
+    #[test]
+    fn a_name_with_its_kind_is_no_path_and_a_path_no_name() {
+        let of_task = Finding::new(Kind::Task, "test:refunds", Change::Removed, ("tasks.toml", 1), String::new());
+        let of_file = Finding::new(Kind::Path, "a:refunds", Change::Changed, ("a:refunds", 1), String::new());
+        let covers = |entry: &str, finding: &Finding| Cover::parse(entry).unwrap().covers(finding);
+        assert!(
+            covers("task:*:refunds", &of_task) && covers("task:test:*", &of_task) && covers("tasks.toml", &of_task)
+        );
+        assert!(!covers("task:*:refunds", &of_file) && !covers("**/*:refunds", &of_task));
+        assert!(covers("**/*:refunds", &of_file));
+        for entry in ["*:refunds", "v1.*:refunds", "?:x", "x:", ":", ""] {
+            assert!(Cover::parse(entry).is_err(), "{entry}");
+        }
+    }
 }

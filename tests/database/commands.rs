@@ -1,8 +1,8 @@
 //! `weir db status`, `weir db url`, `weir db psql`.
 
 use crate::more::json;
-use crate::support::Workspace;
 use crate::support::postgres::{Database, PASSWORD, server};
+use crate::support::{Ran, Workspace};
 use serde_json::json;
 
 const TASKS: &str = "[db.app]\nprovider = \"url\"\n[db.sys]\nprovider = \"local\"\nurl_env = \"SYS_URL\"\n\
@@ -62,4 +62,36 @@ fn psql_is_told_where_by_its_environment() {
     let ran =
         call(&["db", "psql", "app", "--", "-XAtqc", "select 1", "-c", "\\! tr '\\0' ' ' < /proc/$PPID/cmdline"]).ok();
     assert!(ran.out.contains("psql") && !ran.out.contains(PASSWORD), "{asked}: {}", ran.shown());
+}
+
+#[test]
+fn what_is_compared_with_is_reached_without_a_password_among_the_arguments() {
+    let (app, other) = (Database::new(), Database::new());
+    other.sql("create table more (id int primary key)");
+    let ws = workspace();
+    let bare = format!("postgres://postgres@127.0.0.1:{}/{}", server().port, other.name);
+    let diff = |side: &str| ws.weir(&["db", "diff", "app", side, "--db", "app"]).env("DATABASE_URL", app.url());
+    let seen = |ran: Ran| ran.exit(1).says("+ table public.more").says_nothing_of(PASSWORD);
+    // Whoever types a password has leaked it; weir says so, and does not spread it.
+    seen(diff(&other.url()).go())
+        .says("warning: the password of `postgres@127.0.0.1")
+        .says("help: name a variable that holds");
+    for ran in [
+        diff("env:THEIRS").env("THEIRS", other.url()).go(),
+        diff("env:THEIRS").env("THEIRS", &bare).env("PGPASSWORD", PASSWORD).go(),
+        diff(&bare).env("PGPASSWORD", PASSWORD).go(),
+    ] {
+        seen(ran).says_nothing_of("warning");
+    }
+    diff(&bare)
+        .go()
+        .exit(1)
+        .says("the server asks for a password: set `PGPASSWORD`")
+        .says_nothing_of("table public.more");
+    diff("env:THEIRS").go().exit(1).says("the variable `THEIRS` is not set");
+    let wrong = diff("env:THEIRS").env("THEIRS", "mysql://u:s3cret@localhost/x").go().exit(1);
+    wrong.says("the variable `THEIRS` holds no address of a database").says_nothing_of("s3cret");
+    let wrong = diff("postgres://u:s3cret@/x").go().exit(1);
+    wrong.says("the argument holds no address of a database").says_nothing_of("s3cret");
+    diff("env").go().exit(1).says("`env:NAME`");
 }

@@ -2,6 +2,7 @@
 
 use crate::support::Workspace;
 use crate::support::postgres::{Database, PASSWORD, server};
+use std::fs;
 
 const HEAD: &str = "[db.app]\nprovider = \"url\"\n[db.sys]\nprovider = \"url\"\nurl_env = \"SYS_URL\"\n\
     [tasks.migrate]\nuses = \"db.migrate\"\nwith = { db = \"app\" }\n";
@@ -181,5 +182,53 @@ fn what_a_killed_run_left_behind_goes_with_the_next() {
     assert_eq!(beside(&app), Vec::<String>::new());
     // Nor does a task that fails leave one.
     ws.weir(&["run", "one"]).env("DATABASE_URL", app.url()).env("FAIL", "3").go().exit(1);
+    assert_eq!(beside(&app), Vec::<String>::new());
+}
+
+#[test]
+fn nobody_but_the_task_is_connected_to_its_clone_and_its_role_is_tried_first() {
+    let app = Database::new();
+    let role = format!("tester_{}", app.name);
+    app.sql(&format!("create role {role} login password 'as it is'"));
+    let psql = server().bin.join("psql");
+    let ws = workspace(&format!(
+        "[db.app.roles]\n{role} = {{ password_env = \"TESTER_PASSWORD\" }}\n\
+         [tasks.one]\nrun = \"{psql} -XAtqc 'select current_user, count(*) from pg_stat_activity where datname = current_database()' \
+         $DATABASE_URL > told\"\ndatabase = {{ name = \"app\", clone = true }}\n\
+         [tasks.two]\nrun = \"touch started; {psql} -XAtqc 'select current_user' $DATABASE_URL > told\"\n\
+         database = {{ name = \"app\", clone = true, as = \"{role}\" }}\n",
+        psql = psql.display()
+    ));
+    let run = |task: &str| ws.weir(&["run", task]).env("DATABASE_URL", app.url());
+    run("one").env("TESTER_PASSWORD", "as it is").ok();
+    assert_eq!(ws.read("told"), "postgres|1\n");
+    run("two").env("TESTER_PASSWORD", "as it is").ok();
+    assert_eq!(ws.read("told"), format!("{role}\n"));
+    fs::remove_file(ws.path("started")).unwrap();
+    let wrong = run("two").env("TESTER_PASSWORD", "something else").go().exit(1);
+    wrong.says("password authentication failed").says_nothing_of("something else");
+    assert!(!ws.exists("started"));
+    assert_eq!(beside(&app), Vec::<String>::new());
+}
+
+#[test]
+fn one_that_is_done_with_the_template_keeps_nobody_waiting_for_it() {
+    let app = Database::new();
+    let ws = workspace(
+        "[tasks.first]\nrun = \"../pause first\"\ndatabase = { name = \"app\", clone = true }\n\
+         [tasks.second]\nrun = \"true\"\ndatabase = { name = \"app\", clone = true }\n",
+    );
+    let puppet = ws.puppet("first");
+    let running = ws.weir(&["run", "first"]).env("DATABASE_URL", app.url()).spawn();
+    puppet.arrives();
+    // The first made the template and still has its clone. As if another had it dropped: the second makes it again.
+    let own: String = app.sql(&format!("select substr(encode(sha256('{}'), 'hex'), 1, 8)", app.name));
+    let template = server().databases().into_iter().find(|name| name.starts_with(&format!("weir_template_{own}_")));
+    let template = template.unwrap();
+    app.sql(&format!("alter database {template} with is_template false"));
+    app.sql(&format!("drop database {template}"));
+    ws.weir(&["run", "second"]).env("DATABASE_URL", app.url()).ok().tasks("second ran");
+    puppet.goes_on();
+    running.end().success();
     assert_eq!(beside(&app), Vec::<String>::new());
 }

@@ -167,6 +167,30 @@ fn weir_killed_at_any_point_of_the_start_leaves_nothing_in_the_way() {
 }
 
 #[test]
+fn a_kept_cluster_that_was_cut_short_is_made_again() {
+    let (ws, servers) = workspace();
+    let cache = ws.outside("cache");
+    let run = || ws.weir(&["run", "up:app"]).env("XDG_CACHE_HOME", &cache).ok().says("created the database `app`");
+    let begin_anew = || {
+        servers.end("local", Signal::SIGINT);
+        fs::remove_dir_all(ws.path(".weir/db")).unwrap();
+    };
+    run();
+    let kept = || -> Vec<_> {
+        fs::read_dir(cache.join("weir/clusters")).unwrap().map(|entry| entry.unwrap().path()).collect()
+    };
+    let [place] = &kept()[..] else { panic!("{:?}", kept()) };
+    let whole = fs::read(place).unwrap();
+    for length in [0, whole.len() / 3, whole.len()] {
+        begin_anew();
+        fs::write(place, &whole[..length]).unwrap();
+        run();
+        assert_eq!(kept(), std::slice::from_ref(place));
+        assert!(fs::metadata(place).unwrap().len() > whole.len() as u64 / 2, "{length}");
+    }
+}
+
+#[test]
 fn without_any_programs_it_says_what_to_install() {
     let ws = Workspace::new(&TWO.replace("provider = \"local\"", "provider = \"local\"\nmin_version = 90"));
     let ran = ws.weir(&["run", "up:app"]).go().exit(1);

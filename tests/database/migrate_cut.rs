@@ -155,6 +155,7 @@ fn killed_again_and_again_between_and_within_files() {
         let made = site.database.sql("select count(*) from pg_class where relname ~ '^t[0-9]+$'");
         assert_eq!(made, count().to_string(), "after {enough}");
     }
-    site.run().success().says(", 30 in the ledger");
+    // On a busy machine the last that was killed may have come to the end.
+    site.run().success().says(" 30 in the ledger");
     assert_eq!(count(), 30);
 }

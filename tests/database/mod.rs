@@ -16,6 +16,8 @@ mod migrate_cut;
 mod migrate_refused;
 mod migrating;
 mod reset;
+mod reset_cut;
+mod resuming;
 mod seed;
 mod soak;
 mod up;

@@ -1,7 +1,7 @@
 //! `soak`: repeats a task, tells how often it passed, groups its failures, and says how to have one again.
 
-use crate::more::pids;
-use crate::support::{Ran, Workspace, alive};
+use crate::more::{all_end, pids};
+use crate::support::{Ran, Workspace, alive, wait_until};
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -183,8 +183,13 @@ fn its_arguments_are_those_of_the_task() {
     );
     ws.run("-f s");
     ws.weir(&["run", "-f", "s", "--", "bad"]).go().exit(1).says("weir run -f --iteration 1 s -- bad");
+    let ran = ws.weir(&["run", "-f", "s", "--profile", "ci", "--", "bad"]).go().exit(1);
+    ran.says("weir run -f --iteration 1 s --profile ci -- bad");
     ws.weir(&["run", "-f", "s", "--", "ugly"]).go().exit(2).says("`ugly` is no choice for argument `mode` of `t`");
-    assert_eq!(fs::read_to_string(ws.outside("args")).unwrap(), "good good\ngood good\nbad bad\nbad bad\n");
+    assert_eq!(
+        fs::read_to_string(ws.outside("args")).unwrap(),
+        "good good\ngood good\nbad bad\nbad bad\nbad bad\nbad bad\n"
+    );
 }
 
 #[test]
@@ -238,4 +243,42 @@ fn secrets_are_masked_in_logs_and_groups() {
     for (file, content) in ws.weir_contents() {
         assert!(!String::from_utf8_lossy(&content).contains("s3cr3t"), "{file}");
     }
+}
+
+#[test]
+fn what_a_killed_soak_left_goes_with_the_next_once_its_processes_are_gone() {
+    let ws = Workspace::new(
+        "[tasks.t]\nrun = '''\ntrap '' TERM\n[ -n \"${WEIR_SCRATCH:-}\" ] && touch \"$TMPDIR/mine\"\n\
+         echo \"$WEIR_SCRATCH\" >> ../scratch; echo $$ >> ../pids; ../pause held\n'''\n\
+         [tasks.s]\nsoak = { task = 't', runs = 1 }\n",
+    );
+    // Of its own, so that no other soak on this machine comes by.
+    let temporary = ws.outside("tmp");
+    for folder in ["", "weir-soak-somebodys", "weir-soak-somebodys/lock"] {
+        fs::create_dir(temporary.join(folder)).unwrap();
+    }
+    let soak = |ws: &Workspace| ws.weir(&["run", "-f", "s"]).env("TMPDIR", &temporary).spawn();
+    let folders = || fs::read_dir(&temporary).unwrap().count();
+    let puppet = ws.puppet("held");
+    let weir = soak(&ws);
+    puppet.arrives();
+    let scratch = fs::read_to_string(ws.outside("scratch")).unwrap();
+    assert!(std::path::Path::new(scratch.trim()).join("tmp/mine").exists());
+    let task = pids(&ws, "pids", 1)[0];
+    let other = Workspace::new("[tasks.t]\nrun = 'true'\n[tasks.s]\nsoak = { task = 't', runs = 2 }\n");
+    // While it runs, nobody touches it.
+    soak(&other).end().success();
+    assert_eq!(folders(), 2);
+    weir.kill();
+    soak(&other).end().success();
+    // Nor while it is being ended, which takes until it is killed.
+    assert!(folders() == 2 || !alive(task));
+    puppet.retire();
+    all_end(&[task]);
+    // The guard is the last to go.
+    wait_until("a later soak has removed it", || {
+        soak(&other).end().success();
+        folders() == 1
+    });
+    assert!(temporary.join("weir-soak-somebodys/lock").exists());
 }

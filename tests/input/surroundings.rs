@@ -48,6 +48,7 @@ fn a_question_without_a_terminal_is_refused_before_anything_runs() {
     refuse("deploy", "--confirm deploy");
     refuse("both --confirm deploy", "--confirm other");
     refuse("deploy --confirm first", "--confirm deploy");
+    refuse("deploy -j2 --profile ci -k", "`weir run deploy --profile ci --confirm deploy -j 2 -k` confirms it");
     ws.run("deploy --confirm deploy").tasks("first ran, deploy ran");
     ws.run("both --confirm deploy --confirm other").tasks("deploy ran, other ran");
     // Looking asks nothing.

@@ -333,6 +333,19 @@ fn a_reset_is_kept_while_its_incarnation_is_the_live_one() {
     killed(&ws, "test", &["run", "test"]);
     ws.run("wipe");
     ws.run("--resume").tasks("wipe ran, migrate ran, fill ran, test ran");
+    // The same of one that declares what it leaves.
+    for (keys, run) in
+        [("outputs = []", "true"), ("outputs = ['out']", "echo 1 > out"), ("state = 'cat state'", "echo 1 > state")]
+    {
+        let wipe = format!("[tasks.wipe]\nrun = 'echo x >> ../wipe.ran; {run}'\nreset = true\n{keys}\n");
+        let ws = Workspace::new(&format!("{wipe}[tasks.test]\nrun = '../pause test'\ndepends = ['wipe']"));
+        killed(&ws, "test", &["run", "test"]);
+        ws.run("--resume").tasks("wipe done, test ran");
+        killed(&ws, "test", &["run", "test"]);
+        ws.run("wipe");
+        ws.run("--resume").tasks("wipe ran, test ran");
+        assert_eq!(ws.count("wipe"), 4, "{keys}");
+    }
 }
 
 #[test]

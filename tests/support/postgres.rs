@@ -2,6 +2,7 @@
 //!
 //! It is started when the first test asks for it. A shell holds it, and reads from a pipe of the
 //! test process: when that ends, however it ends, the shell stops the server and removes its folder.
+//! One that ends in order waits for that, so that nothing of it is left behind for an instant.
 
 use std::ffi::OsString;
 use std::fs;
@@ -10,8 +11,8 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, OnceLock};
 
 /// The password of the role `postgres`; it needs quoting in a URL, and masking everywhere.
 pub const PASSWORD: &str = "pw of/tests%";
@@ -22,13 +23,29 @@ pub struct Server {
     pub port: u16,
     /// Of the programs: `psql` is there too.
     pub bin: PathBuf,
-    _holder: Child,
+    holder: Mutex<Option<Child>>,
 }
+
+static SERVER: OnceLock<Server> = OnceLock::new();
 
 /// The server; started by the first who asks.
 pub fn server() -> &'static Server {
-    static SERVER: OnceLock<Server> = OnceLock::new();
-    SERVER.get_or_init(Server::start)
+    SERVER.get_or_init(|| {
+        // SAFETY: it is a function without arguments that does not unwind.
+        #[allow(unsafe_code)]
+        let registered = unsafe { nix::libc::atexit(end_in_order) };
+        assert_eq!(registered, 0);
+        Server::start()
+    })
+}
+
+/// Has the shell end the server, and waits until both are gone. Nothing static is dropped at the end of a process.
+extern "C" fn end_in_order() {
+    let holder = SERVER.get().and_then(|server| server.holder.lock().ok()?.take());
+    if let Some(mut holder) = holder {
+        // Its input is closed first, which is what it waits for.
+        let _ = holder.wait();
+    }
 }
 
 /// The account that runs servers where the tests run as root: Postgres refuses to run as root.
@@ -99,7 +116,7 @@ impl Server {
         for _ in 0..10 {
             let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
             if let Some(holder) = hold(&bin, &folder, port, account.as_ref()) {
-                return Self { port, bin, _holder: holder };
+                return Self { port, bin, holder: Mutex::new(Some(holder)) };
             }
         }
         panic!("Postgres does not start: {}", fs::read_to_string(folder.join("log")).unwrap_or_default());

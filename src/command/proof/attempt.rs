@@ -71,11 +71,7 @@ impl Attempt<'_> {
         let mut lives = Vec::new();
         let proved = match timeout_at(self.deadline.0, self.prove(&mut lives, &mut story)).await {
             Ok(proved) => proved,
-            Err(_) => {
-                let time = format_duration(self.deadline.1);
-                let help = "`timeout` of the task is for all of it: the starts, `after`, `settle` and `assert`";
-                Err(story.fails(format!("its time is up: the task has {time}"), help).into())
-            }
+            Err(_) => Err(self.out_of_time(&story)),
         };
         if let Some(up) = lives.last() {
             up.stop(self.context).await;
@@ -277,6 +273,12 @@ impl Attempt<'_> {
         Err(story.fails(what, "a longer `stable` would have seen that").into())
     }
 
+    fn out_of_time(&self, story: &Story<'_>) -> Stop {
+        let time = format_duration(self.deadline.1);
+        let help = "`timeout` of the task is for all of it: the starts, `after`, `settle` and `assert`";
+        story.fails(format!("its time is up: the task has {time}"), help).into()
+    }
+
     /// Runs a command to its end while the service is up; it must succeed.
     async fn run_command(&self, text: &str, service: &Serving, story: &mut Story<'_>, what: &str) -> Result<(), Stop> {
         let command = self.command(text)?;
@@ -286,6 +288,8 @@ impl Attempt<'_> {
             done = execute(self.context, command, self.deadline, story.output) => match done? {
                 Ok(()) => return Ok(()),
                 Err(FailReason::Interrupted) => return Err(FailReason::Interrupted.into()),
+                // It has as much time as all of this, and may be the first to notice.
+                Err(FailReason::Timeout { .. }) => return Err(self.out_of_time(story)),
                 Err(reason) => reason,
             },
         };

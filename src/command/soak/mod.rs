@@ -2,12 +2,13 @@
 
 mod book;
 mod likeness;
+mod scratch;
 mod statistics;
 
 use crate::config::{Diagnostic, OnFail, Retry, Soak};
 use crate::event::{Event, SoakEnd, SoakIteration, SoakStarted};
 use crate::model::{
-    Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName, counted,
+    Digest, FailReason, Gate, KeySink, KeyValue, Notice, Observation, PartKind, Reason, TaskName, counted, shell_word,
 };
 use crate::node::{
     Aside, Cancel, Context, Effects, Facts, Instance, Iteration, Kept, NamedLock, Node, Output, Outside, Pending, Seen,
@@ -15,6 +16,7 @@ use crate::node::{
 };
 use crate::process::ProcessError;
 use book::{Book, text};
+use scratch::Scratch;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::Path;
@@ -47,7 +49,14 @@ struct Lap {
 
 impl SoakNode {
     /// Of a task that repeats `base`, a node made of the same arguments; `only` one iteration, where one is named.
-    pub fn new(instance: &Instance<'_>, soak: &Soak, base: Arc<dyn Node>, only: Option<u32>) -> Self {
+    /// With other profiles than those in force it would be another soak.
+    pub fn new(
+        instance: &Instance<'_>,
+        soak: &Soak,
+        base: Arc<dyn Node>,
+        only: Option<u32>,
+        profiles: &[String],
+    ) -> Self {
         let task = instance.task;
         let of_base = base.facts();
         let own = task.locks.iter().map(|lock| NamedLock::alone(&lock.value));
@@ -79,12 +88,16 @@ impl SoakNode {
             artifacts: of_base.artifacts.clone(),
             travel: Travel::Never(None),
         };
-        let mut call = quoted(task.name.as_str());
+        let mut call = shell_word(task.name.as_str());
+        // Where nothing says otherwise, it is this one.
+        for profile in profiles.iter().filter(|_| profiles != ["local"]) {
+            call = call + " --profile " + &shell_word(profile);
+        }
         if !instance.arguments.positional.is_empty() {
             call += " --";
         }
         for word in &instance.arguments.positional {
-            call = call + " " + &quoted(word);
+            call = call + " " + &shell_word(word);
         }
         Self { facts, soak: soak.clone(), base, only, call }
     }
@@ -110,6 +123,10 @@ impl SoakNode {
     }
 
     async fn repeat(&self, context: &Context, output: &mut dyn Output) -> Ended {
+        let scratch = match scratch_of(context) {
+            Ok(scratch) => Arc::new(scratch),
+            Err(reason) => return Ok(Err(reason)),
+        };
         let (started, mut book) = (Instant::now(), Book::new());
         let mut told = BTreeSet::new();
         let mut laps = JoinSet::new();
@@ -119,7 +136,8 @@ impl SoakNode {
             let mut over = self.is_over(context, started, next, &book);
             while over.is_none() && broken.is_none() && laps.len() < self.soak.jobs as usize {
                 let log = output.aside(&format!("{next}.log"));
-                laps.spawn(lap(Arc::clone(&self.base), context.clone(), (next, self.soak.jobs > 1), log));
+                let given = (next, self.soak.jobs > 1);
+                laps.spawn(lap(Arc::clone(&self.base), context.clone(), Arc::clone(&scratch), given, log));
                 next += 1;
                 over = self.is_over(context, started, next, &book);
             }
@@ -200,13 +218,18 @@ impl SoakNode {
 
     /// One iteration alone, with the number it had, and its output shown.
     async fn repeat_one(&self, number: u32, context: &Context, output: &mut dyn Output) -> Ended {
-        let (context, scratch) = match of_iteration(context, number, false) {
-            Ok(prepared) => prepared,
-            Err(reason) => return Ok(Err(reason)),
-        };
-        let ended = self.base.run(&context, output).await;
-        drop(scratch);
-        ended
+        let made = scratch_of(context).and_then(|scratch| {
+            let (context, folder) = of_iteration(context, &scratch, (number, false))?;
+            Ok((context, folder, scratch))
+        });
+        match made {
+            Ok((context, folder, scratch)) => {
+                let ended = self.base.run(&context, output).await;
+                drop((folder, scratch));
+                ended
+            }
+            Err(reason) => Ok(Err(reason)),
+        }
     }
 }
 
@@ -219,33 +242,38 @@ fn own_gate(task: &TaskName) -> Gate {
     Gate { id, title: Some(format!("soak `{task}`")) }
 }
 
-/// A word as a shell reads it.
-fn quoted(word: &str) -> String {
-    let plain = !word.is_empty() && word.chars().all(|c| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c));
-    if plain { word.to_owned() } else { format!("'{}'", word.replace('\'', r"'\''")) }
-}
-
 /// What an iteration is given: a number, and a folder that goes with it.
-fn of_iteration(context: &Context, number: u32, crowded: bool) -> Result<(Context, tempfile::TempDir), FailReason> {
-    let make = || {
-        let folder = tempfile::Builder::new().prefix("weir-soak-").tempdir()?;
-        std::fs::create_dir(folder.path().join("tmp"))?;
-        Ok(folder)
-    };
-    let folder = make().map_err(|error: io::Error| FailReason::Start {
+fn of_iteration(
+    context: &Context,
+    scratch: &Scratch,
+    (number, crowded): (u32, bool),
+) -> Result<(Context, tempfile::TempDir), FailReason> {
+    let folder = scratch.of_iteration(number).map_err(|error| FailReason::Start {
         message: format!("failed to make a scratch folder for iteration {number}: {error}"),
     })?;
     let iteration = Iteration { number, scratch: folder.path().to_path_buf(), crowded };
     Ok((Context { iteration: Some(Arc::new(iteration)), ..context.clone() }, folder))
 }
 
-async fn lap(node: Arc<dyn Node>, context: Context, (number, crowded): (u32, bool), log: Box<dyn Aside>) -> Lap {
+/// The folder that those of all iterations are in.
+fn scratch_of(context: &Context) -> Result<Scratch, FailReason> {
+    Scratch::new(&context.guard)
+        .map_err(|error| FailReason::Start { message: format!("failed to make a scratch folder: {error}") })
+}
+
+async fn lap(
+    node: Arc<dyn Node>,
+    context: Context,
+    scratch: Arc<Scratch>,
+    (number, crowded): (u32, bool),
+    log: Box<dyn Aside>,
+) -> Lap {
     let started = Instant::now();
     let mut quiet = Quiet { log, notices: vec![] };
-    let ended = match of_iteration(&context, number, crowded) {
-        Ok((context, scratch)) => {
+    let ended = match of_iteration(&context, &scratch, (number, crowded)) {
+        Ok((context, folder)) => {
             let ended = node.run(&context, &mut quiet).await;
-            drop(scratch);
+            drop(folder);
             ended
         }
         Err(reason) => Ok(Err(reason)),

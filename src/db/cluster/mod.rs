@@ -91,7 +91,8 @@ pub async fn reach(remembered: &Remembered, name: &str) -> Option<Session> {
     (row.first()?.as_deref() == Some(&remembered.name)).then_some(session)
 }
 
-/// Starts the cluster, making it first where there is none. Under the lock of its folder.
+/// Starts the cluster, making it first where there is none: what is to be remembered of it, and its owner's connection
+/// through its socket. Under the lock of its folder.
 ///
 /// # Errors
 /// It can't be made, or does not start; the end of its log is in the output.
@@ -100,7 +101,7 @@ pub async fn start(
     programs: &Programs,
     context: &Context,
     output: &mut dyn Output,
-) -> Result<Remembered, DbError> {
+) -> Result<(Remembered, Session), DbError> {
     let account = Account::needed()?;
     let site = Site { home, programs, context, account: account.as_ref() };
     let known = home.remembered();
@@ -131,11 +132,12 @@ pub async fn start(
         let _ = fs::remove_file(left.path());
     }
     let wanted = known.map_or(0, |known| known.port);
-    let port = site.run(&data, &socket, wanted, output).await?;
+    let session = site.run(&data, &socket, wanted, output).await?;
+    let port = session.endpoint.port;
     let server = Remembered { port, password, bin: programs.bin.clone(), name, base };
-    admit(&socket, &server).await?;
+    admit(&session, &server).await?;
     home.remember(&server).map_err(|error| failed_at(&home.folder(), &error))?;
-    Ok(server)
+    Ok((server, session))
 }
 
 /// Stops the cluster's server; false: it does not run. Under the lock of its folder.
@@ -157,8 +159,7 @@ pub async fn stop(home: &Home) -> Result<bool, DbError> {
 const NAME_FILE: &str = "weir.name";
 
 /// Gives the owner its password, through the socket: there the system says who asks.
-async fn admit(socket: &Path, server: &Remembered) -> Result<(), DbError> {
-    let session = Session::open(&by_socket(socket, server.port)).await?;
+async fn admit(session: &Session, server: &Remembered) -> Result<(), DbError> {
     // Statements end up in logs: the server is told a verifier.
     let verifier = scram_sha_256(server.password.as_bytes());
     let sql = format!("alter role {OWNER} password {}", literal(&verifier));
@@ -237,13 +238,13 @@ impl Site<'_> {
 
     async fn fill(&self, making: &Path, output: &mut dyn Output) -> Result<(), DbError> {
         let place = template::place(&self.context.outside, self.programs, &LOCALES);
-        if let Some(place) = place.as_ref().filter(|place| place.is_dir()) {
-            match template::copy_tree(place, making, self.account) {
-                Ok(()) if making.join("global/pg_control").is_file() => return Ok(()),
+        if let Some(place) = place.as_ref().filter(|place| place.is_file()) {
+            match template::unpack(place, making, self.account) {
+                Ok(()) => return Ok(()),
                 ended => {
-                    // Somebody removed a part of it, or the disk is full, which `initdb` then says.
+                    // Somebody cut it short, or the disk is full, which `initdb` then says.
                     tracing::debug!(?ended, "the kept cluster is no good");
-                    let _ = fs::remove_dir_all(place);
+                    let _ = fs::remove_file(place);
                     fs::remove_dir_all(making)
                         .and_then(|()| private_folder(making, self.account))
                         .map_err(|error| failed_at(making, &error))?;
@@ -321,8 +322,8 @@ log_line_prefix = '%m [%p] '
         Ok(())
     }
 
-    /// Starts the server and waits until it answers; gives its port.
-    async fn run(&self, data: &Path, socket: &Path, wanted: u16, output: &mut dyn Output) -> Result<u16, DbError> {
+    /// Starts the server and waits until it answers: a connection to it.
+    async fn run(&self, data: &Path, socket: &Path, wanted: u16, output: &mut dyn Output) -> Result<Session, DbError> {
         let mut wanted = wanted;
         let deadline = Instant::now() + READY;
         let mut taken = 0;
@@ -336,11 +337,11 @@ log_line_prefix = '%m [%p] '
             let started = self.context.guard.detach(&command, shared);
             let mut started = Started(Some(started.map_err(|error| DbError::failed(error.to_string()))?));
             let exit = match self.answers(&mut started, socket, port).await? {
-                None => {
+                Ok(session) => {
                     started.0 = None;
-                    return Ok(port);
+                    return Ok(session);
                 }
-                Some(exit) => exit,
+                Err(exit) => exit,
             };
             let mut said = String::new();
             let _ = log.seek(SeekFrom::Start(from)).and_then(|_| log.read_to_string(&mut said));
@@ -382,17 +383,17 @@ log_line_prefix = '%m [%p] '
     }
 
     /// Waits until it answers, or has ended.
-    async fn answers(&self, started: &mut Started, socket: &Path, port: u16) -> Result<Option<Exit>, DbError> {
+    async fn answers(&self, started: &mut Started, socket: &Path, port: u16) -> Result<Result<Session, Exit>, DbError> {
         let deadline = Instant::now() + READY;
         let endpoint = by_socket(socket, port);
         loop {
             // Looked at first: another server could answer on the port of one that has ended, but not on its socket.
             let ended = started.0.as_mut().map(Detached::ended).transpose();
             if let Some(exit) = ended.map_err(|error| DbError::failed(error.to_string()))?.flatten() {
-                return Ok(Some(exit));
+                return Ok(Err(exit));
             }
-            if Session::attempt(&endpoint).await.is_ok() {
-                return Ok(None);
+            if let Ok(session) = Session::attempt(&endpoint).await {
+                return Ok(Ok(session));
             }
             if Instant::now() > deadline {
                 return Err(DbError::failed(format!(

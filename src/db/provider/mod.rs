@@ -12,7 +12,7 @@ pub use local::folders;
 use super::cluster::{self, Home, Programs};
 use super::databases::Databases;
 use super::error::DbError;
-use super::mark::quoted;
+use super::mark::{literal, quoted};
 use super::server::{Endpoint, outside_url, unreachable};
 use super::session::Session;
 use crate::config::{Database, Provider};
@@ -181,10 +181,10 @@ pub async fn bring_up(
                 Kind::Local => installed(&home, database, context).await?,
                 Kind::Embedded => brought(&home, context, output).await?,
             };
-            let server = cluster::start(&home, &programs, context, output).await?;
+            let (server, session) = cluster::start(&home, &programs, context, output).await?;
             output.bytes(format!("started `{}` in `{}`\n", programs.told, server.base.display()).as_bytes());
-            let session = Session::open(&server.endpoint(cluster::OWNER)).await?;
-            there(session, database, output).await
+            make_missing(&session, database, output).await?;
+            Session::open(&server.endpoint(&database.name)).await
         }
     }
 }
@@ -296,20 +296,22 @@ async fn there(session: Session, database: &Database, output: &mut dyn Output) -
     if session.endpoint.database == database.name {
         return Ok(session);
     }
-    let endpoint = session.endpoint.with_database(&database.name);
-    if let Err(why) = Session::attempt(&endpoint).await
-        && why.state() == Some("3D000")
-    {
-        let made = session.client.batch_execute(&format!("create database {}", quoted(&database.name))).await;
-        match made {
-            Ok(()) => output.bytes(format!("created the database `{}`\n", database.name).as_bytes()),
-            // Another weir made it meanwhile.
-            Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42P04" | "23505")) => {}
-            Err(error) => {
-                let what = format!("failed to create the database `{}`", database.name);
-                return Err(DbError::postgres(&what, &error));
-            }
-        }
+    make_missing(&session, database, output).await?;
+    Session::open(&session.endpoint.with_database(&database.name)).await
+}
+
+/// Makes the database where the server has none of its name.
+async fn make_missing(session: &Session, database: &Database, output: &mut dyn Output) -> Result<(), DbError> {
+    let what = format!("failed to create the database `{}`", database.name);
+    let there = format!("select from pg_database where datname = {}", literal(&database.name));
+    if !session.rows(&what, &there).await?.is_empty() {
+        return Ok(());
     }
-    Session::open(&endpoint).await
+    match session.client.batch_execute(&format!("create database {}", quoted(&database.name))).await {
+        Ok(()) => output.bytes(format!("created the database `{}`\n", database.name).as_bytes()),
+        // Another weir made it meanwhile.
+        Err(error) if error.code().is_some_and(|code| matches!(code.code(), "42P04" | "23505")) => {}
+        Err(error) => return Err(DbError::postgres(&what, &error)),
+    }
+    Ok(())
 }

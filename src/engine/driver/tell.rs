@@ -64,7 +64,7 @@ impl Driver<'_> {
         if matches!(outcome, Outcome::Failed { .. }) {
             // Where that is a warning its dependents go on, and nobody knows what it left.
             let page = self.ledger.page(id);
-            (page.left, page.outputs) = (None, None);
+            (page.left, page.outputs, page.recorded) = (None, None, None);
         }
         if outcome == Outcome::Fresh {
             self.fresh.push(id);

@@ -146,17 +146,17 @@ impl Job<'_> {
     /// What the node leaves for its dependents' keys.
     pub(super) fn left(&self, judgement: &Judgement, outputs: &Manifest, state: Option<Digest>) -> Left {
         let facts = self.node.node.facts();
+        if let Some(reset) = &facts.reset {
+            // Another one each time: that stands for whatever else it declares to leave.
+            let incarnation = self.services.lock_state().incarnation(reset.as_str());
+            return Left::Digest(Digest::of(incarnation.as_bytes()));
+        }
         if let Some(state) = state {
             return Left::Digest(combine(outputs, Some(state)));
         }
         match &facts.effects {
             Effects::Declared(_) => Left::Digest(combine(outputs, None)),
             Effects::Unknown => match (judgement.key, &judgement.upstream.tainted_by) {
-                _ if facts.reset.is_some() => {
-                    let reset = facts.reset.as_ref().unwrap_or(&facts.name);
-                    let incarnation = self.services.lock_state().incarnation(reset.as_str());
-                    Left::Digest(Digest::of(incarnation.as_bytes()))
-                }
                 (Some(key), None) => Left::Digest(key),
                 (_, Some(by)) => Left::Unknown(by.clone()),
                 (None, None) => Left::Unknown(facts.name.clone()),

@@ -53,8 +53,8 @@ codes! {
         "It may destroy the state while the other task uses it.",
         "Add `depends` or `wait_for`.";
     SOAK = "graph::soak", Error, "a soak without a task that it can repeat",
-        "A group, a reset, an interactive task or another soak can't be repeated, and files that all iterations write not by several at once.",
-        "Name a single task, or remove `jobs`, as the message says.";
+        "A group, a reset, an interactive task or another soak can't be repeated, and files that all iterations write not by several at once. Nor can a task that shares a database with a service: each iteration would have a clone, and the service the database itself.",
+        "Name a single task, or one that has its own server, or remove `jobs`, as the message says.";
     NO_MATCH = "graph::no-match", Error, "a source that matches nothing",
         "The task can't run; or, worse, what it really reads is not declared.",
         "Correct the path.";
@@ -109,9 +109,9 @@ codes! {
     SCRIPT_CRLF = "graph::script-crlf", Error, "a script with CRLF line ends",
         "Its first line names an interpreter that ends in a carriage return, which does not exist.",
         "Convert it to LF, and say so in `.gitattributes`.";
-    TIMEOUT_UNDECLARED = "graph::timeout-undeclared", Note, "a task of an entry without its own `timeout`",
-        "It may hang as long as the default allows, which CI pays for.",
-        "Give it a `timeout` of a few times what it takes.";
+    TIMEOUT_UNDECLARED = "graph::timeout-undeclared", Note, "a task of an entry without a `timeout`",
+        "It may hang as long as the default allows, 30 minutes, which CI pays for.",
+        "Give it a `timeout` of a few times what it takes, or all that have none one in `[settings]`.";
     UNUSED_ALLOWANCE = "graph::unused-allowance", Warning, "an allowance that no longer applies",
         "It would silently cover the next such mistake.",
         "Remove it.";

@@ -49,8 +49,9 @@ pub(super) fn audit(audit: &mut Audit<'_, '_, '_>) {
             audit.find(ENTRY_MISSES, index, task.at, message, ENTRY_MISSES.mend.into());
         }
         // A service runs as long as it is needed; its start has a bound.
-        if acts && !serves && reached.contains(&index) && task.timeout.is_none() && task.poll.is_none() {
-            let message = format!("`{}` is reached from an entry task and has no `timeout` of its own", task.name);
+        let bounded = graph.config.settings.bounded || task.timeout.is_some() || task.poll.is_some();
+        if acts && !serves && reached.contains(&index) && !bounded {
+            let message = format!("`{}` is reached from an entry task, and no `timeout` was chosen for it", task.name);
             audit.find(TIMEOUT_UNDECLARED, index, task.at, message, TIMEOUT_UNDECLARED.mend.into());
         }
     }

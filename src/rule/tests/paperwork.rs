@@ -79,6 +79,8 @@ fn the_form_of_a_manifest() {
         ("[everything]", "{a: b}", "`enforced_by` is a list"),
         ("[everything]", "[src/gone.rs]", "`src/gone.rs`, which is not there"),
         ("\"**\"", "\"tabel:t\"", "`tabel` is no kind of object"),
+        ("\"**\"", "\"*:refunds\"", "`*:refunds` is neither a path nor `kind:name`: a task is `task:*:refunds`"),
+        ("\"**\"", "\"v1.*:refunds\"", "`v1.*:refunds` is neither a path nor `kind:name`"),
         ("[test]", "[tset]", "`tset`, which is no task"),
         ("[test]", "[lint]", "which no entry task reaches"),
         ("[test]", "[gate-2]", "which is no task and no gate's check"),
