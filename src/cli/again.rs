@@ -27,6 +27,8 @@ pub fn again(place: &Place, args: &RunArgs) -> String {
         evidence_key,
         destroy,
         require_remote,
+        remote_exec,
+        isolated,
         arguments,
     } = args;
     let mut words = Words(vec!["weir".into()]);
@@ -48,6 +50,8 @@ pub fn again(place: &Place, args: &RunArgs) -> String {
     words.path("--report", report.as_deref());
     words.path("--evidence-key", evidence_key.as_deref());
     words.flag("--require-remote", *require_remote);
+    words.flag("--remote-exec", *remote_exec);
+    words.flag("--isolated", *isolated);
     // Last of the flags: without a run it would take a task for one.
     words.flag("--resume", resume.is_some());
     words.all(resume.as_slice().iter().filter(|run| !run.is_empty()));
