@@ -106,7 +106,8 @@ mod tests {
             "weir run all",
             "weir -C sub -C dir run -f a b --profile ci --profile fast",
             "weir run --force-all s --confirm a --confirm b --destroy app --iteration 3 -j 4 -k --explain --output quiet \
-             --report out.xml --evidence-key key.pem --require-remote --resume",
+             --report out.xml --evidence-key key.pem --require-remote --remote-exec --resume",
+            "weir run t --isolated",
             "weir run --resume 20261121",
             "weir run t --resume -- -x --profile",
         ] {
@@ -148,13 +149,15 @@ mod tests {
             "--destroy",
             "d",
             "--require-remote",
+            "--remote-exec",
             "--resume",
             "1",
             "--",
             "a",
         ]);
         let text = again(&place, &args);
-        for flag in run.get_opts().filter(|flag| !["dry_run", "help"].contains(&flag.get_id().as_str())) {
+        // That one excludes another.
+        for flag in run.get_opts().filter(|flag| !["dry_run", "help", "isolated"].contains(&flag.get_id().as_str())) {
             let long = flag.get_long().map(|long| format!(" --{long}"));
             let short = flag.get_short().map(|short| format!(" -{short}"));
             assert!(long.into_iter().chain(short).any(|flag| text.contains(&flag)), "{flag}: {text}");
