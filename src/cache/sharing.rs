@@ -26,6 +26,8 @@ pub struct RemoteSettings {
     pub identity: Option<(Vec<u8>, Vec<u8>)>,
     /// How long the server may stay silent.
     pub patience: Duration,
+    /// Blobs go as zstd, where it offers that.
+    pub compression: bool,
     /// Going on without it is an error.
     pub required: bool,
     /// Properties of the machines that it runs tasks on.
@@ -35,9 +37,9 @@ pub struct RemoteSettings {
 /// What was exchanged in a run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Exchange {
-    /// Bytes of blobs taken.
+    /// Bytes of blobs taken, as they crossed the line.
     pub bytes_down: u64,
-    /// Bytes of blobs given.
+    /// Bytes of blobs given, likewise.
     pub bytes_up: u64,
     /// Results given.
     pub given: u32,

@@ -3,7 +3,7 @@
 use super::error::CliError;
 use super::project::Place;
 use crate::cache::{RemoteSettings, RemoteStore};
-use crate::config::{Config, RemoteMode, parse_endpoint};
+use crate::config::{Compression, Config, RemoteMode, parse_endpoint};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -67,6 +67,13 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
     };
     let Some(endpoint) = endpoint.filter(|_| mode != RemoteMode::Off) else { return Ok(None) };
     let read = |what: &str, path: &str| read(&config.root, what, path);
+    let pem = |what: &str, path: &str, holds: Pem| {
+        let bytes = read(what, path)?;
+        holds.check(&bytes).map(|()| bytes).map_err(|why| {
+            let message = format!("`{path}`, the `{what}` of the remote, {why}");
+            CliError::usage(message, format!("`{what}` names {}", holds.named()))
+        })
+    };
     let mut headers: Vec<(String, String)> =
         remote.headers.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
     let token = match (variable("WEIR_REMOTE_TOKEN"), &remote.token_env, &remote.token_file) {
@@ -83,9 +90,11 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
     };
     let token = token.map(|token| token.trim().to_owned()).filter(|token| !token.is_empty());
     headers.extend(token.iter().map(|token| ("authorization".to_owned(), format!("Bearer {token}"))));
-    let authorities = remote.ca_file.as_ref().map(|path| read("ca_file", path)).transpose()?;
+    let authorities = remote.ca_file.as_ref().map(|path| pem("ca_file", path, Pem::Certificates)).transpose()?;
     let identity = match (&remote.cert_file, &remote.key_file) {
-        (Some(certificate), Some(key)) => Some((read("cert_file", &certificate.value)?, read("key_file", &key.value)?)),
+        (Some(certificate), Some(key)) => {
+            Some((pem("cert_file", &certificate.value, Pem::Certificates)?, pem("key_file", &key.value, Pem::Key)?))
+        }
         _ => None,
     };
     let settings = RemoteSettings {
@@ -96,6 +105,7 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
         authorities,
         identity,
         patience: remote.timeout.unwrap_or(PATIENCE),
+        compression: remote.compression == Some(Compression::Zstd),
         required,
         platform: remote.platform.clone(),
     };
@@ -107,4 +117,33 @@ fn read(root: &Path, what: &str, path: &str) -> Result<Vec<u8>, CliError> {
         let message = format!("failed to read `{path}`, the `{what}` of the remote: {error}");
         CliError::usage(message, "make it readable, or do without: `WEIR_REMOTE_MODE=off`")
     })
+}
+
+/// What a file in PEM has to hold. A library that finds nothing in it says so late, or not at all.
+#[derive(Clone, Copy)]
+enum Pem {
+    Certificates,
+    Key,
+}
+
+impl Pem {
+    fn named(self) -> &'static str {
+        match self {
+            Self::Certificates => "a file with certificates in PEM: `-----BEGIN CERTIFICATE-----`",
+            Self::Key => "a file with a key in PEM, not encrypted: `-----BEGIN PRIVATE KEY-----`",
+        }
+    }
+
+    fn check(self, bytes: &[u8]) -> Result<(), &'static str> {
+        let text = String::from_utf8_lossy(bytes);
+        let begins = |what: fn(&str) -> bool| {
+            text.lines().filter_map(|line| line.trim().strip_prefix("-----BEGIN ")?.strip_suffix("-----")).any(what)
+        };
+        match self {
+            Self::Certificates if !begins(|what| what == "CERTIFICATE") => Err("holds no certificate"),
+            Self::Key if begins(|what| what == "ENCRYPTED PRIVATE KEY") => Err("holds a key that is encrypted"),
+            Self::Key if !begins(|what| what.ends_with("PRIVATE KEY")) => Err("holds no key"),
+            _ => Ok(()),
+        }
+    }
 }

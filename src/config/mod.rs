@@ -53,7 +53,7 @@ pub use looked::Looked;
 pub use pattern::{Pattern, PatternError, build_glob};
 pub use proof::{After, ProofWith, Settle, Sign};
 pub use reference::key_reference;
-pub use remote::{Remote, RemoteMode, parse_endpoint};
+pub use remote::{Compression, Remote, RemoteMode, parse_endpoint};
 pub use schema::tasks_schema;
 pub use service::{Probe, Ready, Service};
 pub use soak::Soak;

@@ -38,6 +38,22 @@ pub struct Remote {
     pub execute: Option<bool>,
     /// Properties of the machines that tasks run on there.
     pub platform: BTreeMap<String, String>,
+    /// How blobs cross the line.
+    pub compression: Option<Compression>,
+}
+
+/// How blobs cross the line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Compression {
+    /// As zstd, where the server offers it.
+    Zstd,
+    /// As they are.
+    None,
+}
+
+impl Compression {
+    /// As written.
+    pub const WORDS: [(&'static str, Self); 2] = [("zstd", Self::Zstd), ("none", Self::None)];
 }
 
 /// What is done with the server.
@@ -229,8 +245,17 @@ pub(super) static REMOTE: Scope<Set<Remote>> = Scope {
             "Properties of the machines that tasks run on there, below those that a task names in its own `platform`. In no key: a task whose result depends on them names them itself.",
             |remote, reader, entry| remote.platform.extend(platform(reader, entry.value)),
         ),
+        key(
+            "compression",
+            Shape::Words(&["zstd", "none"]),
+            "\"zstd\"",
+            "How blobs cross the line: as `\"zstd\"` where the server offers it, or as they are (`\"none\"`, the default).",
+            |remote, reader, entry| {
+                remote.compression = reader.choice(entry.value, &Compression::WORDS).or(remote.compression);
+            },
+        ),
     ],
-    unbuilt: &["compression"],
+    unbuilt: &[],
 };
 
 fn headers(remote: &mut Remote, reader: &mut Reader<'_>, entry: Entry<'_, '_>) {

@@ -1,6 +1,7 @@
 //! What can go wrong with a server, and that it goes wrong once: the first fault is told, and opens the
 //! circuit.
 
+use super::tls::innermost;
 use crate::model::Notice;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -18,6 +19,8 @@ pub(super) enum Fault {
     Slow(Duration),
     /// What it gave is not what was asked for.
     Corrupt(String),
+    /// One of both sides does not trust the other, and what to do.
+    Untrusted(String, &'static str),
     /// It can't be used: another protocol, another digest.
     Unfit(String),
     /// It could not run this task.
@@ -67,14 +70,9 @@ impl Fault {
     }
 }
 
-/// The innermost reason: that of the transport says only that it failed.
+/// What a status says, on one line.
 fn said(status: &Status) -> String {
-    let mut text = status.message().to_owned();
-    let mut source = std::error::Error::source(status);
-    while let Some(inner) = source {
-        text = inner.to_string();
-        source = inner.source();
-    }
+    let text = std::error::Error::source(status).map_or_else(|| status.message().to_owned(), innermost);
     let line = one_line(&text);
     if line.is_empty() { status.code().description().to_owned() } else { line }
 }
@@ -96,11 +94,13 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Silent(patience) => {
             format!("the remote `{endpoint}` did not answer within {}", crate::model::format_duration(*patience))
         }
-        Fault::Slow(lost) => format!(
-            "the remote `{endpoint}` answers so slowly that {} were waited for in vain",
-            crate::model::format_duration(Duration::from_millis(u64::try_from(lost.as_millis()).unwrap_or(u64::MAX)))
-        ),
+        Fault::Slow(more) => {
+            let more = Duration::from_millis(u64::try_from(more.as_millis()).unwrap_or(u64::MAX));
+            let more = crate::model::format_duration(more);
+            format!("the remote `{endpoint}` answers so slowly that asking it took {more} longer than it saved")
+        }
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
+        Fault::Untrusted(why, _) => format!("failed to reach the remote `{endpoint}` through TLS: {why}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
         Fault::Declined(code, said) => format!("the remote `{endpoint}` can't run it ({code:?}): {said}"),
         Fault::Queued(time) => format!(
@@ -118,6 +118,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
             "check the token (`WEIR_REMOTE_TOKEN`, `token_env`, `token_file`), or set `WEIR_REMOTE_MODE=read-only`"
         }
         Fault::Declined(..) => "see whether it has such a `platform`; `execute = false` keeps the task here",
+        Fault::Untrusted(_, help) => help,
         Fault::Corrupt(_) => "nothing of it was used; tell whoever runs that server",
         _ => "`weir doctor` says more of it; `WEIR_REMOTE_MODE=off` does without it",
     };

@@ -2,7 +2,8 @@
 //! when the circuit opens.
 
 use super::breaker::Fault;
-use super::proto;
+use super::patience::Pace;
+use super::{proto, tls};
 use crate::cache::sharing::RemoteSettings;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
@@ -17,15 +18,16 @@ use tokio::sync::{OnceCell, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::metadata::{AsciiMetadataKey, AsciiMetadataValue, BinaryMetadataValue};
 use tonic::service::interceptor::InterceptedService;
-use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
+use tonic::transport::{Channel, Endpoint};
 use tonic::{Request, Response, Status};
 
 /// Above this, a message of the server is no answer to anything weir asks.
 const LARGEST_MESSAGE: usize = 16 << 20;
-/// Blobs are sent and asked for together up to this, where the server does not want less.
-const BATCH: u64 = 1 << 20;
-/// A call may take as long as its bytes take at this rate, beside the time of its answer.
-const SLOWEST: u64 = 256 << 10;
+/// What may be under way to a stream, and to all of them together, before it is taken: all of it may be in memory.
+const STREAM_WINDOW: u32 = 4 << 20;
+const CONNECTION_WINDOW: u32 = 16 << 20;
+/// A frame of HTTP/2. There are fewer of them than of the 16 KiB that are usual, and each has its price.
+const FRAME: u32 = 256 << 10;
 /// What a message holds beside its blobs, at most, for each of them.
 pub(super) const OVERHEAD: u64 = 128;
 /// How often a call is tried.
@@ -50,14 +52,18 @@ impl tonic::service::Interceptor for Headers {
 /// What the server allows.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Limits {
-    /// Bytes of blobs in one message.
-    pub(super) batch: u64,
+    /// Bytes of blobs in one message; none: it does not say.
+    pub(super) batch: Option<u64>,
     /// Bytes of a blob.
     pub(super) blob: u64,
     /// It takes results.
     pub(super) updates: bool,
     /// It runs actions.
     pub(super) executes: bool,
+    /// It gives blobs as zstd, and takes them so as streams.
+    pub(super) packs: bool,
+    /// It takes them so in messages.
+    pub(super) takes_packed: bool,
 }
 
 /// A connection to a server.
@@ -68,6 +74,12 @@ pub(super) struct Client {
     pub(super) instance: String,
     /// How long the server may stay silent.
     pub(super) patience: Duration,
+    /// How much it is sent and asked for at once.
+    pub(super) pace: Pace,
+    /// Whether blobs are packed where the server offers it.
+    packs: bool,
+    /// Where it is reached by TLS: whether it is shown a certificate.
+    shows: Option<bool>,
     off: watch::Receiver<bool>,
     limits: OnceCell<Limits>,
 }
@@ -76,24 +88,18 @@ impl Client {
     /// Connects with the first call. Inside of a runtime.
     pub(super) fn new(settings: &RemoteSettings, off: watch::Receiver<bool>) -> Result<Self, Fault> {
         let unfit = |what: &str, error: &dyn std::fmt::Display| Fault::Unfit(format!("{what}: {error}"));
-        let (tls, authority) =
+        let (secured, authority) =
             crate::config::parse_endpoint(&settings.endpoint).map_err(|why| Fault::Unfit(why.to_owned()))?;
-        let scheme = if tls { "https" } else { "http" };
+        let scheme = if secured { "https" } else { "http" };
         let mut endpoint = Endpoint::from_shared(format!("{scheme}://{authority}"))
             .map_err(|error| unfit("the endpoint", &error))?
             .connect_timeout(settings.patience)
             .tcp_nodelay(true)
-            .initial_stream_window_size(1 << 20)
-            .initial_connection_window_size(4 << 20);
-        if tls {
-            let mut config = ClientTlsConfig::new().with_native_roots();
-            if let Some(pem) = &settings.authorities {
-                config = config.ca_certificate(Certificate::from_pem(pem));
-            }
-            if let Some((certificate, key)) = &settings.identity {
-                config = config.identity(Identity::from_pem(certificate, key));
-            }
-            endpoint = endpoint.tls_config(config).map_err(|error| unfit("the certificates", &error))?;
+            .initial_stream_window_size(STREAM_WINDOW)
+            .initial_connection_window_size(CONNECTION_WINDOW)
+            .max_frame_size(FRAME);
+        if secured {
+            endpoint = tls::secured(endpoint, settings)?;
         }
         let mut headers = Vec::new();
         for (name, value) in &settings.headers {
@@ -108,6 +114,9 @@ impl Client {
             headers: Headers(headers, BinaryMetadataValue::from_bytes(&proto::metadata())),
             instance: settings.instance.clone(),
             patience: settings.patience,
+            pace: Pace::new(settings.patience),
+            packs: settings.compression,
+            shows: secured.then_some(settings.identity.is_some()),
             off,
             limits: OnceCell::new(),
         })
@@ -152,19 +161,28 @@ impl Client {
         }
     }
 
-    /// A call of one message each way, `bytes` long together.
+    /// Bytes of blobs that a message may hold now.
+    pub(super) fn batch(&self, limits: &Limits) -> u64 {
+        limits.batch.unwrap_or(u64::MAX).min(self.pace.most())
+    }
+
+    /// A call of one message each way, with `bytes` of blobs, which the server answers within its patience: however
+    /// often it is tried, and whatever it carries.
     pub(super) async fn call<T, F>(&self, bytes: u64, ask: impl Fn() -> F) -> Result<T, Fault>
     where
         F: Future<Output = Result<Response<T>, Status>>,
     {
-        let time = self.patience + Duration::from_millis(bytes * 1000 / SLOWEST);
-        let deadline = Instant::now() + time;
+        let deadline = Instant::now() + self.patience;
         self.unless_off(async {
             let mut pause = Duration::from_millis(40);
             for again in (0..TRIES).rev() {
+                let under_way = (bytes > 0).then(|| self.pace.begin());
                 let fault = match timeout_at(deadline, ask()).await {
-                    Err(_) => return Err(Fault::Silent(time)),
-                    Ok(Ok(answer)) => return Ok(answer.into_inner()),
+                    Err(_) => return Err(Fault::Silent(self.patience)),
+                    Ok(Ok(answer)) => {
+                        under_way.into_iter().for_each(|transfer| transfer.done(bytes));
+                        return Ok(answer.into_inner());
+                    }
                     Ok(Err(status)) => Fault::of(&status),
                 };
                 if again == 0 || !fault.may_pass() || Instant::now() + pause > deadline {
@@ -173,7 +191,7 @@ impl Client {
                 sleep(pause).await;
                 pause *= 3;
             }
-            Err(Fault::Silent(time))
+            Err(Fault::Silent(self.patience))
         })
         .await
     }
@@ -186,17 +204,18 @@ impl Client {
             async move { client.get_capabilities(request).await }
         })
         .await
+        .map_err(|fault| tls::read(fault, self.shows))
     }
 
     /// What the server allows; asked once.
     pub(super) async fn limits(&self) -> Result<Limits, Fault> {
-        self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?) }).await.copied()
+        self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?, self.packs) }).await.copied()
     }
 
     /// What the server can do, for people.
     pub(super) async fn describe(&self) -> Result<Vec<(&'static str, String)>, Fault> {
         let told = self.capabilities().await?;
-        let limits = limits(&told)?;
+        let limits = limits(&told, self.packs)?;
         let version = |version: &Option<_>| {
             version
                 .as_ref()
@@ -208,16 +227,34 @@ impl Client {
         }
         lines.push(("digests", "SHA-256".to_owned()));
         lines.push(("results", if limits.updates { "taken and given" } else { "only given, none taken" }.to_owned()));
-        lines.push(("batches", format!("up to {} bytes", limits.batch)));
+        lines.push(("batches", limits.batch.map_or("of any size".to_owned(), |most| format!("up to {most} bytes"))));
         if limits.blob < u64::MAX {
             lines.push(("largest blob", format!("{} bytes", limits.blob)));
         }
+        lines.push(("compression", compression(&told, self.packs).to_owned()));
         lines.push(("execution", if limits.executes { "offered" } else { "not offered" }.to_owned()));
         Ok(lines)
     }
 }
 
-fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
+/// Whether the server offers zstd: as streams and in what it gives, and in messages that it takes.
+fn offers(cache: &re::CacheCapabilities) -> (bool, bool) {
+    let zstd = re::compressor::Value::Zstd as i32;
+    (cache.supported_compressors.contains(&zstd), cache.supported_batch_update_compressors.contains(&zstd))
+}
+
+/// What becomes of `compression`, for people.
+fn compression(told: &re::ServerCapabilities, wanted: bool) -> &'static str {
+    match (told.cache_capabilities.as_ref().map_or((false, false), offers), wanted) {
+        ((false, false), _) => "not offered",
+        (_, false) => "zstd is offered, and `compression` does not ask for it",
+        ((true, true), true) => "zstd",
+        ((true, false), true) => "zstd, but for small blobs that are given",
+        ((false, true), true) => "zstd for small blobs that are given",
+    }
+}
+
+fn limits(told: &re::ServerCapabilities, packs: bool) -> Result<Limits, Fault> {
     let major = |version: &Option<bazel_remote_apis::build::bazel::semver::SemVer>| version.as_ref().map(|v| v.major);
     if major(&told.low_api_version).is_some_and(|low| low > 2)
         || major(&told.high_api_version).is_some_and(|high| high < 2)
@@ -230,11 +267,14 @@ fn limits(told: &re::ServerCapabilities) -> Result<Limits, Fault> {
         return Err(Fault::Unfit("it does not know SHA-256".into()));
     }
     let given = |limit: i64| u64::try_from(limit).ok().filter(|limit| *limit > 0);
+    let (streams, messages) = offers(cache);
     Ok(Limits {
-        batch: given(cache.max_batch_total_size_bytes).map_or(BATCH, |limit| limit.min(BATCH)),
+        batch: given(cache.max_batch_total_size_bytes),
         blob: given(cache.max_cas_blob_size_bytes).unwrap_or(u64::MAX),
         updates: cache.action_cache_update_capabilities.as_ref().is_some_and(|updates| updates.update_enabled),
         executes: executes(told),
+        packs: packs && streams,
+        takes_packed: packs && messages,
     })
 }
 
@@ -248,4 +288,57 @@ fn executes(told: &re::ServerCapabilities) -> bool {
     let named =
         if hashes.is_empty() { [0, sha256].contains(&offered.digest_function) } else { hashes.contains(&sha256) };
     named && told.high_api_version.as_ref().is_none_or(|high| (high.major, high.minor) >= (2, 1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(2);
+
+    /// How long a call takes whose every try is `ask`, by a clock that only moves while nothing is left to do.
+    fn takes<F>(bytes: u64, ask: impl Fn() -> F) -> (Duration, Fault)
+    where
+        F: Future<Output = Result<Response<()>, Status>>,
+    {
+        let settings = RemoteSettings {
+            endpoint: "grpc://127.0.0.1:1".into(),
+            instance: String::new(),
+            writes: true,
+            headers: vec![],
+            authorities: None,
+            identity: None,
+            patience: PATIENCE,
+            compression: false,
+            required: false,
+            platform: std::collections::BTreeMap::new(),
+        };
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
+        runtime.block_on(async {
+            let open = watch::Sender::new(false);
+            let client = Client::new(&settings, open.subscribe()).unwrap();
+            let began = Instant::now();
+            let fault = client.call(bytes, ask).await.unwrap_err();
+            (began.elapsed(), fault)
+        })
+    }
+
+    #[test]
+    fn a_call_takes_no_longer_than_the_patience() {
+        let about = |took: Duration| took >= PATIENCE && took <= PATIENCE + Duration::from_millis(2);
+        for bytes in [0, 1 << 20, 1 << 30] {
+            let (took, fault) = takes(bytes, std::future::pending);
+            assert!(about(took) && matches!(fault, Fault::Silent(PATIENCE)), "{bytes}: {took:?}, {fault:?}");
+        }
+        // However often it is tried.
+        for millis in [0, 10, 600, 1900, 1999, 2500] {
+            let (took, fault) = takes(1 << 20, || async move {
+                sleep(Duration::from_millis(millis)).await;
+                Err(Status::unavailable("gone"))
+            });
+            assert!(took <= PATIENCE + Duration::from_millis(2), "{millis}: {took:?}, {fault:?}");
+        }
+        let (took, _) = takes(0, || async { Err(Status::invalid_argument("no")) });
+        assert_eq!(took, Duration::ZERO);
+    }
 }

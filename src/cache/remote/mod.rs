@@ -6,8 +6,11 @@ mod client;
 mod execute;
 mod input_root;
 mod outputs;
+mod packing;
+mod patience;
 mod proto;
 mod take;
+mod tls;
 mod transfer;
 mod uploads;
 
@@ -15,14 +18,14 @@ use super::sharing::{Exchange, Executed, Order, RemoteSettings, RemoteStore, Wat
 use super::store::{Store, StoredResult};
 use crate::model::{Digest, Notice};
 use breaker::{Breaker, Fault};
-use client::Client;
+use client::{Client, Limits};
 use std::collections::HashSet;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use uploads::Uploads;
 
-/// A miss that took longer than this counts as time lost.
+/// What took longer than this counts as time lost.
 const SLOW: Duration = Duration::from_millis(250);
 
 /// A server.
@@ -45,6 +48,13 @@ struct Inner {
     declined: AtomicU32,
 }
 
+/// A connection whose server has said what it allows, and where to wait for it.
+struct Session<'a> {
+    client: &'a Client,
+    handle: &'a tokio::runtime::Handle,
+    limits: Limits,
+}
+
 /// The thread that carries the connection.
 struct Io {
     handle: tokio::runtime::Handle,
@@ -55,7 +65,7 @@ struct Io {
 struct Asked {
     absent: HashSet<Digest>,
     given: HashSet<Digest>,
-    /// Waited for in vain, and saved by what was found.
+    /// Waited for, and saved by what was found.
     lost: Duration,
     saved: Duration,
 }
@@ -85,13 +95,13 @@ impl Remote {
     /// A server that answers, but so slowly that asking it costs more than it saves, is asked no more.
     fn count(&self, took: Duration, found: Option<&StoredResult>) {
         let mut asked = self.asked();
-        match found {
-            Some(result) => asked.saved += Duration::from_millis(result.recorded.duration_ms),
-            None if took > SLOW => asked.lost += took,
-            None => {}
+        if took > SLOW {
+            asked.lost += took;
         }
-        if asked.lost > self.inner.settings.patience + asked.saved {
-            self.inner.breaker.open_reads(&Fault::Slow(asked.lost));
+        asked.saved += found.map_or(Duration::ZERO, |result| Duration::from_millis(result.recorded.duration_ms));
+        let more = asked.lost.saturating_sub(asked.saved);
+        if more > self.inner.settings.patience {
+            self.inner.breaker.open_reads(&Fault::Slow(more));
         }
     }
 }
@@ -107,6 +117,13 @@ impl Inner {
             Client::new(&self.settings, self.breaker.watch())
         });
         Ok((client.as_ref().map_err(Clone::clone)?, &io.handle))
+    }
+
+    /// The same, once the server has said what it allows.
+    fn session(&self) -> Result<Session<'_>, Fault> {
+        let (client, handle) = self.client()?;
+        let limits = handle.block_on(client.limits())?;
+        Ok(Session { client, handle, limits })
     }
 }
 
@@ -124,8 +141,13 @@ impl Io {
 
 impl RemoteStore for Remote {
     fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult> {
-        if self.inner.breaker.reads_open() || self.asked().absent.contains(key) {
-            return None;
+        {
+            let asked = self.asked();
+            // What it gave is asked for again, if it was too slow for more: who waited for it must not have done so in vain.
+            let closed = self.inner.breaker.reads_open() && !asked.given.contains(key);
+            if closed || asked.absent.contains(key) {
+                return None;
+            }
         }
         let started = Instant::now();
         let taken = self.inner.take(key, store);

@@ -228,6 +228,7 @@ mod tests {
             authorities: None,
             identity: None,
             patience: Duration::from_secs(1),
+            compression: false,
             required: false,
             platform: BTreeMap::new(),
         });

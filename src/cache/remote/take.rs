@@ -1,13 +1,17 @@
 //! Taking a result: the record of it, then every blob it names; only then does it count.
 
-use super::Inner;
 use super::breaker::Fault;
-use super::proto::{self, KeyAction};
+use super::client::OVERHEAD;
+use super::patience::Moved;
+use super::proto::{self, KeyAction, LARGEST_RESULT};
+use super::transfer::local;
+use super::{Inner, Session};
 use crate::cache::outputs::{EntryKind, Manifest};
 use crate::cache::store::{Store, StoredResult, unpack};
 use crate::model::{Digest, WsPath};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 
 impl Inner {
     /// The result under `key`, everything it names in `store`; none: there is none, or none that is whole.
@@ -20,8 +24,7 @@ impl Inner {
     }
 
     fn take_whole(&self, key: &Digest, store: &Store) -> Result<Option<StoredResult>, Fault> {
-        let (client, handle) = self.client()?;
-        handle.block_on(client.limits())?;
+        let Session { client, handle, .. } = self.session()?;
         let action = KeyAction::new(key);
         let calls = client.results();
         let asked = handle.block_on(client.call(0, || {
@@ -50,6 +53,83 @@ impl Inner {
             blobs_of(&stored).into_iter().filter(|(digest, _)| !store.has_blob(digest)).collect();
         self.take_blobs(&wanted, store)?;
         Ok(Some(stored))
+    }
+}
+
+impl Inner {
+    /// Takes blobs into the store, each once.
+    pub(super) fn take_blobs(&self, wanted: &BTreeSet<(Digest, u64)>, store: &Store) -> Result<(), Fault> {
+        let session = self.session()?;
+        let (mut batch, mut batched): (Vec<(Digest, u64)>, u64) = (Vec::new(), 0);
+        let mut most = session.client.batch(&session.limits);
+        for (digest, size) in wanted {
+            if *size == 0 {
+                store.put_bytes(b"").map_err(|error| local(&error))?;
+                continue;
+            }
+            if batched + size + OVERHEAD > most && !batch.is_empty() {
+                self.take_batch(&session, &std::mem::take(&mut batch), store)?;
+                (batched, most) = (0, session.client.batch(&session.limits));
+            }
+            if size + OVERHEAD > most {
+                self.take_large(&session, digest, *size, store)?;
+            } else {
+                batched += size + OVERHEAD;
+                batch.push((*digest, *size));
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.take_batch(&session, &batch, store) }
+    }
+
+    fn take_batch(&self, session: &Session<'_>, batch: &[(Digest, u64)], store: &Store) -> Result<(), Fault> {
+        let (blobs, bytes) = session.handle.block_on(session.client.take_together(batch, &session.limits))?;
+        self.bytes_down.fetch_add(bytes, Ordering::Relaxed);
+        for (_, data) in blobs {
+            store.put_bytes(&data).map_err(|error| local(&error))?;
+        }
+        Ok(())
+    }
+
+    fn take_large(&self, session: &Session<'_>, digest: &Digest, size: u64, store: &Store) -> Result<(), Fault> {
+        let moved = Moved::new(session.client.patience);
+        let mut tries = 2;
+        loop {
+            let mut making = store.begin_blob(digest).map_err(|error| local(&error))?;
+            let sink = |bytes: &[u8]| making.write(bytes).map_err(|error| local(&error));
+            match session.handle.block_on(session.client.take_stream((digest, size), &session.limits, &moved, sink)) {
+                Ok(bytes) => {
+                    self.bytes_down.fetch_add(bytes, Ordering::Relaxed);
+                    return making.keep().map_err(|error| local(&error));
+                }
+                Err(fault) if session.client.may_again(&fault, &moved) && tries > 0 => tries -= 1,
+                Err(fault) => return Err(fault),
+            }
+            moved.again();
+        }
+    }
+
+    /// Takes a blob that is looked at here and not kept.
+    pub(super) fn take_bytes(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, Fault> {
+        if size > LARGEST_RESULT {
+            return Err(Fault::Corrupt(format!("a result of {size} bytes")));
+        }
+        let session = self.session()?;
+        let mut all = Vec::new();
+        let bytes = if size + OVERHEAD <= session.client.batch(&session.limits) {
+            let (blobs, bytes) =
+                session.handle.block_on(session.client.take_together(&[(*digest, size)], &session.limits))?;
+            all = blobs.into_iter().map(|(_, data)| data).next().unwrap_or_default();
+            bytes
+        } else {
+            let moved = Moved::new(session.client.patience);
+            let sink = |more: &[u8]| {
+                all.extend_from_slice(more);
+                Ok(())
+            };
+            session.handle.block_on(session.client.take_stream((digest, size), &session.limits, &moved, sink))?
+        };
+        self.bytes_down.fetch_add(bytes, Ordering::Relaxed);
+        Ok(all)
     }
 }
 

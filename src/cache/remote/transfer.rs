@@ -1,29 +1,31 @@
-//! Blobs there and back: together where they are small, as streams where they are not; each verified.
+//! Blobs there and back: together where they are small, as streams where they are not, packed where that is asked
+//! for; each verified.
 
-use super::Inner;
 use super::breaker::Fault;
-use super::client::{Client, OVERHEAD};
-use super::proto::{self, LARGEST_RESULT};
+use super::client::{Client, Limits, OVERHEAD};
+use super::packing::{Packing, Unpacking, pack, unpack};
+use super::patience::{Moved, while_it_moves};
+use super::proto;
 use crate::cache::store::Store;
 use crate::model::{Digest, Hasher};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream::{ReadRequest, WriteRequest};
+use re::compressor::Value::{Identity, Zstd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
-use std::io::Read;
+use std::io::{Cursor, Read};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::time::{sleep, timeout};
+use tokio::sync::mpsc;
+use tokio::time::sleep;
 use tonic::{Code, Status};
 
 /// Digests asked for in one message.
-const ASKED_AT_ONCE: usize = 4096;
+const ASKED_AT_ONCE: u64 = 4096;
 /// A piece of a stream.
 const CHUNK: usize = 128 << 10;
-/// A stream that brings less than this in a second has stopped.
-const TRICKLE: u64 = 8 << 10;
 
 /// A blob to be given: its digest, its bytes, and where they are.
 pub(super) struct Given {
@@ -43,17 +45,6 @@ pub(super) enum Content {
     Lies(PathBuf),
 }
 
-/// Bytes that came together, in one place.
-trait Sink {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Fault>;
-}
-
-impl<F: FnMut(&[u8]) -> Result<(), Fault>> Sink for F {
-    fn take(&mut self, bytes: &[u8]) -> Result<(), Fault> {
-        self(bytes)
-    }
-}
-
 pub(super) fn local(error: &std::io::Error) -> Fault {
     Fault::Local(error.to_string())
 }
@@ -62,7 +53,11 @@ impl Client {
     /// Which of these blobs the server does not have.
     pub(super) async fn missing(&self, all: &[(Digest, u64)]) -> Result<BTreeSet<Digest>, Fault> {
         let mut missing = BTreeSet::new();
-        for some in all.chunks(ASKED_AT_ONCE) {
+        let mut rest = all;
+        while !rest.is_empty() {
+            let most = (self.pace.most() / OVERHEAD).min(ASKED_AT_ONCE) as usize;
+            let (some, more) = rest.split_at(most.min(rest.len()));
+            rest = more;
             let digests: Vec<re::Digest> = some.iter().map(|(digest, size)| proto::digest(digest, *size)).collect();
             let client = self.cas();
             let answer = self
@@ -83,17 +78,18 @@ impl Client {
         Ok(missing)
     }
 
-    /// Gives small blobs in one message.
-    pub(super) async fn give_together(&self, blobs: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
-        let bytes = blobs.iter().map(|(_, data)| data.len() as u64).sum();
+    /// Gives small blobs in one message; says how many bytes that took.
+    pub(super) async fn give_together(&self, blobs: Vec<(Digest, Vec<u8>)>, limits: &Limits) -> Result<u64, Fault> {
         let requests: Vec<_> = blobs
             .into_iter()
-            .map(|(digest, data)| re::batch_update_blobs_request::Request {
-                digest: Some(proto::digest(&digest, data.len() as u64)),
-                data,
-                compressor: 0,
+            .map(|(digest, data)| {
+                let digest = Some(proto::digest(&digest, data.len() as u64));
+                let packed = if limits.takes_packed { pack(&data) } else { None };
+                let compressor = if packed.is_some() { Zstd } else { Identity } as i32;
+                re::batch_update_blobs_request::Request { digest, data: packed.unwrap_or(data), compressor }
             })
             .collect();
+        let bytes = requests.iter().map(|one| one.data.len() as u64).sum();
         let client = self.cas();
         let answer = self
             .call(bytes, || {
@@ -113,69 +109,91 @@ impl Client {
                 return Err(Fault::Status(Code::from(status.code), status.message.clone()));
             }
         }
-        Ok(())
+        Ok(bytes)
     }
 
-    /// Gives a large blob in pieces.
-    pub(super) async fn give_stream(&self, blob: &Given, store: &Store) -> Result<(), Fault> {
+    /// Gives a large blob in pieces; says how many bytes that took.
+    pub(super) async fn give_stream(&self, blob: &Given, store: &Store, limits: &Limits) -> Result<u64, Fault> {
+        let moved = Moved::new(self.patience);
         let mut tries = 2;
         loop {
-            let given = self.give_stream_once(blob, store).await;
+            let transfer = self.pace.begin();
+            let given = self.unless_off(self.give_stream_once(blob, store, limits, &moved)).await;
             match given {
-                Err(fault) if fault.may_pass() && tries > 0 => tries -= 1,
-                Err(Fault::Status(Code::AlreadyExists, _)) => return Ok(()),
-                other => return other,
+                Err(fault) if self.may_again(&fault, &moved) && tries > 0 => tries -= 1,
+                Err(Fault::Status(Code::AlreadyExists, _)) => return Ok(0),
+                Err(fault) => return Err(fault),
+                Ok(sent) => {
+                    transfer.done(sent);
+                    return Ok(sent);
+                }
             }
+            drop(transfer);
+            moved.again();
             sleep(Duration::from_millis(40)).await;
         }
     }
 
-    async fn give_stream_once(&self, blob: &Given, store: &Store) -> Result<(), Fault> {
-        let sent = Arc::new(AtomicU64::new(0));
-        let reader: Box<dyn Read + Send> = match &blob.content {
-            Content::Bytes(bytes) => Box::new(std::io::Cursor::new(Vec::clone(bytes))),
+    /// Whether a stream that broke off is begun again: not where the server was long silent before.
+    pub(super) fn may_again(&self, fault: &Fault, moved: &Moved) -> bool {
+        fault.may_pass() && moved.silence() < self.patience / 4
+    }
+
+    async fn give_stream_once(
+        &self,
+        blob: &Given,
+        store: &Store,
+        limits: &Limits,
+        moved: &Moved,
+    ) -> Result<u64, Fault> {
+        let mut reader: Box<dyn Read> = match &blob.content {
+            Content::Bytes(bytes) => Box::new(Cursor::new(Arc::clone(bytes).to_vec())),
             Content::Stored => Box::new(store.open_blob(&blob.digest).map_err(|error| local(&error))?),
             Content::Lies(path) => Box::new(File::open(path).map_err(|error| local(&error))?),
         };
+        let first = fill(&mut reader, CHUNK)?;
+        // What is packed already does not get smaller: its first piece tells.
+        let packing = if limits.packs && pack(&first).is_some() { Some(Packing::new()) } else { None };
+        let packing = packing.transpose().map_err(|error| local(&error))?;
+        let blobs = if packing.is_some() { "compressed-blobs/zstd" } else { "blobs" };
         let slash = if self.instance.is_empty() { "" } else { "/" };
-        let name = format!("{}{slash}uploads/{}/blobs/{}/{}", self.instance, upload_id(), blob.digest, blob.size);
-        let pieces = Pieces { reader, name, at: 0, size: blob.size, sent: Arc::clone(&sent), ended: false };
+        let name = format!("{}{slash}uploads/{}/{blobs}/{}/{}", self.instance, upload_id(), blob.digest, blob.size);
+        let packed = packing.is_some();
+        let (pieces, mut sent) = mpsc::channel(1);
+        let feed = Feed { reader: Box::new(Cursor::new(first).chain(reader)), packing, name, pieces };
         let mut client = self.bytes();
+        let pieces = futures_util::stream::poll_fn(move |context| sent.poll_recv(context));
         let call = async move {
-            let answer = client.write(futures_util::stream::iter(pieces)).await;
+            let answer = client.write(pieces).await;
             answer.map(tonic::Response::into_inner).map_err(|status| Fault::of(&status))
         };
-        let answer = self.unless_off(self.while_it_moves(&sent, call)).await?;
-        // A server that has the blob already may say so before it has read all.
-        if u64::try_from(answer.committed_size) == Ok(blob.size) {
-            return Ok(());
+        let work = async {
+            let (mut call, mut feed) = (std::pin::pin!(call), std::pin::pin!(feed.send(blob, moved)));
+            let mut sent = None;
+            loop {
+                // A server that has the blob already may say so before it has read all.
+                tokio::select! {
+                    biased;
+                    answer = &mut call => return Ok((answer?, sent)),
+                    fed = &mut feed, if sent.is_none() => sent = Some(fed?),
+                }
+            }
+        };
+        let (answer, sent) = while_it_moves(moved, self.patience, work).await?;
+        let is = |bytes: u64| u64::try_from(answer.committed_size) == Ok(bytes);
+        // Of a packed blob that it has already, a server says -1.
+        if sent.is_some_and(is) || is(blob.size) || (packed && answer.committed_size == -1) {
+            return Ok(sent.unwrap_or(0));
         }
         Err(Fault::Corrupt(format!("it took {} bytes of a blob of {}", answer.committed_size, blob.size)))
     }
 
-    /// `work`, for as long as `moved` goes on growing.
-    async fn while_it_moves<T>(
+    /// Takes small blobs in one message; says how many bytes that took.
+    pub(super) async fn take_together(
         &self,
-        moved: &AtomicU64,
-        work: impl Future<Output = Result<T, Fault>>,
-    ) -> Result<T, Fault> {
-        let mut work = std::pin::pin!(work);
-        let least = (TRICKLE as f64 * self.patience.as_secs_f64()) as u64;
-        let mut before = 0;
-        loop {
-            if let Ok(done) = timeout(self.patience, &mut work).await {
-                return done;
-            }
-            let now = moved.load(Ordering::Relaxed);
-            if now < before + least.max(1) {
-                return Err(Fault::Silent(self.patience));
-            }
-            before = now;
-        }
-    }
-
-    /// Takes small blobs in one message.
-    async fn take_together(&self, wanted: &[(Digest, u64)]) -> Result<Vec<(Digest, Vec<u8>)>, Fault> {
+        wanted: &[(Digest, u64)],
+        limits: &Limits,
+    ) -> Result<(Vec<(Digest, Vec<u8>)>, u64), Fault> {
         let bytes = wanted.iter().map(|(_, size)| size).sum();
         let digests: Vec<re::Digest> = wanted.iter().map(|(digest, size)| proto::digest(digest, *size)).collect();
         let client = self.cas();
@@ -185,55 +203,79 @@ impl Client {
                 let request = re::BatchReadBlobsRequest {
                     instance_name: self.instance.clone(),
                     digests: digests.clone(),
+                    acceptable_compressors: limits.packs.then_some(Zstd as i32).into_iter().collect(),
                     ..re::BatchReadBlobsRequest::default()
                 };
                 async move { client.batch_read_blobs(request).await }
             })
             .await?;
-        let mut given: BTreeMap<Digest, Vec<u8>> = BTreeMap::new();
+        let mut given: BTreeMap<Digest, (i32, Vec<u8>)> = BTreeMap::new();
         for one in answer.responses {
             let Some((digest, _)) = one.digest.as_ref().and_then(proto::parse_digest) else { continue };
             match one.status.filter(|status| status.code != 0) {
                 Some(status) => return Err(Fault::Status(Code::from(status.code), status.message)),
-                None => given.insert(digest, one.data),
+                None => given.insert(digest, (one.compressor, one.data)),
             };
         }
-        let mut taken = Vec::with_capacity(wanted.len());
+        let (mut taken, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
         for (digest, size) in wanted {
-            let data =
+            let (compressor, data) =
                 given.remove(digest).ok_or_else(|| Fault::Corrupt("no word on a blob that it was asked for".into()))?;
+            bytes += data.len() as u64;
+            let data = match compressor {
+                packed if packed == Zstd as i32 && limits.packs => unpack(&data, *size)?,
+                plain if plain == Identity as i32 => data,
+                other => return Err(Fault::Corrupt(format!("a blob in encoding {other}, which nobody asked for"))),
+            };
             if data.len() as u64 != *size || Digest::of(&data) != *digest {
                 return Err(corrupt(digest));
             }
             taken.push((*digest, data));
         }
-        Ok(taken)
+        Ok((taken, bytes))
     }
 
-    /// Takes a large blob in pieces, verified at the end.
-    async fn take_stream(&self, digest: &Digest, size: u64, sink: &mut dyn Sink) -> Result<(), Fault> {
+    /// Takes a large blob in pieces, verified at the end; says how many bytes that took.
+    pub(super) async fn take_stream(
+        &self,
+        (digest, size): (&Digest, u64),
+        limits: &Limits,
+        moved: &Moved,
+        mut sink: impl FnMut(&[u8]) -> Result<(), Fault>,
+    ) -> Result<u64, Fault> {
         let slash = if self.instance.is_empty() { "" } else { "/" };
-        let resource_name = format!("{}{slash}blobs/{digest}/{size}", self.instance);
-        let moved = AtomicU64::new(0);
+        let blobs = if limits.packs { "compressed-blobs/zstd" } else { "blobs" };
+        let resource_name = format!("{}{slash}{blobs}/{digest}/{size}", self.instance);
+        let transfer = self.pace.begin();
         let work = async {
             let mut client = self.bytes();
             let request = ReadRequest { resource_name, read_offset: 0, read_limit: 0 };
             let mut pieces = client.read(request).await.map_err(|status| Fault::of(&status))?.into_inner();
+            let mut unpacking = if limits.packs { Some(Unpacking::new(size)?) } else { None };
             let mut hasher = Hasher::new();
-            let mut length = 0;
-            while let Some(piece) = pieces.message().await.map_err(|status: Status| Fault::of(&status))? {
-                length += piece.data.len() as u64;
+            let (mut length, mut came) = (0, 0);
+            let mut take = |bytes: &[u8]| {
+                length += bytes.len() as u64;
                 // A stream without an end must not fill the disk.
                 if length > size {
                     return Err(corrupt(digest));
                 }
-                moved.store(length, Ordering::Relaxed);
-                hasher.update(&piece.data);
-                sink.take(&piece.data)?;
+                hasher.update(bytes);
+                sink(bytes)
+            };
+            while let Some(piece) = pieces.message().await.map_err(|status: Status| Fault::of(&status))? {
+                came += piece.data.len() as u64;
+                match &mut unpacking {
+                    Some(unpacking) => unpacking.add(&piece.data, &mut take)?,
+                    None => take(&piece.data)?,
+                }
+                moved.reach(came);
             }
-            if length == size && hasher.finish() == *digest { Ok(()) } else { Err(corrupt(digest)) }
+            if length == size && hasher.finish() == *digest { Ok(came) } else { Err(corrupt(digest)) }
         };
-        self.unless_off(self.while_it_moves(&moved, work)).await
+        let came = self.unless_off(while_it_moves(moved, self.patience, work)).await?;
+        transfer.done(came);
+        Ok(came)
     }
 }
 
@@ -241,131 +283,54 @@ fn corrupt(digest: &Digest) -> Fault {
     Fault::Corrupt(format!("blob `{}` has other content", digest.short()))
 }
 
-impl Inner {
-    /// Takes blobs into the store, each once.
-    pub(super) fn take_blobs(&self, wanted: &BTreeSet<(Digest, u64)>, store: &Store) -> Result<(), Fault> {
-        let (client, handle) = self.client()?;
-        let limits = handle.block_on(client.limits())?;
-        let mut batch: Vec<(Digest, u64)> = Vec::new();
-        let mut batched = 0;
-        for (digest, size) in wanted {
-            if *size == 0 {
-                store.put_bytes(b"").map_err(|error| local(&error))?;
-            } else if size + OVERHEAD > limits.batch {
-                self.take_large(client, handle, digest, *size, store)?;
-            } else {
-                if batched + size + OVERHEAD > limits.batch {
-                    self.take_batch(client, handle, &std::mem::take(&mut batch), store)?;
-                    batched = 0;
-                }
-                batched += size + OVERHEAD;
-                batch.push((*digest, *size));
-            }
-        }
-        if batch.is_empty() { Ok(()) } else { self.take_batch(client, handle, &batch, store) }
-    }
-
-    fn take_batch(
-        &self,
-        client: &Client,
-        handle: &tokio::runtime::Handle,
-        batch: &[(Digest, u64)],
-        store: &Store,
-    ) -> Result<(), Fault> {
-        for (_, data) in handle.block_on(client.take_together(batch))? {
-            self.bytes_down.fetch_add(data.len() as u64, Ordering::Relaxed);
-            store.put_bytes(&data).map_err(|error| local(&error))?;
-        }
-        Ok(())
-    }
-
-    fn take_large(
-        &self,
-        client: &Client,
-        handle: &tokio::runtime::Handle,
-        digest: &Digest,
-        size: u64,
-        store: &Store,
-    ) -> Result<(), Fault> {
-        let mut tries = 2;
-        loop {
-            let mut making = store.begin_blob(digest).map_err(|error| local(&error))?;
-            let mut sink = |bytes: &[u8]| making.write(bytes).map_err(|error| local(&error));
-            match handle.block_on(client.take_stream(digest, size, &mut sink)) {
-                Ok(()) => {
-                    self.bytes_down.fetch_add(size, Ordering::Relaxed);
-                    return making.keep().map_err(|error| local(&error));
-                }
-                Err(fault) if fault.may_pass() && tries > 0 => tries -= 1,
-                Err(fault) => return Err(fault),
-            }
-        }
-    }
-
-    /// Takes a blob that is looked at here and not kept.
-    pub(super) fn take_bytes(&self, digest: &Digest, size: u64) -> Result<Vec<u8>, Fault> {
-        if size > LARGEST_RESULT {
-            return Err(Fault::Corrupt(format!("a result of {size} bytes")));
-        }
-        let (client, handle) = self.client()?;
-        let limits = handle.block_on(client.limits())?;
-        let mut bytes = Vec::new();
-        if size + OVERHEAD <= limits.batch {
-            for (_, data) in handle.block_on(client.take_together(&[(*digest, size)]))? {
-                bytes = data;
-            }
-        } else {
-            let mut sink = |more: &[u8]| {
-                bytes.extend_from_slice(more);
-                Ok(())
-            };
-            handle.block_on(client.take_stream(digest, size, &mut sink))?;
-        }
-        self.bytes_down.fetch_add(size, Ordering::Relaxed);
-        Ok(bytes)
-    }
+/// The next bytes, `most` of them unless it ends before.
+fn fill(from: &mut dyn Read, most: usize) -> Result<Vec<u8>, Fault> {
+    let mut bytes = Vec::with_capacity(most);
+    from.take(most as u64).read_to_end(&mut bytes).map_err(|error| local(&error))?;
+    Ok(bytes)
 }
 
-/// A blob in pieces, read as they are sent.
-struct Pieces {
-    reader: Box<dyn Read + Send>,
+/// What sends a blob in pieces, read as they are sent.
+struct Feed {
+    reader: Box<dyn Read>,
+    packing: Option<Packing>,
     name: String,
-    at: u64,
-    size: u64,
-    sent: Arc<AtomicU64>,
-    ended: bool,
+    pieces: mpsc::Sender<WriteRequest>,
 }
 
-impl Iterator for Pieces {
-    type Item = WriteRequest;
-
-    /// A file that ends too early, or can't be read, ends the stream too early: then the server refuses it.
-    fn next(&mut self) -> Option<WriteRequest> {
-        if self.ended {
-            return None;
-        }
-        let mut data = vec![0; CHUNK];
-        let mut filled = 0;
-        while filled < CHUNK {
-            match self.reader.read(&mut data[filled..]) {
-                Ok(0) => break,
-                Ok(read) => filled += read,
-                Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-                Err(_) => return None,
+impl Feed {
+    /// Sends all of it; says how many bytes that were. A blob that turns out to be damaged here is never sent whole.
+    async fn send(mut self, blob: &Given, moved: &Moved) -> Result<u64, Fault> {
+        let mut hasher = Some(Hasher::new());
+        let (mut read, mut sent) = (0, 0);
+        loop {
+            let mut data = fill(&mut self.reader, CHUNK)?;
+            read += data.len() as u64;
+            let last = data.len() < CHUNK || read >= blob.size;
+            hasher.iter_mut().for_each(|hasher| hasher.update(&data));
+            if last && (read != blob.size || hasher.take().map(Hasher::finish) != Some(blob.digest)) {
+                return Err(damaged(&blob.digest));
+            }
+            if let Some(packing) = &mut self.packing {
+                data = packing.add(&data, last).map_err(|error| local(&error))?;
+            }
+            if last || !data.is_empty() {
+                let length = data.len() as u64;
+                // Only the first piece needs the name.
+                let resource_name = std::mem::take(&mut self.name);
+                let write_offset = i64::try_from(sent).unwrap_or(i64::MAX);
+                let piece = WriteRequest { resource_name, write_offset, finish_write: last, data };
+                if self.pieces.send(piece).await.is_err() {
+                    // Nobody reads on: the answer says why.
+                    return std::future::pending().await;
+                }
+                sent += length;
+            }
+            moved.reach(read);
+            if last {
+                return Ok(sent);
             }
         }
-        data.truncate(filled);
-        let write_offset = i64::try_from(self.at).ok()?;
-        self.at += filled as u64;
-        self.ended = filled < CHUNK || self.at >= self.size;
-        self.sent.store(self.at, Ordering::Relaxed);
-        // Only the first piece needs the name.
-        Some(WriteRequest {
-            resource_name: std::mem::take(&mut self.name),
-            write_offset,
-            finish_write: self.ended,
-            data,
-        })
     }
 }
 

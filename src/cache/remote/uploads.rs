@@ -1,11 +1,12 @@
 //! Giving results, behind the run: a queue of keys, and a few threads that read what they name from the
 //! store piece by piece, so that however much there is to give, little of it is in memory.
 
-use super::Inner;
 use super::breaker::Fault;
+use super::client::OVERHEAD;
 use super::proto::{self, KeyAction};
 use super::take::blobs_of;
-use super::transfer::{Content, Given, damaged, read_verified};
+use super::transfer::{Content, Given, read_verified};
+use super::{Inner, Session};
 use crate::cache::store::{Found, Store, pack};
 use crate::fingerprint::digest_file;
 use crate::model::Digest;
@@ -133,8 +134,7 @@ impl Shared {
         if record.len() as u64 > proto::LARGEST_RESULT {
             return Ok(false);
         }
-        let (client, handle) = self.inner.client()?;
-        let limits = handle.block_on(client.limits())?;
+        let Session { client, handle, limits } = self.inner.session()?;
         if !limits.updates {
             return Err(Fault::Unfit("it takes no results; `mode = \"read-only\"` says so".into()));
         }
@@ -192,49 +192,44 @@ impl Inner {
         store: &Store,
         gives_up: &dyn Fn() -> bool,
     ) -> Result<(), Fault> {
-        let (client, handle) = self.client()?;
-        let limits = handle.block_on(client.limits())?;
+        let session = self.session()?;
         let asked: Vec<(Digest, u64)> =
             blobs.values().filter(|blob| blob.size > 0).map(|blob| (blob.digest, blob.size)).collect();
-        let missing = handle.block_on(client.missing(&asked))?;
+        let missing = session.handle.block_on(session.client.missing(&asked))?;
         let (mut batch, mut batched) = (Vec::new(), 0);
+        let mut most = session.client.batch(&session.limits);
         for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
             if gives_up() {
                 return Ok(());
             }
-            if blob.size + super::client::OVERHEAD > limits.batch {
-                if matches!(blob.content, Content::Stored) && !store.holds(&blob.digest) {
-                    return Err(damaged(&blob.digest));
-                }
-                let given = handle.block_on(unless_given_up(gives_up, client.give_stream(blob, store)));
-                given.map_err(|fault| unless_changed(blob, fault))?;
-                self.bytes_up.fetch_add(blob.size, Ordering::Relaxed);
-                continue;
+            if batched + blob.size + OVERHEAD > most && !batch.is_empty() {
+                self.give_batch(&session, std::mem::take(&mut batch))?;
+                (batched, most) = (0, session.client.batch(&session.limits));
             }
-            if batched + blob.size + super::client::OVERHEAD > limits.batch {
-                self.give_batch(std::mem::take(&mut batch))?;
-                batched = 0;
+            if blob.size + OVERHEAD > most {
+                let giving = unless_given_up(gives_up, session.client.give_stream(blob, store, &session.limits));
+                let bytes = session.handle.block_on(giving).map_err(|fault| unless_changed(blob, fault))?;
+                self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+            } else {
+                batched += blob.size + OVERHEAD;
+                batch.push((blob.digest, read_verified(blob, store).map_err(|fault| unless_changed(blob, fault))?));
             }
-            batched += blob.size + super::client::OVERHEAD;
-            batch.push((blob.digest, read_verified(blob, store).map_err(|fault| unless_changed(blob, fault))?));
         }
-        if batch.is_empty() { Ok(()) } else { self.give_batch(batch) }
+        if batch.is_empty() { Ok(()) } else { self.give_batch(&session, batch) }
     }
 
-    fn give_batch(&self, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
-        let (client, handle) = self.client()?;
-        let bytes = batch.iter().map(|(_, data)| data.len() as u64).sum();
-        handle.block_on(client.give_together(batch))?;
+    fn give_batch(&self, session: &Session<'_>, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
+        let bytes = session.handle.block_on(session.client.give_together(batch, &session.limits))?;
         self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
     }
 }
 
 /// `work`, until somebody gives up.
-async fn unless_given_up(
+async fn unless_given_up<T>(
     gives_up: &dyn Fn() -> bool,
-    work: impl Future<Output = Result<(), Fault>>,
-) -> Result<(), Fault> {
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
     let mut work = std::pin::pin!(work);
     while !gives_up() {
         if let Ok(done) = tokio::time::timeout(LOOK, &mut work).await {

@@ -11,8 +11,10 @@ use re::capabilities_server::{Capabilities, CapabilitiesServer};
 use re::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
 use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard};
 use stream::byte_stream_server::{ByteStream, ByteStreamServer};
+use tonic::transport::ServerTlsConfig;
 use tonic::{Code, Request, Response, Status, Streaming};
 
 /// Blobs above this are streamed.
@@ -60,6 +62,10 @@ pub enum Fault {
     Breaks,
     /// Nothing is said of what was asked.
     Silent,
+    /// Of a packed blob: a few bytes that stand for very many.
+    Bomb,
+    /// Of a packed blob: frames with nothing in them, without an end.
+    Empty,
 }
 
 #[derive(Default)]
@@ -78,6 +84,9 @@ pub struct State {
     pub breaks: bool,
     /// It carries out nothing.
     pub only_keeps: bool,
+    /// Blobs that crossed the line packed.
+    pub packed: BTreeMap<Call, usize>,
+    offers: (bool, bool),
     fault: Option<(Call, Fault)>,
     /// How often it still goes wrong; none: until it is mended.
     left: Option<u32>,
@@ -96,6 +105,16 @@ pub struct Shared(pub Arc<Mutex<State>>);
 
 impl Farm {
     pub fn new() -> Self {
+        Self::start(None)
+    }
+
+    /// One that is reached through TLS.
+    pub fn with_tls(tls: ServerTlsConfig) -> Self {
+        Self::start(Some(tls))
+    }
+
+    fn start(tls: Option<ServerTlsConfig>) -> Self {
+        let secured = tls.is_some();
         let state = Shared::default();
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let (tell, told) = std::sync::mpsc::channel();
@@ -106,7 +125,12 @@ impl Farm {
                 let incoming = tonic::transport::server::TcpIncoming::bind("127.0.0.1:0".parse().unwrap()).unwrap();
                 tell.send(incoming.local_addr().unwrap()).unwrap();
                 let most = 16 << 20;
-                let server = tonic::transport::Server::builder()
+                let server = tonic::transport::Server::builder();
+                let mut server = match tls {
+                    Some(tls) => server.tls_config(tls).unwrap(),
+                    None => server,
+                };
+                let server = server
                     .add_service(CapabilitiesServer::new(served.clone()))
                     .add_service(ActionCacheServer::new(served.clone()))
                     .add_service(ContentAddressableStorageServer::new(served.clone()).max_decoding_message_size(most))
@@ -120,7 +144,8 @@ impl Farm {
             });
         });
         let address = told.recv().unwrap();
-        Self { address: format!("grpc://{address}"), state, _stop: stop }
+        let address = if secured { format!("grpcs://{address}") } else { format!("grpc://{address}") };
+        Self { address, state, _stop: stop }
     }
 
     pub fn state(&self) -> MutexGuard<'_, State> {
@@ -153,6 +178,16 @@ impl Farm {
     /// Only who brings this token is answered.
     pub fn ask_for(&self, token: &str) {
         self.state().token = Some(token.into());
+    }
+
+    /// Offers zstd: as streams and in what it gives, and in messages that it takes.
+    pub fn offer_zstd(&self, streams: bool, messages: bool) {
+        self.state().offers = (streams, messages);
+    }
+
+    /// How many blobs crossed the line packed in these calls.
+    pub fn packed(&self, call: Call) -> usize {
+        self.state().packed.get(&call).copied().unwrap_or(0)
     }
 
     pub fn calls(&self, call: Call) -> usize {
@@ -193,6 +228,28 @@ impl Shared {
     }
 }
 
+impl Shared {
+    /// Whether a stream is of a packed blob; counts it.
+    fn is_packed(&self, call: Call, name: &str) -> bool {
+        let packed = name.contains("compressed-blobs/zstd/");
+        let mut state = self.0.lock().unwrap();
+        assert!(!packed || state.offers.0);
+        *state.packed.entry(call).or_default() += usize::from(packed);
+        packed
+    }
+}
+
+const ZSTD: i32 = re::compressor::Value::Zstd as i32;
+
+/// A blob, packed.
+fn packed(fault: Option<Fault>, data: &[u8]) -> Vec<u8> {
+    match fault {
+        Some(Fault::Bomb) => zstd::encode_all(std::io::repeat(0).take(64 << 20), 1).unwrap(),
+        Some(Fault::Empty) => zstd::encode_all(&[][..], 1).unwrap().repeat(data.len()),
+        _ => zstd::encode_all(data, 1).unwrap(),
+    }
+}
+
 pub type Answer<T> = Result<Response<T>, Status>;
 
 fn spoil(fault: Option<Fault>, mut data: Vec<u8>) -> Vec<u8> {
@@ -210,6 +267,8 @@ impl Capabilities for Shared {
         let fault = self.enter(Call::Capabilities, &request).await?;
         let sha256 = re::digest_function::Value::Sha256 as i32;
         let other = re::digest_function::Value::Blake3 as i32;
+        let (streams, messages) = self.0.lock().unwrap().offers;
+        let zstd = |offered: bool| if offered { vec![ZSTD] } else { vec![] };
         Ok(Response::new(re::ServerCapabilities {
             cache_capabilities: (fault != Some(Fault::Silent)).then(|| re::CacheCapabilities {
                 digest_functions: vec![if fault == Some(Fault::Other) { other } else { sha256 }],
@@ -217,6 +276,8 @@ impl Capabilities for Shared {
                     update_enabled: fault != Some(Fault::Short),
                 }),
                 max_batch_total_size_bytes: BATCH,
+                supported_compressors: zstd(streams),
+                supported_batch_update_compressors: zstd(messages),
                 ..re::CacheCapabilities::default()
             }),
             execution_capabilities: (!self.0.lock().unwrap().only_keeps).then(|| re::ExecutionCapabilities {
@@ -295,13 +356,20 @@ impl ContentAddressableStorage for Shared {
         let mut responses = vec![];
         for one in request.into_inner().requests {
             let digest = one.digest.unwrap();
-            assert_eq!(sha256(&one.data), digest.hash);
+            let data = if one.compressor == ZSTD {
+                assert!(state.offers.1);
+                *state.packed.entry(Call::BatchUpdate).or_default() += 1;
+                zstd::decode_all(&one.data[..]).unwrap()
+            } else {
+                one.data
+            };
+            assert_eq!((sha256(&data), data.len()), (digest.hash.clone(), usize::try_from(digest.size_bytes).unwrap()));
             let code = match fault {
                 Some(Fault::SaysOfBlob(code)) => code,
                 _ => Code::Ok,
             };
             if code == Code::Ok {
-                state.blobs.insert(digest.hash.clone(), one.data);
+                state.blobs.insert(digest.hash.clone(), data);
             }
             let status = Some(status(code));
             responses.push(re::batch_update_blobs_response::Response { digest: Some(digest), status });
@@ -317,21 +385,21 @@ impl ContentAddressableStorage for Shared {
         request: Request<re::BatchReadBlobsRequest>,
     ) -> Answer<re::BatchReadBlobsResponse> {
         let fault = self.enter(Call::BatchRead, &request).await?;
-        let state = self.0.lock().unwrap();
+        let mut state = self.0.lock().unwrap();
         let mut responses = vec![];
-        for digest in request.into_inner().digests {
+        let request = request.into_inner();
+        let packs = state.offers.0 && request.acceptable_compressors.contains(&ZSTD);
+        for digest in request.digests {
             let (code, data) = match (fault, state.blobs.get(&digest.hash)) {
                 (Some(Fault::SaysOfBlob(code)), _) => (code, vec![]),
                 (_, None) => (Code::NotFound, vec![]),
+                (_, Some(data)) if packs => (Code::Ok, spoil(fault, packed(fault, data))),
                 (_, Some(data)) => (Code::Ok, spoil(fault, data.clone())),
             };
+            let compressor = if packs { ZSTD } else { 0 };
+            *state.packed.entry(Call::BatchRead).or_default() += usize::from(packs && code == Code::Ok);
             let status = Some(status(code));
-            responses.push(re::batch_read_blobs_response::Response {
-                digest: Some(digest),
-                data,
-                compressor: 0,
-                status,
-            });
+            responses.push(re::batch_read_blobs_response::Response { digest: Some(digest), data, compressor, status });
         }
         if fault == Some(Fault::Silent) {
             responses.clear();
@@ -380,7 +448,11 @@ impl ByteStream for Shared {
             return Ok(Response::new(futures_util::stream::iter(pieces).boxed()));
         }
         let hash = name.split('/').rev().nth(1).unwrap().to_owned();
-        let data = self.0.lock().unwrap().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
+        let mut data =
+            self.0.lock().unwrap().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
+        if self.is_packed(Call::Read, &name) {
+            data = packed(fault, &data);
+        }
         let data = spoil(fault, data);
         let piece = |data: &[u8]| Ok(stream::ReadResponse { data: data.to_vec() });
         let mut pieces: Vec<_> = data.chunks(10_000).map(piece).collect();
@@ -393,7 +465,9 @@ impl ByteStream for Shared {
             return Ok(Response::new(first.chain(futures_util::stream::pending()).boxed()));
         }
         if fault == Some(Fault::Endless) {
-            return Ok(Response::new(futures_util::stream::repeat_with(move || piece(&data[..10_000])).boxed()));
+            return Ok(Response::new(
+                futures_util::stream::repeat_with(move || piece(&data[..data.len().min(10_000)])).boxed(),
+            ));
         }
         Ok(Response::new(futures_util::stream::iter(pieces).boxed()))
     }
@@ -407,6 +481,9 @@ impl ByteStream for Shared {
             if name.is_empty() {
                 name = piece.resource_name;
             }
+            if fault == Some(Fault::Silent) {
+                std::future::pending::<()>().await;
+            }
             data.extend(piece.data);
             finished = piece.finish_write;
             if fault == Some(Fault::Breaks) {
@@ -414,10 +491,13 @@ impl ByteStream for Shared {
             }
         }
         let hash = name.split('/').rev().nth(1).unwrap().to_owned();
+        let committed_size = i64::try_from(data.len()).unwrap();
+        if self.is_packed(Call::Write, &name) {
+            data = zstd::decode_all(&data[..]).map_err(|error| Status::invalid_argument(error.to_string()))?;
+        }
         if !finished || sha256(&data) != hash {
             return Err(Status::invalid_argument("not what its name says"));
         }
-        let committed_size = i64::try_from(data.len()).unwrap();
         if fault == Some(Fault::Short) {
             return Ok(Response::new(stream::WriteResponse { committed_size: committed_size / 2 }));
         }

@@ -2,8 +2,11 @@
 //! everything that a server can do wrong, at every call.
 
 mod casd;
+mod certificates;
 mod executing;
 mod farm;
+mod tls;
+mod wire;
 mod worker;
 
 use crate::support::{Ran, Workspace};
@@ -246,7 +249,10 @@ fn a_secret_does_not_leave() {
 
 /// Runs all in a checkout whose server is at `address`; however that server is, what is right comes out.
 fn must_be_right(address: &str, what: &str, timeout: &str) -> (Workspace, Ran) {
-    let ws = checkout(&through(address, timeout));
+    must_be_right_in(checkout(&through(address, timeout)), what)
+}
+
+fn must_be_right_in(ws: Workspace, what: &str) -> (Workspace, Ran) {
     let ran = ws.run("all");
     assert_eq!((ws.read("out/sub/a").as_str(), ws.read("out/big").len()), ("content", 200_000), "{what}");
     assert_eq!((ws.mode("out/sub/a"), ws.target("out/link").to_str()), (0o751, Some("sub/a")), "{what}");
