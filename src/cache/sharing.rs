@@ -1,8 +1,12 @@
 //! A store on another machine, as those see it who use it: what it is asked, and what it may answer. How
 //! that is done, and over which protocol, is not known here.
 
+use super::outputs::Manifest;
 use super::store::{Store, StoredResult};
-use crate::model::{Digest, Notice};
+use crate::model::{Digest, Notice, WsPath};
+use crate::node::Errand;
+use std::collections::BTreeMap;
+use std::path::Path;
 use std::time::Duration;
 
 /// How a server is reached.
@@ -26,6 +30,8 @@ pub struct RemoteSettings {
     pub compression: bool,
     /// Going on without it is an error.
     pub required: bool,
+    /// Properties of the machines that it runs tasks on.
+    pub platform: BTreeMap<String, String>,
 }
 
 /// What was exchanged in a run.
@@ -37,6 +43,55 @@ pub struct Exchange {
     pub bytes_up: u64,
     /// Results given.
     pub given: u32,
+    /// Tasks run by it.
+    pub executed: u32,
+}
+
+/// What a server is to do in this machine's place.
+pub struct Order<'a> {
+    /// What.
+    pub errand: &'a Errand,
+    /// The files that it may read, and no others, as they lie below `root`.
+    pub inputs: &'a Manifest,
+    /// The workspace.
+    pub root: &'a Path,
+    /// Files and folders that it may leave, sorted; none within another.
+    pub outputs: &'a [WsPath],
+    /// Which paths in them are wanted.
+    pub keeps: &'a dyn Fn(&WsPath) -> bool,
+    /// What the server has of it already does not count.
+    pub anew: bool,
+}
+
+/// Whoever is told how an order is carried out.
+pub trait Watcher {
+    /// Bytes that were printed, as they come.
+    fn bytes(&mut self, bytes: &[u8]);
+
+    /// It waits for a machine that is free.
+    fn queued(&mut self);
+
+    /// Whether it is to be given up.
+    fn gives_up(&self) -> bool;
+}
+
+/// How an order was carried out.
+#[derive(Debug)]
+pub enum Executed {
+    /// It ended; all that it printed was passed on.
+    Ended {
+        /// Its exit status.
+        exit: i32,
+        /// What it left, every blob of it in the store; nothing where it failed.
+        outputs: Manifest,
+    },
+    /// It took longer than it may.
+    TimedOut,
+    /// It was given up.
+    GivenUp,
+    /// It was not carried out, or nobody can tell how: what was heard of it does not count. What is to be said of that, where
+    /// it is of this order alone; otherwise it went wrong with the server ([`RemoteStore::untold`]).
+    Not(Option<Notice>),
 }
 
 /// A store on another machine. Whatever goes wrong with it is a miss, once told, and from then on
@@ -52,6 +107,9 @@ pub trait RemoteStore: Send + Sync {
 
     /// Has the result under `key`, which `store` holds, given to it behind the run.
     fn offer(&self, key: Digest, store: &Store);
+
+    /// Has it do something.
+    fn execute(&self, order: &Order<'_>, store: &Store, watcher: &mut dyn Watcher) -> Executed;
 
     /// Whether results are given to it.
     fn takes(&self) -> bool;

@@ -315,6 +315,11 @@ impl State {
         self.last.get(node)
     }
 
+    /// Whether shared results don't count for what nothing is known of.
+    pub const fn distrusts(&self) -> bool {
+        self.distrust
+    }
+
     /// Whether shared results count for `node`.
     pub fn trusts_shared(&self, node: &str) -> bool {
         match self.last.get(node) {

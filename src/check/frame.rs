@@ -2,7 +2,7 @@
 
 use crate::config::{Diagnostic, NodeKind, OnFail, Pattern};
 use crate::model::{Digest, FailReason, KeySink, KeyValue, Observation, PartKind, Reason};
-use crate::node::{Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Seen};
+use crate::node::{Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Seen, Travel};
 use crate::process::ProcessError;
 use std::path::Path;
 
@@ -61,6 +61,7 @@ impl CheckNode {
             retry: task.retry,
             gate: task.gate.as_ref().map(|gate| gate.value.clone()),
             artifacts: vec![],
+            travel: Travel::Never(None),
         };
         Self { facts, kind, check }
     }

@@ -27,6 +27,8 @@ pub fn again(place: &Place, args: &RunArgs) -> String {
         evidence_key,
         destroy,
         require_remote,
+        remote_exec,
+        isolated,
         arguments,
     } = args;
     let mut words = Words(vec!["weir".into()]);
@@ -48,6 +50,8 @@ pub fn again(place: &Place, args: &RunArgs) -> String {
     words.path("--report", report.as_deref());
     words.path("--evidence-key", evidence_key.as_deref());
     words.flag("--require-remote", *require_remote);
+    words.flag("--remote-exec", *remote_exec);
+    words.flag("--isolated", *isolated);
     // Last of the flags: without a run it would take a task for one.
     words.flag("--resume", resume.is_some());
     words.all(resume.as_slice().iter().filter(|run| !run.is_empty()));
@@ -102,7 +106,8 @@ mod tests {
             "weir run all",
             "weir -C sub -C dir run -f a b --profile ci --profile fast",
             "weir run --force-all s --confirm a --confirm b --destroy app --iteration 3 -j 4 -k --explain --output quiet \
-             --report out.xml --evidence-key key.pem --require-remote --resume",
+             --report out.xml --evidence-key key.pem --require-remote --remote-exec --resume",
+            "weir run t --isolated",
             "weir run --resume 20261121",
             "weir run t --resume -- -x --profile",
         ] {
@@ -144,13 +149,15 @@ mod tests {
             "--destroy",
             "d",
             "--require-remote",
+            "--remote-exec",
             "--resume",
             "1",
             "--",
             "a",
         ]);
         let text = again(&place, &args);
-        for flag in run.get_opts().filter(|flag| !["dry_run", "help"].contains(&flag.get_id().as_str())) {
+        // That one excludes another.
+        for flag in run.get_opts().filter(|flag| !["dry_run", "help", "isolated"].contains(&flag.get_id().as_str())) {
             let long = flag.get_long().map(|long| format!(" --{long}"));
             let short = flag.get_short().map(|short| format!(" -{short}"));
             assert!(long.into_iter().chain(short).any(|flag| text.contains(&flag)), "{flag}: {text}");

@@ -130,6 +130,12 @@ pub struct RunArgs {
     /// Fail where the remote is needed and can't be had, instead of going on without it
     #[arg(long)]
     pub require_remote: bool,
+    /// Have the remote run every task that can be run elsewhere, not only those with `execute = true`
+    #[arg(long)]
+    pub remote_exec: bool,
+    /// Run every task that can be run elsewhere in a folder that holds its declared inputs and nothing else
+    #[arg(long, conflicts_with = "remote_exec")]
+    pub isolated: bool,
     /// Arguments for the one task named
     #[arg(last = true, value_name = "ARGS")]
     pub arguments: Vec<String>,

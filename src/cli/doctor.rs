@@ -6,10 +6,12 @@ use super::print;
 use super::project::{Place, Project};
 use super::remote;
 use crate::cache::{Place as WeirFolder, State};
+use crate::config::Task;
 use crate::model::Notice;
-use crate::node::Seen;
+use crate::node::{Seen, Travel};
 use serde::Serialize;
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 /// One thing that was looked at.
 #[derive(Serialize)]
@@ -106,12 +108,37 @@ fn server(place: &Place, project: &Project) -> Vec<Finding> {
     };
     match opened.store.describe() {
         Ok(lines) => {
+            let offers = !lines.contains(&("execution", "not offered".to_owned()));
             let told: Vec<String> = lines.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            vec![Finding::good("remote", format!("`{}`; {}", opened.endpoint, told.join("; ")))]
+            let found = Finding::good("remote", format!("`{}`; {}", opened.endpoint, told.join("; ")));
+            [Some(found), executes(project, offers)].into_iter().flatten().collect()
         }
         Err(Notice { message, help, .. }) => {
             let help = help.filter(|help| !help.contains("weir doctor"));
             vec![Finding::bad("remote", message, help)]
         }
     }
+}
+
+/// Which tasks are to run on the remote, and whether it runs any.
+fn executes(project: &Project, offers: bool) -> Option<Finding> {
+    let config = &project.config;
+    let all = config.remote.execute.unwrap_or_default();
+    let goes = |task: &Arc<Task>| match project.node_of(task).facts().travel {
+        Travel::Always => true,
+        Travel::IfAsked => all,
+        Travel::Never(_) => false,
+    };
+    let names: Vec<String> =
+        config.tasks.iter().filter(|task| goes(task)).map(|task| format!("`{}`", task.name)).collect();
+    let what = match &names[..] {
+        [] => return None,
+        [one, two, three, rest @ ..] if !rest.is_empty() => format!("{one}, {two}, {three} and {} more", rest.len()),
+        names => names.join(", "),
+    };
+    if offers {
+        return Some(Finding::good("execution", format!("the remote runs {what}")));
+    }
+    let help = "remove `execute`, or name a server that runs tasks; until then they run here".to_owned();
+    Some(Finding::bad("execution", format!("the remote is to run {what}, and runs nothing"), Some(help)))
 }

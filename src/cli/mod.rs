@@ -10,6 +10,7 @@ mod db_migrate;
 mod db_server;
 mod doctor;
 mod draw;
+mod elsewhere;
 mod error;
 mod evidence;
 mod explain;

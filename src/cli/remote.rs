@@ -107,6 +107,7 @@ fn settings(place: &Place, config: &Config, required: bool) -> Result<Option<Rem
         patience: remote.timeout.unwrap_or(PATIENCE),
         compression: remote.compression == Some(Compression::Zstd),
         required,
+        platform: remote.platform.clone(),
     };
     Ok(Some(settings))
 }

@@ -2,6 +2,7 @@
 
 use super::again::again;
 use super::args::{OutputMode, RunArgs};
+use super::elsewhere;
 use super::error::{CliError, FAILED};
 use super::evidence;
 use super::frozen::{Configured, Reading};
@@ -64,6 +65,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
+    elsewhere::refuse_borrowers(project, &graph, &plan)?;
     refuse_unforced(place, &plan, args)?;
     refuse(&plan, project, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
@@ -86,6 +88,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     if let Some(remote) = remote::open(place, &project.config, args.require_remote)? {
         services.remote = Some(remote.store);
     }
+    services.elsewhere = elsewhere::asked(place, &project.config, args, services.remote.is_some())?;
+    let notices: Vec<Notice> = notices.into_iter().chain(elsewhere::that_stay(&plan, args)).collect();
     let mut sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
     let mut settled = None;
     if let Some((sealing, rest)) = &mut sealing {

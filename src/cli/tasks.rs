@@ -6,7 +6,7 @@ use super::error::CliError;
 use super::panel::Known;
 use super::print;
 use super::project::{Place, Project};
-use crate::config::{Action, CacheMode, Located, Pattern, Soak, Task, When};
+use crate::config::{Action, CacheMode, Execute, Located, Pattern, Soak, Task, When};
 use crate::graph::{Graph, Lookup, TaskIndex};
 use crate::journal::replace;
 use crate::model::format_duration;
@@ -118,6 +118,8 @@ fn as_json(project: &Project, graph: &Graph<'_>, index: TaskIndex) -> Value {
         "sources": texts(task.sources.as_ref()),
         "outputs": texts(task.outputs.as_ref()),
         "writes": task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>(),
+        "execute": task.execute.as_ref().map(|said| said.value != Execute::Here),
+        "platform": task.platform,
         "cacheable": cacheable(task),
         "reset": task.reset.is_some(),
     })
@@ -129,6 +131,14 @@ fn cacheable(task: &Task) -> bool {
         && task.writes.is_empty()
         && task.reset.is_none()
         && !task.interactive
+}
+
+const fn executes(said: Execute) -> &'static str {
+    match said {
+        Execute::Here => "here",
+        Execute::There { secrets: false } => "by the remote, where one is configured",
+        Execute::There { secrets: true } => "by the remote, where one is configured, with secrets",
+    }
 }
 
 /// `test:unit, 200 times, for 10m, until it fails, 4 at once`.
@@ -210,6 +220,11 @@ fn info(place: &Place, args: &InfoArgs) -> Result<u8, CliError> {
         row("writes", joined(&task.writes.iter().map(|pattern| pattern.value.full()).collect::<Vec<_>>()));
         row("ports", joined(&task.ports.iter().map(|port| port.name.value.clone()).collect::<Vec<_>>()));
         row("dir", task.dir.value.to_string());
+        row("execute", task.execute.as_ref().map(|said| executes(said.value).to_owned()).unwrap_or_default());
+        row(
+            "platform",
+            joined(&task.platform.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>()),
+        );
         row("requires", joined(&task.requires.iter().map(|name| name.value.clone()).collect::<Vec<_>>()));
         if let Some(service) = &task.service {
             row("service", service.value.describe());

@@ -121,6 +121,40 @@ impl Declared {
         Ok(env.into_iter().map(|(name, value)| (name.into(), value)).collect())
     }
 
+    /// What of it another machine is given: what is in the key. What this machine alone knows (its PATH and HOME, its proxies)
+    /// stays here, and so do the folders of `path`, which are elsewhere there.
+    ///
+    /// # Errors
+    /// An `env_file` can't be read, or a value is not UTF-8.
+    pub fn build_for_elsewhere<'o>(
+        &self,
+        root: &Path,
+        outside: &Outside,
+        own: impl IntoIterator<Item = (&'o str, String)>,
+    ) -> Result<BTreeMap<String, String>, FailReason> {
+        let mut env: BTreeMap<String, String> = BTreeMap::new();
+        let take = |declared: &str, env: &mut BTreeMap<String, String>| -> Result<(), FailReason> {
+            for (name, value) in outside.matching(declared) {
+                let value = value.to_str().ok_or_else(|| FailReason::Inputs {
+                    message: format!("the value of `{name}` is not UTF-8, and can't be sent elsewhere"),
+                    help: Some("`execute = false` runs the task here".into()),
+                })?;
+                env.insert(name.clone(), value.to_owned());
+            }
+            Ok(())
+        };
+        for name in KEYED {
+            take(name, &mut env)?;
+        }
+        env.extend(self.of_files(root)?);
+        env.extend(self.set.clone());
+        for name in &self.inputs {
+            take(name, &mut env)?;
+        }
+        env.extend(own.into_iter().map(|(name, value)| (name.to_owned(), value)));
+        Ok(env)
+    }
+
     /// The PATH of [`Declared::build`]; none where an `env_file` can't be read.
     pub fn search_path<'a>(&self, root: &Path, outside: &'a Outside) -> Option<Cow<'a, OsStr>> {
         if self.env_file.is_empty() && self.path.is_empty() && !self.set.contains_key("PATH") {

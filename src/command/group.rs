@@ -2,7 +2,7 @@
 
 use crate::config::{Diagnostic, Retry, Task};
 use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
-use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending, Seen};
+use crate::node::{Context, Effects, Facts, Node, Output, Outside, Pending, Seen, Travel};
 use crate::process::ProcessError;
 use std::path::Path;
 use std::time::Duration;
@@ -39,6 +39,7 @@ impl GroupNode {
                 retry: Retry { attempts: 1, backoff: Duration::ZERO },
                 gate: None,
                 artifacts: vec![],
+                travel: Travel::Never(None),
             },
         }
     }

@@ -1,6 +1,7 @@
 //! Rank 3: the nodes that run commands, and groups. Knows nothing of the scheduler.
 
 mod direct;
+mod elsewhere;
 mod environment;
 mod execute;
 mod group;

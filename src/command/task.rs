@@ -1,6 +1,7 @@
 //! A task with a command.
 
 use super::direct::without_shell;
+use super::elsewhere::{Elsewhere, travel};
 use super::environment::{Declared, variables_of};
 use super::execute::{Ended, execute};
 use super::report::Report;
@@ -11,7 +12,7 @@ use crate::model::{
     Digest, FailReason, Hasher, KeySink, KeyValue, Notice, Observation, PartKind, Reason, format_duration,
 };
 use crate::node::{
-    Cancel, Context, Effects, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
+    Cancel, Context, Effects, Errand, Facts, Instance, Loan, NamedLock, Node, Output, Outside, Pending, Resource, Seen,
     Surroundings,
 };
 use crate::process::{Captured, Command, ProcessError, Stdio, capture};
@@ -79,6 +80,7 @@ impl CommandNode {
             retry: task.retry,
             gate: task.gate.as_ref().map(|gate| gate.value.clone()),
             artifacts: plain(&task.artifacts),
+            travel: travel(task),
             always,
         };
         let environment = Declared::new(task, &instance.env, &instance.arguments.named, facts.always.is_some());
@@ -426,6 +428,9 @@ impl Node for CommandNode {
             let name = resource.name();
             sink.part(PartKind::Definition, &name, KeyValue::Text(&resource.declared()));
         }
+        for (name, value) in &task.platform {
+            sink.part(PartKind::Definition, &format!("platform.{name}"), KeyValue::Text(value));
+        }
         self.environment.define(root, outside, sink)
     }
 
@@ -548,6 +553,13 @@ impl Node for CommandNode {
             self.give_back(context, loans, output).await;
             ended
         })
+    }
+
+    fn errand(&self, root: &Path, outside: &Outside, observed: &[Observation]) -> Result<Errand, FailReason> {
+        let own = [("WEIR_TASK", self.facts.name.as_str().into())];
+        let env = self.environment.build_for_elsewhere(root, outside, own)?;
+        Elsewhere { task: &self.task, name: &self.facts.name, arguments: &self.arguments, timeout: self.timeout }
+            .errand(env, observed)
     }
 
     fn state<'a>(&'a self, context: &'a Context) -> Pending<'a, Result<Digest, FailReason>> {

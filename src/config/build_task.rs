@@ -82,6 +82,8 @@ impl Draft {
             gate: None,
             artifacts: vec![],
             report: None,
+            execute: None,
+            platform: BTreeMap::new(),
             allow: vec![],
         };
         Self {
@@ -99,7 +101,7 @@ impl Draft {
     }
 
     /// Where a key is given, if it is.
-    fn given(&self, name: &str) -> Option<At> {
+    pub(super) fn given(&self, name: &str) -> Option<At> {
         self.given.iter().find(|(key, _)| key.info.name == name).map(|(_, at)| *at)
     }
 
@@ -156,6 +158,9 @@ impl Draft {
         }
         self.check_caching(reader);
         self.check_service(reader);
+        if self.run.is_some() || self.exec.is_some() {
+            self.check_execute(reader);
+        }
         self.task.action = match (self.run, self.exec, self.uses, self.sequence) {
             (Some(lines), ..) => Action::Shell(lines),
             (None, Some(argv), ..) => Action::Exec(argv),

@@ -10,6 +10,7 @@ mod definition;
 mod diagnostic;
 mod edges;
 mod entries;
+mod execute;
 mod find;
 mod include;
 mod keys;
@@ -45,6 +46,7 @@ pub use database::{
 };
 pub use definition::{Definitions, Veil};
 pub use diagnostic::{At, Diagnostic, FileId, Label, Located, Severity, did_you_mean};
+pub use execute::{Bound, Execute};
 pub use find::{FindError, Found, find};
 pub use load::{Loaded, load, load_text};
 pub use looked::Looked;

@@ -2,6 +2,7 @@
 
 use super::diagnostic::{At, Located};
 use super::edges::TEXT;
+use super::execute::{PLATFORM, platform};
 use super::keys::{Key, Scope, Set, Shape};
 use super::values::{Entry, Reader};
 use serde::{Deserialize, Serialize};
@@ -33,6 +34,10 @@ pub struct Remote {
     pub key_file: Option<Located<String>>,
     /// How long the server may stay silent.
     pub timeout: Option<Duration>,
+    /// It runs what it can run, and not only what says so.
+    pub execute: Option<bool>,
+    /// Properties of the machines that tasks run on there.
+    pub platform: BTreeMap<String, String>,
     /// How blobs cross the line.
     pub compression: Option<Compression>,
 }
@@ -227,6 +232,20 @@ pub(super) static REMOTE: Scope<Set<Remote>> = Scope {
             |remote, reader, entry| remote.timeout = reader.duration(entry.value).or(remote.timeout),
         ),
         key(
+            "execute",
+            Shape::Bool,
+            "true",
+            "Whether it also runs the tasks that say nothing of `execute` and can be run elsewhere; not by default. `WEIR_REMOTE_EXECUTE` replaces it.",
+            |remote, reader, entry| remote.execute = reader.boolean(entry.value).or(remote.execute),
+        ),
+        key(
+            "platform",
+            PLATFORM,
+            "{ OSFamily = \"linux\" }",
+            "Properties of the machines that tasks run on there, below those that a task names in its own `platform`. In no key: a task whose result depends on them names them itself.",
+            |remote, reader, entry| remote.platform.extend(platform(reader, entry.value)),
+        ),
+        key(
             "compression",
             Shape::Words(&["zstd", "none"]),
             "\"zstd\"",
@@ -236,7 +255,7 @@ pub(super) static REMOTE: Scope<Set<Remote>> = Scope {
             },
         ),
     ],
-    unbuilt: &["execute"],
+    unbuilt: &[],
 };
 
 fn headers(remote: &mut Remote, reader: &mut Reader<'_>, entry: Entry<'_, '_>) {

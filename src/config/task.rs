@@ -2,6 +2,7 @@
 
 use super::database::DatabaseUse;
 use super::diagnostic::{At, Located};
+use super::execute::Execute;
 use super::pattern::Pattern;
 use super::service::Service;
 use super::soak::Soak;
@@ -104,6 +105,10 @@ pub struct Task {
     pub artifacts: Vec<Located<Pattern>>,
     /// Where its test report lands, and what it must hold.
     pub report: Option<TestReport>,
+    /// Where it runs; the remote's own word where nothing is said.
+    pub execute: Option<Located<Execute>>,
+    /// Properties of the machine that a server runs it on.
+    pub platform: BTreeMap<String, String>,
     /// Findings of the audit that are allowed here, with the reason.
     pub allow: Vec<(Located<String>, String)>,
 }

@@ -4,6 +4,7 @@ use super::database_keys::database_uses;
 use super::diagnostic::{At, Located};
 use super::edges::{self, EDGES, ENV, POST_EDGES, STEPS, STRINGS, TEXT};
 use super::entries::{self, ARGS};
+use super::execute::{self, EXECUTE, PLATFORM};
 use super::keys::{Key, Only, Scope, Set, Shape};
 use super::pattern::Pattern;
 use super::service::service;
@@ -368,6 +369,22 @@ pub(super) static TASK: Scope<Set<Draft>> = Scope {
             "false",
             "`false` turns caching off; `\"local\"` keeps its results off the remote.",
             cache,
+        ),
+        command(
+            "execute",
+            EXECUTE,
+            "true",
+            "`true` has the remote run it, where one is configured, with its sources and what its dependencies left; `false` keeps it here; `\"with-secrets\"` sends variables along whose values are masked. Without it `[remote]` decides.",
+            execute::execute,
+        ),
+        command(
+            "platform",
+            PLATFORM,
+            "{ OSFamily = \"linux\" }",
+            "Properties of the machine that a remote runs it on, beside and over those of `[remote]`; part of its key.",
+            |d, r, e| {
+                d.task.platform = execute::platform(r, e.value);
+            },
         ),
         command("reset", Shape::Bool, "true", "Destroys state: it is never cached, and guarded.", |d, r, e| {
             d.task.reset = r.boolean(e.value).unwrap_or_default().then_some(e.key);

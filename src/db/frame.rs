@@ -5,7 +5,7 @@ use super::error::DbError;
 use crate::config::{Database, Diagnostic, OnFail, Pattern, Uses};
 use crate::model::{Digest, FailReason, KeySink, KeyValue, Observation, PartKind, Reason, format_duration};
 use crate::node::{
-    Cancel, Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Refusal, Seen,
+    Cancel, Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Refusal, Seen, Travel,
 };
 use crate::process::ProcessError;
 use std::path::Path;
@@ -140,6 +140,7 @@ impl DatabaseNode {
             retry: task.retry,
             gate: task.gate.as_ref().map(|gate| gate.value.clone()),
             artifacts: vec![],
+            travel: Travel::Never(None),
         };
         Self {
             facts,

@@ -573,6 +573,7 @@ impl Driver<'_> {
         page.took += report.took;
         page.key = report.key.or(page.key);
         page.parts = report.parts;
+        page.remote = report.remote;
         page.log_bytes += report.log_bytes;
         page.left = report.left;
         page.outputs = report.outputs;

@@ -1,7 +1,9 @@
 //! One attempt at a node, on a thread of its own: lock, look again, invalidate, run, check,
 //! *then* record.
 
+mod elsewhere;
 mod keep;
+mod undeclared;
 
 use super::driver::Message;
 use super::earlier::noted_as;
@@ -18,6 +20,7 @@ use crate::journal::{Holder, Lock, LockKind, NameLock};
 use crate::model::{Digest, FailReason, KeyPart, NodeId, Notice, Reason};
 use crate::node::{Cancel, Context, NamedLock, Output};
 use crate::process::ProcessError;
+use elsewhere::Ended;
 use std::cell::Cell;
 use std::io;
 use std::path::PathBuf;
@@ -79,6 +82,8 @@ pub struct JobReport {
     pub held_still: bool,
     /// The state it reported.
     pub state: Option<Digest>,
+    /// It was the remote that ran it.
+    pub remote: bool,
 }
 
 impl JobReport {
@@ -94,6 +99,7 @@ impl JobReport {
             found: None,
             held_still: false,
             state: None,
+            remote: false,
         }
     }
 }
@@ -235,6 +241,7 @@ impl Job<'_> {
                         found: Some(recorded),
                         held_still: false,
                         state: None,
+                        remote: false,
                     };
                 }
                 Err(again) => judgement = *again,
@@ -308,24 +315,9 @@ impl Job<'_> {
         );
         let relied_on = self.look_at_relied_on();
         let started = Instant::now();
-        let ended = match self.services.context(self.run_id, self.cancel.clone()) {
-            Ok((context, runtime)) => match runtime.block_on(self.run_node(&context, &mut printer)) {
-                Ok(ended) => ended.and_then(|()| {
-                    // State is looked at while the node still counts as running.
-                    match facts.reports_state {
-                        true => runtime.block_on(self.node.node.state(&context)).map(Some),
-                        false => Ok(None),
-                    }
-                }),
-                Err(broken) => {
-                    let _ = self.messages.send(Message::Broken(broken.to_string()));
-                    Err(FailReason::Start { message: broken.to_string() })
-                }
-            },
-            Err(broken) => {
-                let _ = self.messages.send(Message::Broken(broken.to_string()));
-                Err(FailReason::Start { message: broken.to_string() })
-            }
+        let (ended, remote) = match self.run_elsewhere(judgement, &mut printer) {
+            Some(Ended { ended, remote }) => (ended.map(|()| None), remote),
+            None => (self.run_here(&mut printer), false),
         };
         let took = started.elapsed();
         let (log_bytes, log_trouble, hid) = printer.finish();
@@ -344,6 +336,7 @@ impl Job<'_> {
             found: None,
             held_still: false,
             state: None,
+            remote: false,
         };
         let state = match ended {
             Ok(state) => state,
@@ -384,6 +377,22 @@ impl Job<'_> {
             found: None,
             held_still,
             state,
+            remote,
+        }
+    }
+
+    /// Runs the node in the workspace; gives the state it left, where it reports one.
+    fn run_here(&self, printer: &mut Printer) -> Result<Option<Digest>, FailReason> {
+        let broke = |broken: ProcessError| {
+            let _ = self.messages.send(Message::Broken(broken.to_string()));
+            FailReason::Start { message: broken.to_string() }
+        };
+        let (context, runtime) = self.services.context(self.run_id, self.cancel.clone()).map_err(broke)?;
+        runtime.block_on(self.run_node(&context, printer)).map_err(broke)??;
+        // State is looked at while the node still counts as running.
+        match self.node.node.facts().reports_state {
+            true => runtime.block_on(self.node.node.state(&context)).map(Some),
+            false => Ok(None),
         }
     }
 

@@ -32,6 +32,8 @@ pub struct Page {
     pub attempts: u32,
     /// Bytes of its log.
     pub log_bytes: u64,
+    /// It was the remote that ran it, in its last attempt.
+    pub remote: bool,
     /// How its last attempt failed.
     pub failed: Option<String>,
 }

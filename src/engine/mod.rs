@@ -23,6 +23,6 @@ pub use driver::{Finish, Options, planned, run};
 pub use inspect::{Inspection, inspect};
 pub use prepare::Prepared;
 pub use resumed::Resumed;
-pub use services::{Services, ServicesError, WorkspaceTrouble};
+pub use services::{Elsewhere, Services, ServicesError, WorkspaceTrouble};
 pub use settled::Settled;
 pub use standing::Standing;

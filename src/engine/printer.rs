@@ -43,6 +43,29 @@ impl Printer {
         }
     }
 
+    /// How the log ends so far.
+    ///
+    /// # Errors
+    /// It can't be read.
+    pub fn end(&self) -> io::Result<Vec<u8>> {
+        let mut file = File::open(&self.path)?;
+        let length = file.metadata()?.len();
+        file.seek(SeekFrom::Start(length.saturating_sub(END.min(self.length))))?;
+        let mut end = Vec::new();
+        file.take(END).read_to_end(&mut end)?;
+        Ok(end)
+    }
+
+    /// Takes back what was written, as far as it is in the log.
+    pub fn forget(&mut self) {
+        self.redactor.finish(&mut vec![]);
+        if let Some(file) = &self.file {
+            let cut = file.metadata().and_then(|now| file.set_len(now.len().saturating_sub(self.length)));
+            self.trouble = self.trouble.take().or(cut.err());
+        }
+        self.length = 0;
+    }
+
     /// Ends the log; its length in bytes, what went wrong, and whether a secret was masked in it.
     pub fn finish(mut self) -> (u64, Option<io::Error>, bool) {
         let mut rest = std::mem::take(&mut self.buffer);

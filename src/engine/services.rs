@@ -28,6 +28,8 @@ pub struct Services {
     pub store: Option<Store>,
     /// Where results are shared beyond this machine, if they are.
     pub remote: Option<Arc<dyn RemoteStore>>,
+    /// What of the run is to be done elsewhere than in the workspace.
+    pub elsewhere: Elsewhere,
     /// `.weir`; none where it can't be written.
     pub place: Option<Place>,
     /// A lock for each task.
@@ -43,6 +45,17 @@ pub struct Services {
     /// No guard of an earlier run is still ending things.
     settled: std::sync::atomic::AtomicBool,
     _in_use: Vec<Lock>,
+}
+
+/// What of a run is to be done elsewhere than in the workspace.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Elsewhere {
+    /// What says so, where there is a remote for it.
+    AsDeclared,
+    /// All that can be: by the remote.
+    Remote,
+    /// All that can be: here, each in a folder that holds its inputs alone.
+    Isolated,
 }
 
 /// What no byte leaving weir may hold.
@@ -172,6 +185,7 @@ impl Services {
             surveyor: Surveyor::new(root, Memo::default()),
             store: None,
             remote: None,
+            elsewhere: Elsewhere::AsDeclared,
             place: None,
             task_locks: NameLocks::at(Place::at(root).task_locks()),
             me,

@@ -188,6 +188,7 @@ impl Fresh {
             key: Some(self.key),
             log,
             log_bytes,
+            remote: false,
             replayed_from: None,
             help: None,
             parts: vec![],

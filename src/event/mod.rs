@@ -196,6 +196,9 @@ pub struct TaskFinished {
     pub log: Option<String>,
     /// Bytes of the log.
     pub log_bytes: u64,
+    /// It was the remote that ran it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub remote: bool,
     /// It is a gate, and the result of this earlier run still counts, or it is of the run that is resumed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replayed_from: Option<String>,
@@ -204,6 +207,10 @@ pub struct TaskFinished {
     /// The parts of its key, where it ran; for explanations.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<KeyPart>,
+}
+
+const fn is_false(flag: &bool) -> bool {
+    !*flag
 }
 
 const fn is_zero(count: &u32) -> bool {
@@ -273,6 +280,9 @@ pub struct RemoteUse {
     pub bytes_down: u64,
     /// Bytes of blobs given to it.
     pub bytes_up: u64,
+    /// Tasks that it ran.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub executed: u32,
 }
 
 /// A task that did not run because of a failure.

@@ -3,7 +3,7 @@
 use crate::config::{Action, Config, Diagnostic, load};
 use crate::graph::{Graph, Plan, Selection, Target, plan, validate};
 use crate::model::{Digest, FailReason, KeySink, Observation, TaskName};
-use crate::node::{Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen};
+use crate::node::{Context, Effects, Facts, Instance, Node, Output, Outside, Pending, Seen, Travel};
 use crate::process::ProcessError;
 use proptest::prelude::*;
 use std::collections::BTreeSet;
@@ -74,6 +74,7 @@ fn still(instance: Instance<'_>) -> Arc<dyn Node> {
         retry: task.retry,
         gate: None,
         artifacts: vec![],
+        travel: Travel::Never(None),
     }))
 }
 

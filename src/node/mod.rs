@@ -4,7 +4,7 @@
 use crate::config::{Diagnostic, Pattern, Retry, Task};
 use crate::event::Event;
 pub use crate::model::Stage;
-use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName};
+use crate::model::{Digest, FailReason, Gate, KeySink, Notice, Observation, Reason, TaskName, WsPath};
 use crate::process::{Guard, ProcessError};
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 /// A future of a node.
@@ -91,6 +92,40 @@ pub struct Facts {
     pub gate: Option<Gate>,
     /// Files that are kept with the run, whatever the outcome.
     pub artifacts: Vec<Pattern>,
+    /// Whether it may be run elsewhere than in the workspace.
+    pub travel: Travel,
+}
+
+/// Whether a node may be run elsewhere than in the workspace: on another machine, or in a folder that holds its inputs
+/// alone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Travel {
+    /// It can't be, or must not; why, where that is of interest.
+    Never(Option<String>),
+    /// Where a run asks for it.
+    IfAsked,
+    /// Wherever there is a server for it.
+    Always,
+}
+
+/// What is to be done elsewhere in a node's place. Nothing of this machine is in it: the same node with the same key is the
+/// same errand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Errand {
+    /// What is started in a folder that holds the inputs as they lie in the workspace.
+    pub arguments: Vec<String>,
+    /// The whole environment, sorted by name.
+    pub env: Vec<(String, String)>,
+    /// A folder that must be there, though nothing may be in it.
+    pub dir: WsPath,
+    /// How long it may take.
+    pub timeout: Duration,
+    /// Properties of the machine that does it.
+    pub platform: BTreeMap<String, String>,
+    /// Values that are masked may go along.
+    pub secrets: bool,
+    /// It prints this, and nothing before it, where the machine is another than the key says; what follows on the line says in what.
+    pub unlike: String,
 }
 
 /// A named lock. Sorted by name, and the stricter one first.
@@ -452,6 +487,15 @@ pub trait Node: Send + Sync {
         context: &'a Context,
         output: &'a mut dyn Output,
     ) -> Pending<'a, Result<Result<(), FailReason>, ProcessError>>;
+
+    /// What is to be done elsewhere in its place, by a machine of which the same holds as was `observed` here. Only called
+    /// where [`Facts::travel`] allows it.
+    ///
+    /// # Errors
+    /// An input of the definition can't be read, or can't be carried elsewhere.
+    fn errand(&self, _root: &Path, _outside: &Outside, _observed: &[Observation]) -> Result<Errand, FailReason> {
+        Err(FailReason::Start { message: "it can't be run elsewhere".into() })
+    }
 
     /// Itself, if it is not run in its turn but borrowed by those that depend on it.
     fn lender(&self) -> Option<&dyn Lender> {

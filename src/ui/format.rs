@@ -36,6 +36,9 @@ pub(super) fn remarks(finished: &TaskFinished) -> Vec<String> {
             SkipReason::NotNeeded => "not needed".into(),
         }),
     }
+    if finished.remote {
+        parts.push("on the remote".into());
+    }
     if finished.flaky {
         parts.push(format!("flaky, {} attempts", finished.attempts));
     } else if finished.attempts > 1 {
@@ -133,6 +136,9 @@ fn remote_use(remote: &RemoteUse) -> String {
     if remote.hits > 0 {
         let hits = if remote.hits == 1 { "1 hit".to_owned() } else { format!("{} hits", remote.hits) };
         parts.push(format!("{hits} saved {}", millis(remote.saved_ms)));
+    }
+    if remote.executed > 0 {
+        parts.push(format!("{} run there", remote.executed));
     }
     if remote.bytes_down > 0 {
         parts.push(format!("{} down", format_bytes(remote.bytes_down)));

@@ -124,6 +124,7 @@ pub(super) fn ended(task: &str, outcome: Outcome, duration_ms: u64) -> TaskFinis
         key: None,
         log: None,
         log_bytes: 0,
+        remote: false,
         replayed_from: None,
         help: None,
         parts: vec![],

@@ -23,6 +23,12 @@ pub(super) enum Fault {
     Untrusted(String, &'static str),
     /// It can't be used: another protocol, another digest.
     Unfit(String),
+    /// It could not run this task.
+    Declined(Code, String),
+    /// Nobody there had time for a task.
+    Queued(Duration),
+    /// A file was written to while it was given.
+    Changed(String),
     /// Something here went wrong.
     Local(String),
     /// The circuit is open.
@@ -44,7 +50,7 @@ impl Fault {
     pub(super) fn may_pass(&self) -> bool {
         use Code::{Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown};
         let passing = [Aborted, Cancelled, Internal, ResourceExhausted, Unavailable, Unknown];
-        matches!(self, Self::Status(code, _) if passing.contains(code))
+        matches!(self, Self::Status(code, _) | Self::Declined(code, _) if passing.contains(code))
     }
 
     /// Whether a call that gives something says nothing of those that take.
@@ -56,13 +62,25 @@ impl Fault {
             [FailedPrecondition, InvalidArgument, OutOfRange, PermissionDenied, ResourceExhausted, Unimplemented];
         matches!(self, Self::Status(code, _) if codes.contains(code))
     }
+
+    /// Whether a task that could not be run there says nothing of results.
+    fn is_of_executing(&self) -> bool {
+        let one = matches!(self, Self::Unfit(_) | Self::Queued(_) | Self::Local(_) | Self::Changed(_));
+        one || matches!(self, Self::Declined(..)) || self.is_of_writing() || self.is_absent()
+    }
 }
 
 /// What a status says, on one line.
 fn said(status: &Status) -> String {
     let text = std::error::Error::source(status).map_or_else(|| status.message().to_owned(), innermost);
+    let line = one_line(&text);
+    if line.is_empty() { status.code().description().to_owned() } else { line }
+}
+
+/// What a server says, as far as it fits into a message.
+pub(super) fn one_line(text: &str) -> String {
     let line: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(200).collect();
-    if line.trim().is_empty() { status.code().description().to_owned() } else { line.trim().to_owned() }
+    line.trim().to_owned()
 }
 
 /// A fault, for people.
@@ -84,6 +102,14 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Corrupt(what) => format!("the remote `{endpoint}` gave something else than was asked for: {what}"),
         Fault::Untrusted(why, _) => format!("failed to reach the remote `{endpoint}` through TLS: {why}"),
         Fault::Unfit(why) => format!("the remote `{endpoint}` can't be used: {why}"),
+        Fault::Declined(code, said) => format!("the remote `{endpoint}` can't run it ({code:?}): {said}"),
+        Fault::Queued(time) => format!(
+            "the remote `{endpoint}` let a task wait for {}, and no worker took it",
+            crate::model::format_duration(*time)
+        ),
+        Fault::Changed(path) => {
+            format!("failed to give the remote `{endpoint}` the file `{path}`: it changed meanwhile")
+        }
         Fault::Local(why) => format!("failed to use the remote `{endpoint}`: {why}"),
         Fault::Off => format!("the remote `{endpoint}` is not asked any more"),
     };
@@ -91,6 +117,7 @@ pub(super) fn notice(endpoint: &str, fault: &Fault) -> Notice {
         Fault::Status(Code::Unauthenticated | Code::PermissionDenied, _) => {
             "check the token (`WEIR_REMOTE_TOKEN`, `token_env`, `token_file`), or set `WEIR_REMOTE_MODE=read-only`"
         }
+        Fault::Declined(..) => "see whether it has such a `platform`; `execute = false` keeps the task here",
         Fault::Untrusted(_, help) => help,
         Fault::Corrupt(_) => "nothing of it was used; tell whoever runs that server",
         _ => "`weir doctor` says more of it; `WEIR_REMOTE_MODE=off` does without it",
@@ -111,6 +138,7 @@ pub(super) struct Breaker {
 struct State {
     reads: bool,
     writes: bool,
+    executes: bool,
     failure: Option<Notice>,
     told: bool,
 }
@@ -140,28 +168,43 @@ impl Breaker {
         self.state().writes
     }
 
+    /// Whether nothing is run there any more.
+    pub(super) fn executes_open(&self) -> bool {
+        self.state().executes
+    }
+
     /// Something went wrong with taking. A server that is merely slow is still given to.
     pub(super) fn open_reads(&self, fault: &Fault) {
-        self.open(fault, true, !matches!(fault, Fault::Slow(_)));
+        let all = !matches!(fault, Fault::Slow(_));
+        self.open(fault, (true, all, all));
     }
 
     /// Something went wrong with giving; where that may be due to what was given, things are still taken.
     pub(super) fn open_writes(&self, fault: &Fault) {
-        self.open(fault, !fault.is_of_writing(), true);
+        let all = !fault.is_of_writing();
+        self.open(fault, (all, true, all));
     }
 
-    fn open(&self, fault: &Fault, reads: bool, writes: bool) {
+    /// Something went wrong with running a task there; where that may be due to the task, results are still exchanged.
+    pub(super) fn open_executes(&self, fault: &Fault) {
+        let all = !fault.is_of_executing();
+        self.open(fault, (all, all, true));
+    }
+
+    fn open(&self, fault: &Fault, (reads, writes, executes): (bool, bool, bool)) {
         if matches!(fault, Fault::Off) {
             return;
         }
         let mut state = self.state();
         state.reads |= reads;
         state.writes |= writes;
+        state.executes |= executes;
         if state.failure.is_none() {
             let mut notice = notice(&self.endpoint, fault);
             notice.message.push_str(match (reads, writes) {
                 _ if self.required => ", and `--require-remote` asks for it",
-                (false, _) => "; nothing more is given to it in this run",
+                (false, false) => "; nothing more is run on it in this run",
+                (false, true) => "; nothing more is given to it in this run",
                 (true, false) => "; nothing more is taken from it in this run",
                 (true, true) => "; this run goes on without it",
             });

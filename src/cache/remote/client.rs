@@ -7,9 +7,11 @@ use super::{proto, tls};
 use crate::cache::sharing::RemoteSettings;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream::byte_stream_client::ByteStreamClient;
+use bazel_remote_apis::google::longrunning::operations_client::OperationsClient;
 use re::action_cache_client::ActionCacheClient;
 use re::capabilities_client::CapabilitiesClient;
 use re::content_addressable_storage_client::ContentAddressableStorageClient;
+use re::execution_client::ExecutionClient;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::{OnceCell, watch};
@@ -56,6 +58,8 @@ pub(super) struct Limits {
     pub(super) blob: u64,
     /// It takes results.
     pub(super) updates: bool,
+    /// It runs actions.
+    pub(super) executes: bool,
     /// It gives blobs as zstd, and takes them so as streams.
     pub(super) packs: bool,
     /// It takes them so in messages.
@@ -132,6 +136,19 @@ impl Client {
 
     pub(super) fn bytes(&self) -> ByteStreamClient<Line> {
         ByteStreamClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn execution(&self) -> ExecutionClient<Line> {
+        ExecutionClient::new(self.line()).max_decoding_message_size(LARGEST_MESSAGE)
+    }
+
+    pub(super) fn operations(&self) -> OperationsClient<Line> {
+        OperationsClient::new(self.line())
+    }
+
+    /// Whether the server answers.
+    pub(super) async fn is_there(&self) -> Result<(), Fault> {
+        self.capabilities().await.map(drop)
     }
 
     /// `work`, unless the circuit opens meanwhile.
@@ -215,8 +232,7 @@ impl Client {
             lines.push(("largest blob", format!("{} bytes", limits.blob)));
         }
         lines.push(("compression", compression(&told, self.packs).to_owned()));
-        let executes = told.execution_capabilities.as_ref().is_some_and(|execution| execution.exec_enabled);
-        lines.push(("execution", if executes { "offered" } else { "not offered" }.to_owned()));
+        lines.push(("execution", if limits.executes { "offered" } else { "not offered" }.to_owned()));
         Ok(lines)
     }
 }
@@ -256,9 +272,22 @@ fn limits(told: &re::ServerCapabilities, packs: bool) -> Result<Limits, Fault> {
         batch: given(cache.max_batch_total_size_bytes),
         blob: given(cache.max_cas_blob_size_bytes).unwrap_or(u64::MAX),
         updates: cache.action_cache_update_capabilities.as_ref().is_some_and(|updates| updates.update_enabled),
+        executes: executes(told),
         packs: packs && streams,
         takes_packed: packs && messages,
     })
+}
+
+/// Whether actions can be run, named by SHA-256 and with `output_paths`, which came with version 2.1.
+fn executes(told: &re::ServerCapabilities) -> bool {
+    let Some(offered) = told.execution_capabilities.as_ref().filter(|offered| offered.exec_enabled) else {
+        return false;
+    };
+    let sha256 = re::digest_function::Value::Sha256 as i32;
+    let hashes = &offered.digest_functions;
+    let named =
+        if hashes.is_empty() { [0, sha256].contains(&offered.digest_function) } else { hashes.contains(&sha256) };
+    named && told.high_api_version.as_ref().is_none_or(|high| (high.major, high.minor) >= (2, 1))
 }
 
 #[cfg(test)]
@@ -282,6 +311,7 @@ mod tests {
             patience: PATIENCE,
             compression: false,
             required: false,
+            platform: std::collections::BTreeMap::new(),
         };
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().start_paused(true).build().unwrap();
         runtime.block_on(async {

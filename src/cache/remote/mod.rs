@@ -3,6 +3,9 @@
 
 mod breaker;
 mod client;
+mod execute;
+mod input_root;
+mod outputs;
 mod packing;
 mod patience;
 mod proto;
@@ -11,13 +14,13 @@ mod tls;
 mod transfer;
 mod uploads;
 
-use super::sharing::{Exchange, RemoteSettings, RemoteStore};
+use super::sharing::{Exchange, Executed, Order, RemoteSettings, RemoteStore, Watcher};
 use super::store::{Store, StoredResult};
 use crate::model::{Digest, Notice};
 use breaker::{Breaker, Fault};
 use client::{Client, Limits};
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 use uploads::Uploads;
@@ -41,6 +44,8 @@ struct Inner {
     starting: Mutex<()>,
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
+    executed: AtomicU32,
+    declined: AtomicU32,
 }
 
 /// A connection whose server has said what it allows, and where to wait for it.
@@ -77,6 +82,8 @@ impl Remote {
             starting: Mutex::new(()),
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
+            executed: AtomicU32::new(0),
+            declined: AtomicU32::new(0),
         });
         Self { uploads: Uploads::new(Arc::clone(&inner)), inner, asked: Mutex::default() }
     }
@@ -171,6 +178,10 @@ impl RemoteStore for Remote {
         }
     }
 
+    fn execute(&self, order: &Order<'_>, store: &Store, watcher: &mut dyn Watcher) -> Executed {
+        self.inner.execute(order, store, watcher)
+    }
+
     fn takes(&self) -> bool {
         self.inner.settings.writes
     }
@@ -197,6 +208,7 @@ impl RemoteStore for Remote {
             bytes_down: self.inner.bytes_down.load(Ordering::Relaxed),
             bytes_up: self.inner.bytes_up.load(Ordering::Relaxed),
             given,
+            executed: self.inner.executed.load(Ordering::Relaxed),
         }
     }
 

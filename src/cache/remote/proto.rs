@@ -24,12 +24,12 @@ pub(super) struct Encoded {
 }
 
 impl Encoded {
-    fn of(message: &impl prost::Message) -> Self {
+    pub(super) fn of(message: &impl prost::Message) -> Self {
         let bytes = message.encode_to_vec();
         Self { digest: Digest::of(&bytes), bytes }
     }
 
-    fn named(&self) -> re::Digest {
+    pub(super) fn named(&self) -> re::Digest {
         digest(&self.digest, self.bytes.len() as u64)
     }
 }
@@ -97,7 +97,7 @@ pub(super) fn pack(stored: &StoredResult, record: Vec<u8>) -> Packed {
     let mut trees = Vec::new();
     let mut output_directories = Vec::new();
     if !outputs.0.is_empty() {
-        let tree = tree(outputs);
+        let tree = tree(outputs, true);
         let root = Encoded::of(&tree.root.clone().unwrap_or_default());
         let whole = Encoded::of(&tree);
         output_directories.push(re::OutputDirectory {
@@ -149,8 +149,8 @@ struct Folder<'a> {
     leaves: Vec<(&'a str, &'a EntryKind)>,
 }
 
-/// The tree of all outputs, from the workspace's root.
-pub(super) fn tree(outputs: &Manifest) -> re::Tree {
+/// The tree of all these paths, from the workspace's root; `modes`: with permissions beside the executable bit.
+pub(super) fn tree(outputs: &Manifest, modes: bool) -> re::Tree {
     let mut root = Folder::default();
     for Entry { path, kind } in &outputs.0 {
         let mut here = &mut root;
@@ -164,15 +164,15 @@ pub(super) fn tree(outputs: &Manifest) -> re::Tree {
         }
     }
     let mut children = BTreeMap::new();
-    let root = directory(&root, &mut children);
+    let root = directory(&root, modes, &mut children);
     re::Tree { root: Some(root), children: children.into_values().collect() }
 }
 
 /// A folder as a Directory, everything in it sorted by name; those below it are added to `children`.
-fn directory(folder: &Folder<'_>, children: &mut BTreeMap<Digest, re::Directory>) -> re::Directory {
+fn directory(folder: &Folder<'_>, modes: bool, children: &mut BTreeMap<Digest, re::Directory>) -> re::Directory {
     let mut directory = re::Directory::default();
     for (name, below) in &folder.folders {
-        let below = self::directory(below, children);
+        let below = self::directory(below, modes, children);
         let encoded = Encoded::of(&below);
         directory.directories.push(re::DirectoryNode { name: (*name).to_owned(), digest: Some(encoded.named()) });
         children.insert(encoded.digest, below);
@@ -184,7 +184,7 @@ fn directory(folder: &Folder<'_>, children: &mut BTreeMap<Digest, re::Directory>
                 name,
                 digest: Some(digest(content, *size)),
                 is_executable: mode & 0o111 != 0,
-                node_properties: Some(re::NodeProperties {
+                node_properties: modes.then(|| re::NodeProperties {
                     unix_mode: Some(UInt32Value { value: *mode }),
                     ..re::NodeProperties::default()
                 }),
@@ -234,7 +234,7 @@ mod tests {
             file("out/c/same", "s", 0o644),
             empty,
         ]);
-        let tree = tree(&manifest);
+        let tree = tree(&manifest, true);
         let root = tree.root.unwrap();
         assert_eq!(root.directories.len(), 1);
         let find = |node: &re::DirectoryNode| {

@@ -6,7 +6,7 @@ use super::patience::Moved;
 use super::proto::{self, KeyAction, LARGEST_RESULT};
 use super::transfer::local;
 use super::{Inner, Session};
-use crate::cache::outputs::EntryKind;
+use crate::cache::outputs::{EntryKind, Manifest};
 use crate::cache::store::{Store, StoredResult, unpack};
 use crate::model::{Digest, WsPath};
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
@@ -135,11 +135,15 @@ impl Inner {
 
 /// Every blob that a result names.
 pub(super) fn blobs_of(stored: &StoredResult) -> Vec<(Digest, u64)> {
-    let outputs = stored.recorded.outputs.0.iter().filter_map(|entry| match &entry.kind {
+    blobs_in(&stored.recorded.outputs).chain(stored.recorded.log).collect()
+}
+
+/// Every blob that outputs name.
+pub(super) fn blobs_in(outputs: &Manifest) -> impl Iterator<Item = (Digest, u64)> {
+    outputs.0.iter().filter_map(|entry| match &entry.kind {
         EntryKind::File { digest, size, .. } => Some((*digest, *size)),
         EntryKind::Link { .. } | EntryKind::Folder => None,
-    });
-    outputs.chain(stored.recorded.log).collect()
+    })
 }
 
 /// A record must be that of the key, and name no path that a declaration could not.

@@ -14,6 +14,7 @@ use re::compressor::Value::{Identity, Zstd};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::File;
 use std::io::{Cursor, Read};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
@@ -40,6 +41,8 @@ pub(super) enum Content {
     Bytes(Arc<Vec<u8>>),
     /// In the store.
     Stored,
+    /// In the workspace, where it may be written to meanwhile.
+    Lies(PathBuf),
 }
 
 pub(super) fn local(error: &std::io::Error) -> Fault {
@@ -146,6 +149,7 @@ impl Client {
         let mut reader: Box<dyn Read> = match &blob.content {
             Content::Bytes(bytes) => Box::new(Cursor::new(Arc::clone(bytes).to_vec())),
             Content::Stored => Box::new(store.open_blob(&blob.digest).map_err(|error| local(&error))?),
+            Content::Lies(path) => Box::new(File::open(path).map_err(|error| local(&error))?),
         };
         let first = fill(&mut reader, CHUNK)?;
         // What is packed already does not get smaller: its first piece tells.
@@ -350,6 +354,7 @@ pub(super) fn read_verified(blob: &Given, store: &Store) -> Result<Vec<u8>, Faul
             file.read_to_end(&mut data).map_err(|error| local(&error))?;
             data
         }
+        Content::Lies(path) => std::fs::read(path).map_err(|error| local(&error))?,
     };
     if Digest::of(&data) == blob.digest { Ok(data) } else { Err(damaged(&blob.digest)) }
 }

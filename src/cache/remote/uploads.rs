@@ -8,6 +8,7 @@ use super::take::blobs_of;
 use super::transfer::{Content, Given, read_verified};
 use super::{Inner, Session};
 use crate::cache::store::{Found, Store, pack};
+use crate::fingerprint::digest_file;
 use crate::model::Digest;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use std::collections::{BTreeMap, HashSet, VecDeque};
@@ -17,6 +18,8 @@ use std::time::Duration;
 
 /// Threads that give.
 const AT_ONCE: usize = 4;
+/// How often it is looked whether somebody gives up.
+const LOOK: Duration = Duration::from_millis(50);
 /// Digests known to be there; a run that gives more asks for some twice.
 const REMEMBERED: usize = 1 << 16;
 
@@ -163,35 +166,15 @@ impl Shared {
         Ok(true)
     }
 
-    /// Gives those that the server does not have.
+    /// Gives those that the server is not known to have.
     fn give_blobs(&self, mut blobs: BTreeMap<Digest, Given>, store: &Store) -> Result<(), Fault> {
-        let session = self.inner.session()?;
         {
             // A result is worth nothing if one of these was taken away: what a server is known to have had
             // a moment ago is not asked for again, what it had in an earlier run is.
             let queue = self.lock();
             blobs.retain(|digest, blob| blob.size > 0 && !queue.there.contains(digest));
         }
-        let asked: Vec<(Digest, u64)> = blobs.values().map(|blob| (blob.digest, blob.size)).collect();
-        let missing = session.handle.block_on(session.client.missing(&asked))?;
-        let (mut batch, mut batched) = (Vec::new(), 0);
-        let mut most = session.client.batch(&session.limits);
-        for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
-            if batched + blob.size + OVERHEAD > most && !batch.is_empty() {
-                self.give_batch(&session, std::mem::take(&mut batch))?;
-                (batched, most) = (0, session.client.batch(&session.limits));
-            }
-            if blob.size + OVERHEAD > most {
-                let bytes = session.handle.block_on(session.client.give_stream(blob, store, &session.limits))?;
-                self.inner.bytes_up.fetch_add(bytes, Ordering::Relaxed);
-            } else {
-                batched += blob.size + OVERHEAD;
-                batch.push((blob.digest, read_verified(blob, store)?));
-            }
-        }
-        if !batch.is_empty() {
-            self.give_batch(&session, batch)?;
-        }
+        self.inner.give_blobs(&blobs, store, &|| false)?;
         let mut queue = self.lock();
         if queue.there.len() > REMEMBERED {
             queue.there.clear();
@@ -199,10 +182,69 @@ impl Shared {
         queue.there.extend(blobs.into_keys());
         Ok(())
     }
+}
+
+impl Inner {
+    /// Gives those that the server does not have, until somebody gives up.
+    pub(super) fn give_blobs(
+        &self,
+        blobs: &BTreeMap<Digest, Given>,
+        store: &Store,
+        gives_up: &dyn Fn() -> bool,
+    ) -> Result<(), Fault> {
+        let session = self.session()?;
+        let asked: Vec<(Digest, u64)> =
+            blobs.values().filter(|blob| blob.size > 0).map(|blob| (blob.digest, blob.size)).collect();
+        let missing = session.handle.block_on(session.client.missing(&asked))?;
+        let (mut batch, mut batched) = (Vec::new(), 0);
+        let mut most = session.client.batch(&session.limits);
+        for blob in blobs.values().filter(|blob| missing.contains(&blob.digest)) {
+            if gives_up() {
+                return Ok(());
+            }
+            if batched + blob.size + OVERHEAD > most && !batch.is_empty() {
+                self.give_batch(&session, std::mem::take(&mut batch))?;
+                (batched, most) = (0, session.client.batch(&session.limits));
+            }
+            if blob.size + OVERHEAD > most {
+                let giving = unless_given_up(gives_up, session.client.give_stream(blob, store, &session.limits));
+                let bytes = session.handle.block_on(giving).map_err(|fault| unless_changed(blob, fault))?;
+                self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+            } else {
+                batched += blob.size + OVERHEAD;
+                batch.push((blob.digest, read_verified(blob, store).map_err(|fault| unless_changed(blob, fault))?));
+            }
+        }
+        if batch.is_empty() { Ok(()) } else { self.give_batch(&session, batch) }
+    }
 
     fn give_batch(&self, session: &Session<'_>, batch: Vec<(Digest, Vec<u8>)>) -> Result<(), Fault> {
         let bytes = session.handle.block_on(session.client.give_together(batch, &session.limits))?;
-        self.inner.bytes_up.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes_up.fetch_add(bytes, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+/// `work`, until somebody gives up.
+async fn unless_given_up<T>(
+    gives_up: &dyn Fn() -> bool,
+    work: impl Future<Output = Result<T, Fault>>,
+) -> Result<T, Fault> {
+    let mut work = std::pin::pin!(work);
+    while !gives_up() {
+        if let Ok(done) = tokio::time::timeout(LOOK, &mut work).await {
+            return done;
+        }
+    }
+    Err(Fault::Off)
+}
+
+/// What went wrong with a blob, unless it went wrong since its file is another by now.
+fn unless_changed(blob: &Given, fault: Fault) -> Fault {
+    match &blob.content {
+        Content::Lies(path) if !digest_file(path).is_ok_and(|now| now.digest == blob.digest) => {
+            Fault::Changed(path.display().to_string())
+        }
+        _ => fault,
     }
 }

@@ -15,7 +15,7 @@ use super::service::ServiceNode;
 use super::task::CommandNode;
 use crate::config::{After, Diagnostic, OnFail, ProofWith, Uses};
 use crate::model::{Digest, FailReason, KeySink, KeyValue, Observation, PartKind, Reason, TaskName};
-use crate::node::{Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Seen};
+use crate::node::{Context, Effects, Facts, Instance, NamedLock, Node, Output, Outside, Pending, Seen, Travel};
 use crate::process::{ProcessError, Signal};
 use attempt::Attempt;
 use std::hash::{BuildHasher, Hasher, RandomState};
@@ -62,6 +62,7 @@ impl CrashProof {
             retry: task.retry,
             gate: task.gate.as_ref().map(|gate| gate.value.clone()),
             artifacts: vec![],
+            travel: Travel::Never(None),
         };
         Self { facts, with: uses.with.proof.clone(), service, timeout: task.timeout.unwrap_or(timeout) }
     }

@@ -12,6 +12,7 @@ use crate::model::{
 };
 use crate::node::{
     Aside, Cancel, Context, Effects, Facts, Instance, Iteration, Kept, NamedLock, Node, Output, Outside, Pending, Seen,
+    Travel,
 };
 use crate::process::ProcessError;
 use book::{Book, text};
@@ -85,6 +86,7 @@ impl SoakNode {
                 .is_none()
                 .then(|| task.gate.as_ref().map_or_else(|| own_gate(&task.name), |gate| gate.value.clone())),
             artifacts: of_base.artifacts.clone(),
+            travel: Travel::Never(None),
         };
         let mut call = shell_word(task.name.as_str());
         // Where nothing says otherwise, it is this one.

@@ -12,6 +12,7 @@ fn around(scope: &str, key: &KeyInfo) -> String {
         "run" | "exec" | "sequence" | "uses" | "soak" => "",
         "with" => "uses = 'db.up'\n",
         "expect" => "run = 'x'\njunit = 'r'\n",
+        "execute" => "run = 'x'\nsources = []\noutputs = []\n",
         _ => "run = 'x'\n",
     };
     match scope {

@@ -39,9 +39,9 @@ impl Driver<'_> {
                 saved_ms += recorded.duration_ms;
             }
         }
-        let Exchange { bytes_down, bytes_up, given } = exchange;
-        let used = RemoteUse { hits, saved_ms, given, bytes_down, bytes_up };
-        (hits > 0 || given > 0 || bytes_up > 0 || bytes_down > 0).then_some(used)
+        let Exchange { bytes_down, bytes_up, given, executed } = exchange;
+        let used = RemoteUse { hits, saved_ms, given, bytes_down, bytes_up, executed };
+        (hits > 0 || given > 0 || bytes_up > 0 || bytes_down > 0 || executed > 0).then_some(used)
     }
 
     /// Whether the run can't do without the remote, and had to.

@@ -96,6 +96,7 @@ impl Driver<'_> {
             key: page.key,
             log,
             log_bytes,
+            remote: page.remote,
             replayed_from,
             help,
             parts: std::mem::take(&mut page.parts),

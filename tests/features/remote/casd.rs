@@ -1,4 +1,5 @@
-//! A real server: `buildbox-casd`, as `scripts/fetch-buildbox` puts it there.
+//! A real server: `buildbox-casd`, as `scripts/fetch-buildbox` puts it there, with `buildbox-run`, which runs tasks in a sandbox
+//! that has this machine's `/usr` and nothing else of it.
 
 use crate::support::wait_until;
 use std::net::{TcpListener, TcpStream};
@@ -24,6 +25,8 @@ impl Casd {
             let mut child = Command::new(&program)
                 .arg(format!("--bind={address}"))
                 .arg("--cache-failures=false")
+                .arg(format!("--buildbox-run={}", program.with_file_name("buildbox-run").display()))
+                .args(sandbox())
                 .arg(folder.path())
                 .stdin(Stdio::null())
                 .stdout(Stdio::null())
@@ -48,4 +51,16 @@ impl Drop for Casd {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What a sandbox has of this machine: programs and libraries. Folders themselves, where `/bin` and its like are symlinks.
+fn sandbox() -> Vec<String> {
+    let mount = |from: &str, to: &str| format!("--runner-arg=--ro-bind-mount={from}:{to}");
+    let mut mounts = vec![mount("/usr", "/usr")];
+    for (from, to) in [("/usr/bin", "/bin"), ("/usr/sbin", "/sbin"), ("/usr/lib", "/lib"), ("/usr/lib64", "/lib64")] {
+        if Path::new(from).is_dir() {
+            mounts.push(mount(from, to));
+        }
+    }
+    mounts
 }

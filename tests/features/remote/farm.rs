@@ -2,11 +2,14 @@
 
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use bazel_remote_apis::google::bytestream as stream;
+use bazel_remote_apis::google::longrunning as lro;
 use futures_util::StreamExt;
 use futures_util::stream::BoxStream;
+use lro::operations_server::OperationsServer;
 use re::action_cache_server::{ActionCache, ActionCacheServer};
 use re::capabilities_server::{Capabilities, CapabilitiesServer};
 use re::content_addressable_storage_server::{ContentAddressableStorage, ContentAddressableStorageServer};
+use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -28,6 +31,8 @@ pub enum Call {
     BatchRead,
     Read,
     Write,
+    Execute,
+    WaitExecution,
 }
 
 impl Call {
@@ -69,10 +74,22 @@ pub struct State {
     pub results: BTreeMap<String, re::ActionResult>,
     pub calls: BTreeMap<Call, usize>,
     pub headers: Vec<(String, String)>,
+    /// Of each action that it was to carry out: what it has of it does not count.
+    pub anew: Vec<bool>,
+    pub operations: BTreeMap<String, lro::Operation>,
+    pub cancelled: Vec<String>,
+    /// What it streams of any task, where it does.
+    pub streamed: Option<Vec<u8>>,
+    /// The news of every task break off.
+    pub breaks: bool,
+    /// It carries out nothing.
+    pub only_keeps: bool,
     /// Blobs that crossed the line packed.
     pub packed: BTreeMap<Call, usize>,
     offers: (bool, bool),
     fault: Option<(Call, Fault)>,
+    /// How often it still goes wrong; none: until it is mended.
+    left: Option<u32>,
     token: Option<String>,
 }
 
@@ -84,7 +101,7 @@ pub struct Farm {
 }
 
 #[derive(Clone, Default)]
-struct Shared(Arc<Mutex<State>>);
+pub struct Shared(pub Arc<Mutex<State>>);
 
 impl Farm {
     pub fn new() -> Self {
@@ -117,6 +134,8 @@ impl Farm {
                     .add_service(CapabilitiesServer::new(served.clone()))
                     .add_service(ActionCacheServer::new(served.clone()))
                     .add_service(ContentAddressableStorageServer::new(served.clone()).max_decoding_message_size(most))
+                    .add_service(ExecutionServer::new(served.clone()))
+                    .add_service(OperationsServer::new(served.clone()))
                     .add_service(ByteStreamServer::new(served).max_decoding_message_size(most));
                 tokio::select! {
                     ended = server.serve_with_incoming(incoming) => ended.unwrap(),
@@ -135,7 +154,20 @@ impl Farm {
 
     /// From now on this call goes wrong so.
     pub fn fail(&self, call: Call, fault: Fault) {
-        self.state().fault = Some((call, fault));
+        let mut state = self.state();
+        (state.fault, state.left) = (Some((call, fault)), None);
+    }
+
+    /// The next time this call goes wrong so, and then no more.
+    pub fn fail_once(&self, call: Call, fault: Fault) {
+        let mut state = self.state();
+        (state.fault, state.left) = (Some((call, fault)), Some(1));
+    }
+
+    /// The news of a task break off the first time, and from then on asking for it again goes wrong so.
+    pub fn fail_after_breaking(&self, fault: Fault) {
+        self.fail(Call::WaitExecution, fault);
+        self.state().breaks = true;
     }
 
     /// All is well again.
@@ -169,7 +201,7 @@ impl Farm {
 
 impl Shared {
     /// Counts a call; gives the fault that its answer has, if it gets that far.
-    async fn enter<T>(&self, call: Call, request: &Request<T>) -> Result<Option<Fault>, Status> {
+    pub async fn enter<T>(&self, call: Call, request: &Request<T>) -> Result<Option<Fault>, Status> {
         let fault = {
             let mut state = self.0.lock().unwrap();
             *state.calls.entry(call).or_default() += 1;
@@ -182,7 +214,11 @@ impl Shared {
             {
                 return Err(Status::unauthenticated("no such token"));
             }
-            state.fault.filter(|(failing, _)| *failing == call).map(|(_, fault)| fault)
+            let fault = state.fault.filter(|(failing, _)| *failing == call && state.left != Some(0));
+            if fault.is_some() {
+                state.left = state.left.map(|left| left - 1);
+            }
+            fault.map(|(_, fault)| fault)
         };
         match fault {
             Some(Fault::Says(code)) => Err(Status::new(code, "told to fail")),
@@ -214,7 +250,7 @@ fn packed(fault: Option<Fault>, data: &[u8]) -> Vec<u8> {
     }
 }
 
-type Answer<T> = Result<Response<T>, Status>;
+pub type Answer<T> = Result<Response<T>, Status>;
 
 fn spoil(fault: Option<Fault>, mut data: Vec<u8>) -> Vec<u8> {
     match fault {
@@ -243,6 +279,11 @@ impl Capabilities for Shared {
                 supported_compressors: zstd(streams),
                 supported_batch_update_compressors: zstd(messages),
                 ..re::CacheCapabilities::default()
+            }),
+            execution_capabilities: (!self.0.lock().unwrap().only_keeps).then(|| re::ExecutionCapabilities {
+                digest_function: sha256,
+                exec_enabled: true,
+                ..re::ExecutionCapabilities::default()
             }),
             ..re::ServerCapabilities::default()
         }))
@@ -401,6 +442,11 @@ impl ByteStream for Shared {
     async fn read(&self, request: Request<stream::ReadRequest>) -> Answer<Self::ReadStream> {
         let fault = self.enter(Call::Read, &request).await?;
         let name = request.into_inner().resource_name;
+        if let Some(log) = self.0.lock().unwrap().streamed.clone().filter(|_| name == "logs/stdout") {
+            let piece = |data: &[u8]| Ok(stream::ReadResponse { data: data.to_vec() });
+            let pieces: Vec<_> = log.chunks(5).map(piece).collect();
+            return Ok(Response::new(futures_util::stream::iter(pieces).boxed()));
+        }
         let hash = name.split('/').rev().nth(1).unwrap().to_owned();
         let mut data =
             self.0.lock().unwrap().blobs.get(&hash).cloned().ok_or_else(|| Status::not_found("no such blob"))?;
@@ -467,10 +513,10 @@ impl ByteStream for Shared {
     }
 }
 
-fn status(code: Code) -> bazel_remote_apis::google::rpc::Status {
+pub fn status(code: Code) -> bazel_remote_apis::google::rpc::Status {
     bazel_remote_apis::google::rpc::Status { code: code as i32, message: "told to".into(), details: vec![] }
 }
 
-fn sha256(data: &[u8]) -> String {
+pub fn sha256(data: &[u8]) -> String {
     weir::model::Digest::of(data).to_hex()
 }

@@ -3,9 +3,11 @@
 
 mod casd;
 mod certificates;
+mod executing;
 mod farm;
 mod tls;
 mod wire;
+mod worker;
 
 use crate::support::{Ran, Workspace};
 use casd::Casd;
