@@ -115,11 +115,16 @@ impl Pattern {
 
     /// The whole text, relative to the root, for messages.
     pub fn full(&self) -> String {
-        let sign = if self.negated { "!" } else { "" };
-        match &self.glob {
-            None => format!("{sign}{}", self.prefix),
-            Some(glob) if self.prefix.is_root() => format!("{sign}{glob}"),
-            Some(glob) => format!("{sign}{}/{glob}", self.prefix),
+        let text = match &self.glob {
+            None => self.prefix.to_string(),
+            Some(glob) if self.prefix.is_root() => glob.to_string(),
+            Some(glob) => format!("{}/{glob}", self.prefix),
+        };
+        match self.negated {
+            true => format!("!{text}"),
+            // A name that begins with the sign of a negation is none.
+            false if text.starts_with('!') => format!("./{text}"),
+            false => text,
         }
     }
 }
@@ -148,6 +153,13 @@ mod tests {
         assert_eq!((p.prefix.as_str(), p.glob.as_deref()), ("", Some("*.toml")));
         let p = pattern("!src/gen/");
         assert!(p.negated && p.glob.is_none() && p.prefix.as_str() == "src/gen");
+        for (written, full) in
+            [("./!src//gen/", "./!src/gen"), ("./!*.rs", "./!*.rs"), ("!!src", "!!src"), ("a/!b", "a/!b")]
+        {
+            let named = pattern(written);
+            assert_eq!(named.full(), full);
+            assert_eq!((pattern(full).negated, &pattern(full).prefix), (named.negated, &named.prefix));
+        }
         let folder = WsPath::from_clean("infra");
         assert_eq!(Pattern::parse(&folder, "../schema/*.sql").unwrap().full(), "schema/*.sql");
         assert!(Pattern::parse(&folder, "../../x").is_err());
