@@ -16,6 +16,8 @@ pub(super) const PLATFORM: Shape = Shape::Map(&TEXT);
 /// The shape of a task's `execute`.
 pub(super) const EXECUTE: Shape = Shape::Any(&[Shape::Bool, Shape::Words(&[WITH_SECRETS])]);
 const WITH_SECRETS: &str = "with-secrets";
+/// What can be said, for messages.
+const VALUES: &str = "`true`, `false` or `\"with-secrets\"`";
 
 /// Where a task runs, as declared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -108,11 +110,14 @@ pub(super) fn execute(draft: &mut Draft, reader: &mut Reader<'_>, entry: Entry<'
     let said = match entry.value.get_ref() {
         DeValue::Boolean(true) => Execute::There { secrets: false },
         DeValue::Boolean(false) => Execute::Here,
-        DeValue::String(_) => match reader.choice(entry.value, &[(WITH_SECRETS, Execute::There { secrets: true })]) {
-            Some(said) => said,
-            None => return,
-        },
-        _ => return reader.wrong_type(entry.value, "`true`, `false` or `\"with-secrets\"`"),
+        DeValue::String(text) if text == WITH_SECRETS => Execute::There { secrets: true },
+        // Nobody is told to write the one that sends secrets.
+        DeValue::String(text) => {
+            let message = format!("expected {VALUES}, found `{text}`");
+            let at = reader.at(entry.value.span());
+            return reader.bad_value(at, message, "write `true` to have the server run it, `false` to keep it here");
+        }
+        _ => return reader.wrong_type(entry.value, VALUES),
     };
     draft.task.execute = Some(Located::new(said, entry.key));
 }

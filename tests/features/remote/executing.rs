@@ -240,7 +240,7 @@ fn what_cannot_run_elsewhere_is_refused() {
         ran.says("help:");
     }
     task(both).run("t");
-    Workspace::new("[tasks.t]\nrun = 'true'\nexecute = 'yes'").try_run("t").exit(2).says("with-secrets");
+    Workspace::new("[tasks.t]\nrun = 'true'\nexecute = 'yes'").try_run("t").exit(2).says("write `true` to");
     Workspace::new("[tasks.t]\ndepends = []\nexecute = true").try_run("t").exit(2).says("`execute` needs a command");
     let served = "[tasks.s]\nrun = 'sleep 60'\nservice = {}\nsources = []\n[tasks.t]\nrun = 'true'\nsources = []\noutputs = []\n\
                   execute = true\ndepends = ['s']";
