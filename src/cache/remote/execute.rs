@@ -363,10 +363,7 @@ impl Following<'_> {
             };
             tokio::select! {
                 biased;
-                done = &mut work => {
-                    self.news = Instant::now();
-                    return Ok(done);
-                }
+                // First, so that what has come is passed on before the end is looked at.
                 piece = printed => match piece {
                     Some(Ok(piece)) if self.heard.length + (piece.data.len() as u64) <= HEARD => {
                         self.news = Instant::now();
@@ -375,6 +372,10 @@ impl Following<'_> {
                     // What it does not bring comes at the end.
                     _ => self.log = None,
                 },
+                done = &mut work => {
+                    self.news = Instant::now();
+                    return Ok(done);
+                }
                 () = sleep(LOOK) => {}
             }
             self.look().await?;

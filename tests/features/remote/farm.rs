@@ -78,8 +78,9 @@ pub struct State {
     pub anew: Vec<bool>,
     pub operations: BTreeMap<String, lro::Operation>,
     pub cancelled: Vec<String>,
-    /// What it streams of any task, where it does.
+    /// What it streams of any task, where it does; no task ends before somebody has heard it to its end.
     pub streamed: Option<Vec<u8>>,
+    pub heard_out: std::sync::Arc<tokio::sync::Notify>,
     /// The news of every task break off.
     pub breaks: bool,
     /// It carries out nothing.
@@ -442,10 +443,16 @@ impl ByteStream for Shared {
     async fn read(&self, request: Request<stream::ReadRequest>) -> Answer<Self::ReadStream> {
         let fault = self.enter(Call::Read, &request).await?;
         let name = request.into_inner().resource_name;
-        if let Some(log) = self.0.lock().unwrap().streamed.clone().filter(|_| name == "logs/stdout") {
+        let log = self.0.lock().unwrap().streamed.clone().filter(|_| name == "logs/stdout");
+        if let Some(log) = log {
             let piece = |data: &[u8]| Ok(stream::ReadResponse { data: data.to_vec() });
             let pieces: Vec<_> = log.chunks(5).map(piece).collect();
-            return Ok(Response::new(futures_util::stream::iter(pieces).boxed()));
+            let heard_out = self.0.lock().unwrap().heard_out.clone();
+            let end = futures_util::stream::poll_fn(move |_| {
+                heard_out.notify_one();
+                std::task::Poll::Ready(None)
+            });
+            return Ok(Response::new(futures_util::stream::iter(pieces).chain(end).boxed()));
         }
         let hash = name.split('/').rev().nth(1).unwrap().to_owned();
         let mut data =

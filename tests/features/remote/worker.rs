@@ -182,11 +182,18 @@ impl Execution for Shared {
         std::thread::spawn(move || {
             let _ = tell.send(carry_out(&shared, &action));
         });
-        let log = self.0.lock().unwrap().streamed.as_ref().map(|_| "logs/stdout".to_owned()).unwrap_or_default();
-        let first = iter([Ok(told(&name, Queued, "")), Ok(told(&name, Executing, &log))]);
+        let heard_out = {
+            let state = self.0.lock().unwrap();
+            state.streamed.as_ref().map(|_| state.heard_out.clone())
+        };
+        let log = if heard_out.is_some() { "logs/stdout" } else { "" };
+        let first = iter([Ok(told(&name, Queued, "")), Ok(told(&name, Executing, log))]);
         let shared = self.clone();
         let end = async move {
             let result = result.await.unwrap();
+            if let Some(heard_out) = heard_out {
+                heard_out.notified().await;
+            }
             let broken = fault == Some(Fault::Breaks) || shared.0.lock().unwrap().breaks;
             shared.0.lock().unwrap().operations.insert(name.clone(), ended(&name, result.clone(), None));
             if broken { Err(Status::unavailable("told to break")) } else { Ok(ended(&name, result, fault)) }
