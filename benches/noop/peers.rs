@@ -57,13 +57,15 @@ impl Peer {
 
     /// The variables that it is started with: no daemon, no server, no progress bar.
     pub fn environment(&self, at: &Path) -> Vec<(String, String)> {
+        let manifest = at.join("package.json");
+        let manifest = manifest.to_string_lossy();
         let all: &[(&str, &str)] = match self.name {
             "nx" => &[("NX_DAEMON", "false"), ("NX_NO_CLOUD", "true"), ("NX_TUI", "false")],
             "turbo" => &[("TURBO_TELEMETRY_DISABLED", "1")],
             // As `npm run all` does, without the time that npm takes to start.
             "wireit" => &[
                 ("npm_lifecycle_event", "all"),
-                ("npm_package_json", &at.join("package.json").to_string_lossy()),
+                ("npm_package_json", &manifest),
                 ("npm_config_user_agent", "npm/11"),
                 ("WIREIT_LOGGER", "quiet-ci"),
             ],
@@ -97,12 +99,13 @@ impl Peer {
         let names = |numbers: Vec<usize>| quoted(numbers.iter().map(|n| format!("t{n}")).collect());
         let mut targets =
             format!("\"all\": {{\"executor\": \"nx:noop\", \"dependsOn\": [{}]}}", names(last(shape.tasks).collect()));
+        // Its commands find the folder of `node` before the others of PATH, which may be that of `cp`: so by its path.
         for number in 0..shape.tasks {
             let inputs = sources(shape, number).iter().map(|path| format!("{{workspaceRoot}}/{path}")).collect();
             let _ = write!(
                 targets,
                 ",\n\"t{number}\": {{\"executor\": \"nx:run-commands\", \"cache\": true, \"dependsOn\": [{}], \"inputs\": [{}], \
-                 \"outputs\": [\"{{workspaceRoot}}/out-nx/t{number}\"], \"options\": {{\"command\": \"cp {} out-nx/t{number}\"}}}}",
+                 \"outputs\": [\"{{workspaceRoot}}/out-nx/t{number}\"], \"options\": {{\"command\": \"bin/cp {} out-nx/t{number}\"}}}}",
                 names(before(number)),
                 quoted(inputs),
                 source(number, 0)
