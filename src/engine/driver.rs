@@ -70,6 +70,8 @@ pub enum Message {
     Judged(NodeId, Box<Judgement>),
     /// A node was restored, or found fresh under its lock; or must run after all.
     Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
+    /// A command succeeded, and its node is about to be recorded.
+    Succeeded(NodeId),
     /// An attempt ended.
     Job(NodeId, Box<JobReport>),
     /// A node waits for another process.
@@ -542,6 +544,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },
+            Message::Succeeded(id) => inputs.push_back(Input::Succeeded(id)),
             Message::Job(id, report) => self.job_ended(id, *report, inputs),
             Message::Waiting(id, on) => self.emit(Event::TaskWaiting { task: self.names[id.index()].clone(), on }),
             Message::Output(id, bytes) => self.sink.output(&self.names[id.index()], &bytes),
