@@ -10,6 +10,7 @@ use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::lending::Lending;
+use super::part::Part;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
@@ -111,6 +112,7 @@ struct Driver<'a> {
     ledger: Ledger,
     ahead: Vec<Option<Ahead>>,
     settled: Option<Settled>,
+    part: Option<Part>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
     /// The nodes found fresh, in this order.
@@ -139,7 +141,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let Prepared { plan, ahead, settled, started } = prepared;
+    let Prepared { plan, ahead, settled, part, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
@@ -152,6 +154,7 @@ pub fn run(
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
         settled,
+        part,
         untouched: true,
         fresh: vec![],
         told: false,
@@ -274,7 +277,7 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        if let Some(recorded) = self.settled_now(id) {
+        if let Some(recorded) = self.known(id).or_else(|| self.settled_now(id)) {
             self.take_over(id, recorded);
             return inputs.push_back(Input::Checked(id, Verdict::Fresh));
         }
@@ -300,6 +303,11 @@ impl Driver<'_> {
             let judgement = judge.judge(node, upstream, ahead);
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
+    }
+
+    /// The recorded result of a node that was found fresh when its part of a plan was made, whatever happens since.
+    fn known(&mut self, id: NodeId) -> Option<Recorded> {
+        self.part.as_mut()?.known.get_mut(id.index())?.take()
     }
 
     /// The recorded result of a node that was known to be fresh before anything was judged, as long as nothing has run.
