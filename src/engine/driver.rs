@@ -10,6 +10,7 @@ use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::lending::Lending;
+use super::part::Part;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
@@ -19,7 +20,7 @@ use super::services::Services;
 use super::settled::Settled;
 use super::work::Work;
 use crate::cache::{Last, Recorded, RunFolder, RunJournal};
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, TaskFinished};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
@@ -70,6 +71,8 @@ pub enum Message {
     Judged(NodeId, Box<Judgement>),
     /// A node was restored, or found fresh under its lock; or must run after all.
     Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
+    /// A command succeeded, and its node is about to be recorded.
+    Succeeded(NodeId),
     /// An attempt ended.
     Job(NodeId, Box<JobReport>),
     /// A node waits for another process.
@@ -109,6 +112,9 @@ struct Driver<'a> {
     ledger: Ledger,
     ahead: Vec<Option<Ahead>>,
     settled: Option<Settled>,
+    part: Option<Part>,
+    /// What is to be told of the nodes beside that part, once there is nothing better to do.
+    beside: Vec<TaskFinished>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
     /// The nodes found fresh, in this order.
@@ -137,7 +143,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let Prepared { plan, ahead, settled, started } = prepared;
+    let Prepared { plan, ahead, settled, part, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
@@ -150,6 +156,8 @@ pub fn run(
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
         settled,
+        part,
+        beside: vec![],
         untouched: true,
         fresh: vec![],
         told: false,
@@ -169,6 +177,8 @@ pub fn run(
         options,
         sink,
     };
+    // Where little has changed something will run, most likely: what runs it is started meanwhile.
+    let warming = driver.part.as_ref().map(|_| warm(&driver));
     driver.announce();
     let runs_for_sure = |node: &crate::graph::PlanNode| {
         node.node.facts().acts && (node.node.facts().always.is_some() || node.forced) && !node.is_cleanup()
@@ -184,9 +194,20 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.tell_beside();
     driver.hand_over(&inbox);
     drop(signals);
+    if let Some(Ok(warming)) = warming {
+        let _ = warming.join();
+    }
     driver.close()
+}
+
+/// Starts what commands are started with. If that fails, it fails again where somebody needs it.
+fn warm(driver: &Driver<'_>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let (services, run_id, cancel) =
+        (Arc::clone(&driver.services), driver.folder.id.clone(), driver.cancel.subscribe());
+    std::thread::Builder::new().name("weir-warm".into()).spawn(move || drop(services.context(&run_id, cancel)))
 }
 
 /// Acts on signals where they arrive: the loop may be held up by a terminal that takes no output.
@@ -240,6 +261,7 @@ impl Driver<'_> {
             if self.complete {
                 return;
             }
+            self.tell_beside();
             match inbox.recv_timeout(TICK) {
                 Ok(message) => self.receive(message, &mut inputs),
                 Err(RecvTimeoutError::Timeout) => self.sink.tick(),
@@ -272,7 +294,7 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        if let Some(recorded) = self.settled_now(id) {
+        if let Some(recorded) = self.known(id).or_else(|| self.settled_now(id)) {
             self.take_over(id, recorded);
             return inputs.push_back(Input::Checked(id, Verdict::Fresh));
         }
@@ -298,6 +320,11 @@ impl Driver<'_> {
             let judgement = judge.judge(node, upstream, ahead);
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
+    }
+
+    /// The recorded result of a node that was found fresh when its part of a plan was made, whatever happens since.
+    fn known(&mut self, id: NodeId) -> Option<Recorded> {
+        self.part.as_mut()?.known.get_mut(id.index())?.take()
     }
 
     /// The recorded result of a node that was known to be fresh before anything was judged, as long as nothing has run.
@@ -542,6 +569,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },
+            Message::Succeeded(id) => inputs.push_back(Input::Succeeded(id)),
             Message::Job(id, report) => self.job_ended(id, *report, inputs),
             Message::Waiting(id, on) => self.emit(Event::TaskWaiting { task: self.names[id.index()].clone(), on }),
             Message::Output(id, bytes) => self.sink.output(&self.names[id.index()], &bytes),
