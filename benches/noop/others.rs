@@ -13,11 +13,9 @@ use std::rc::Rc;
 use std::time::Duration;
 use tempfile::TempDir;
 
-/// How often a command is run and counted.
+/// How often a command is run and counted, at most, and how long that may take.
 const ROUNDS: usize = 5;
-/// The same, of one that takes long.
-const SLOW_ROUNDS: usize = 3;
-const SLOW: Duration = Duration::from_secs(2);
+const TIME: Duration = Duration::from_secs(30);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Case {
@@ -105,7 +103,8 @@ fn verified(runner: &Rc<Runner>, case: Case, shape: Shape) -> Option<Verified> {
         Ok(_) if copies != wanted => no_row(format!("it ran {copies} commands, and not {wanted}")),
         Ok(_) if outputs != shape.tasks => no_row(format!("{outputs} outputs are there, and not {}", shape.tasks)),
         Ok((took, peak)) => {
-            let rounds = if took > SLOW { SLOW_ROUNDS } else { ROUNDS };
+            let fitting = TIME.as_millis() / took.as_millis().max(1);
+            let rounds = usize::try_from(fitting).map_or(ROUNDS, |fitting| fitting.clamp(1, ROUNDS));
             return Some(Verified { row, rounds, peak });
         }
     }

@@ -31,7 +31,16 @@ const KNOWN: [(&str, &str, &str, &[&str]); 9] = [
         "turbo",
         "turbo",
         "out-turbo",
-        &["run", "all", "--no-daemon", "--output-logs=none", "--ui=stream", "--no-update-notifier"],
+        // In a worktree of git its cache is that of the main one, and would outlive the folder that is measured in.
+        &[
+            "run",
+            "all",
+            "--no-daemon",
+            "--output-logs=none",
+            "--ui=stream",
+            "--no-update-notifier",
+            "--cache-dir=.turbo/cache",
+        ],
     ),
 ];
 
