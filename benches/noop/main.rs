@@ -235,9 +235,16 @@ fn printed(rounds: usize) {
     let at = folder.path();
     fs::write(at.join("tasks.toml"), format!("version = 1\n[tasks.all]\nrun = \"{PRINT}\"\n")).unwrap();
     let piped = format!("{PRINT} | cat > piped");
+    // Each writes a file that was not there: one that is written over has its memory already, and a log never is.
+    let anew = |name: &str| -> Before {
+        let written = at.join(name);
+        Box::new(move || {
+            let _ = if written.is_dir() { fs::remove_dir_all(&written) } else { fs::remove_file(&written) };
+        })
+    };
     let mut rows = vec![
-        Row::new("weir", at, &[WEIR, "run", "--output", "quiet", "all"]),
-        Row::new("`cat` through a pipe into a file", at, &["/bin/sh", "-c", &piped]),
+        Row::new("weir", at, &[WEIR, "run", "--output", "quiet", "all"]).after(anew(".weir")),
+        Row::new("`cat` through a pipe into a file", at, &["/bin/sh", "-c", &piped]).after(anew("piped")),
     ];
     take_turns(&mut rows, rounds);
     for row in &rows {
