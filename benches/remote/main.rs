@@ -26,6 +26,18 @@ fn main() -> std::process::ExitCode {
     }
     let quick = words.iter().any(|word| word == "--quick");
     let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
+    if only.is_some_and(|only| only == "bare") {
+        let server = server::Server::start();
+        let results = bare::Results::give(&server.address, 1000);
+        for at_once in [1, 2, 4, 8, 16, 32, 64, 128, 1000] {
+            for _ in 0..3 {
+                let cpu = server.busy();
+                let took = results.take(at_once);
+                println!("{at_once}: {took:?} server {}", server.busy() - cpu);
+            }
+        }
+        return std::process::ExitCode::SUCCESS;
+    }
     if only.is_none_or(|only| only == "many") {
         many::bench(if quick { 100 } else { 1_000 });
     }

@@ -35,6 +35,13 @@ impl Server {
         }
         Self { address, child, _folder: folder }
     }
+
+    /// Processor time that it has used, in milliseconds.
+    pub fn busy(&self) -> u64 {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let words: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        10 * (words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap())
+    }
 }
 
 impl Drop for Server {
