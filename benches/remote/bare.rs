@@ -119,13 +119,12 @@ impl Results {
             let channel = connect(address).await;
             let mut blobs = ContentAddressableStorageClient::new(channel.clone());
             for some in all.chunks(100) {
-                let requests = some.iter().flat_map(|left| &left.blobs).map(|data| {
-                    re::batch_update_blobs_request::Request {
+                let requests =
+                    some.iter().flat_map(|left| &left.blobs).map(|data| re::batch_update_blobs_request::Request {
                         digest: Some(named(data)),
                         data: data.clone(),
                         ..re::batch_update_blobs_request::Request::default()
-                    }
-                });
+                    });
                 let requests = requests.collect();
                 let request = re::BatchUpdateBlobsRequest { requests, ..re::BatchUpdateBlobsRequest::default() };
                 blobs.batch_update_blobs(request).await.unwrap();

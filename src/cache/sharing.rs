@@ -117,7 +117,7 @@ pub trait RemoteStore: Send + Sync {
     /// that is so. What came is kept until what `then` is handed is dropped. False: there is nothing to be waited for.
     fn ask_ahead(&self, key: &Digest, store: &Store, then: Answered) -> bool;
 
-    /// Asks for nothing more of what is to be asked for ahead: the run is cut short.
+    /// Has all that is asked for ahead answered at once, as far as it is not here: the run is cut short.
     fn give_up(&self);
 
     /// Whether the result under `key` came from it.

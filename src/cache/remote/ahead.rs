@@ -12,6 +12,7 @@ use crate::cache::store::{Store, StoredResult};
 use crate::model::Digest;
 use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use std::collections::{HashMap, VecDeque};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
@@ -64,7 +65,7 @@ impl Drop for Keeper {
     fn drop(&mut self) {
         let mut shelf = self.shelf.lock();
         let Some(came) = shelf.get_mut(&self.key) else { return };
-        came.for_whom = came.for_whom.saturating_sub(1);
+        came.for_whom -= 1;
         if came.for_whom == 0 {
             let bytes = came.bytes;
             shelf.remove(&self.key);
@@ -83,7 +84,7 @@ enum Event {
     Gave(Vec<(Digest, u64)>, Result<re::BatchReadBlobsResponse, Fault>),
     /// So many bytes of a record are of no use any more.
     Used(usize),
-    /// What was not asked for yet, is not any more.
+    /// Nobody waits for what is not here yet.
     GiveUp,
     /// Nobody asks any more.
     End,
@@ -100,8 +101,7 @@ impl Ahead {
         let inbox = self.inbox.get_or_init(|| {
             let (sender, events) = channel();
             let taker = Taker::new(&self.inner, &self.came, sender.clone());
-            let started =
-                std::thread::Builder::new().name("weir-take".into()).spawn(move || taker.work(&events));
+            let started = std::thread::Builder::new().name("weir-take".into()).spawn(move || taker.work(&events));
             started.ok().map(|_| sender)
         });
         let event = Event::Ask(*key, store.clone(), then);
@@ -114,7 +114,7 @@ impl Ahead {
         Some((*came).clone())
     }
 
-    /// Asks for nothing more of what waits for its turn.
+    /// Answers for all that is not here yet: there is nothing.
     pub(super) fn give_up(&self) {
         self.tell(Event::GiveUp);
     }
@@ -191,18 +191,27 @@ impl Taker {
 
     fn work(mut self, events: &Receiver<Event>) {
         while let Ok(event) = events.recv() {
-            match event {
-                Event::Ask(key, store, then) => self.ask(key, store, then),
-                Event::Said(key, said) => self.said(&key, said),
-                Event::Gave(asked, gave) => self.gave(&asked, gave),
-                Event::Used(bytes) => self.held -= bytes,
-                Event::GiveUp => self.turn_away(),
-                Event::End => return,
+            if matches!(event, Event::End) {
+                return;
             }
-            if self.inner.breaker.reads_open() {
-                self.turn_away();
+            let done = catch_unwind(AssertUnwindSafe(|| {
+                self.take_in(event);
+                self.go_on();
+            }));
+            if done.is_err() {
+                self.inner.breaker.open_reads(&Fault::Local("taking a result panicked".into()));
+                self.turn_all_away();
             }
-            self.go_on();
+        }
+    }
+
+    fn take_in(&mut self, event: Event) {
+        match event {
+            Event::Ask(key, store, then) => self.ask(key, store, then),
+            Event::Said(key, said) => self.said(&key, said),
+            Event::Gave(asked, gave) => self.gave(&asked, gave),
+            Event::Used(bytes) => self.held = self.held.saturating_sub(bytes),
+            Event::GiveUp | Event::End => self.turn_all_away(),
         }
     }
 
@@ -226,6 +235,9 @@ impl Taker {
 
     /// Starts what can be started.
     fn go_on(&mut self) {
+        if self.inner.breaker.reads_open() {
+            return self.turn_away();
+        }
         let room = |this: &Self| {
             let expected = this.held + this.asking * this.largest;
             this.asking < this.crowd.most() && (expected < RECORDS || this.asking == 0)
@@ -234,12 +246,13 @@ impl Taker {
             let Some(key) = self.waiting.pop_front() else { return };
             if let Err(fault) = self.begin(key) {
                 self.fail(&key, &fault);
+                return self.turn_away();
             }
         }
         while self.reading < READS && !self.to_read.is_empty() {
             if let Err(fault) = self.read() {
                 self.inner.breaker.open_reads(&fault);
-                return;
+                return self.turn_away();
             }
         }
     }
@@ -404,30 +417,35 @@ impl Taker {
         if let Some(began) = open.began {
             tracing::debug!(key = %key.short(), found = found.is_some(), took = ?began.elapsed(), "asked the remote");
             self.inner.count(began, found.as_ref().map(|(stored, _)| stored));
-            // One that was never asked for may be there.
             if found.is_none() {
                 self.inner.asked().absent.insert(*key);
             }
         }
-        if let Some((result, bytes)) = found {
-            let came = Came { result: Arc::new(result), bytes, for_whom: open.then.len() };
-            self.shelf.lock().insert(*key, came);
-        }
+        let Some((result, bytes)) = found else {
+            return open.then.into_iter().for_each(|then| then(Box::new(())));
+        };
+        let came = Came { result: Arc::new(result), bytes, for_whom: open.then.len() };
+        self.shelf.lock().insert(*key, came);
         for then in open.then {
             then(self.keeper(*key));
         }
     }
 
-    /// Answers for all that wait for their turn: there is nothing.
+    /// Answers for what was not begun: there is nothing.
     fn turn_away(&mut self) {
         for key in std::mem::take(&mut self.waiting) {
             self.answer(&key, None);
         }
-        if self.inner.breaker.reads_open() {
-            for wanted in std::mem::take(&mut self.to_read) {
-                let by = self.wanted.remove(&wanted).map(|wanted| wanted.by).unwrap_or_default();
-                by.iter().for_each(|key| self.answer(key, None));
-            }
+        for digest in std::mem::take(&mut self.to_read) {
+            let by = self.wanted.remove(&digest).map(|wanted| wanted.by).unwrap_or_default();
+            by.iter().for_each(|key| self.answer(key, None));
         }
+    }
+
+    /// The same for all, also for what is under way.
+    fn turn_all_away(&mut self) {
+        (self.waiting, self.to_read, self.wanted) = Default::default();
+        let all: Vec<Digest> = self.open.keys().copied().collect();
+        all.iter().for_each(|key| self.answer(key, None));
     }
 }

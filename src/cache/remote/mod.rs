@@ -156,7 +156,8 @@ impl RemoteStore for Remote {
     fn would_ask(&self, key: &Digest) -> bool {
         let asked = self.inner.asked();
         // What it gave is asked for again, if it was too slow for more: who waited for it must not have done so in vain.
-        !asked.absent.contains(key) && (!self.inner.breaker.reads_open() || asked.given.contains(key))
+        let closed = self.inner.breaker.reads_open() && !asked.given.contains(key);
+        !(closed || asked.absent.contains(key))
     }
 
     fn ask_ahead(&self, key: &Digest, store: &Store, then: Answered) -> bool {
@@ -169,6 +170,7 @@ impl RemoteStore for Remote {
 
     fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult> {
         let came = self.ahead.came(key);
+        // What is here already counts.
         if came.is_none() && !self.would_ask(key) {
             return None;
         }

@@ -246,6 +246,25 @@ mod tests {
         });
     }
 
+    /// However long a server takes for each answer, and one after the other: nothing waits for its whole patience.
+    #[test]
+    fn as_many_are_asked_for_as_are_answered_in_time() {
+        let server = |for_each: Duration| {
+            let mut crowd = Crowd::new(PATIENCE);
+            for _ in 0..1000 {
+                let took = for_each * crowd.most() as u32;
+                crowd.learn(took);
+                assert!(took < PATIENCE || crowd.most() == AT_LEAST, "{for_each:?}: {took:?}");
+            }
+            crowd.most()
+        };
+        assert_eq!(server(Duration::from_micros(100)), AT_MOST);
+        assert_eq!(server(Duration::from_millis(200)), AT_LEAST);
+        // Between the two it stays where answers take a sixteenth to a quarter of the time.
+        let most = server(Duration::from_millis(10));
+        assert!((12..=50).contains(&most), "{most}");
+    }
+
     #[test]
     fn a_message_holds_what_the_line_carries() {
         let line = |rate: u64, at_once: u64| {

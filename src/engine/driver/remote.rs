@@ -15,12 +15,7 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_millis(5);
 
 /// Has the remote asked for a node, which then goes on where it was; nobody waits for it meanwhile. False: that can't be.
-pub(super) fn ask_ahead(
-    services: &Services,
-    id: NodeId,
-    judgement: Judgement,
-    sender: &SyncSender<Message>,
-) -> bool {
+pub(super) fn ask_ahead(services: &Services, id: NodeId, judgement: Judgement, sender: &SyncSender<Message>) -> bool {
     let (Some(remote), Some(store), Some(key)) = (&services.remote, &services.store, judgement.key) else {
         return false;
     };

@@ -1,6 +1,7 @@
 //! Results shared through a server: one suite over a folder, a server in this process and a real one; then
 //! everything that a server can do wrong, at every call.
 
+mod ahead;
 mod casd;
 mod certificates;
 mod executing;
