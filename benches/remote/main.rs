@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench remote` prints Markdown tables. It starts `buildbox-casd`, as `scripts/fetch-buildbox` puts it below
 //! `target/tmp`, in folders that it removes. The server comes without a client of its own, so what it reaches is measured with bare
-//! calls of ByteStream: the same bytes, in one stream, over one connection, read from memory and thrown away. `-- --only many` or `-- --only
-//! large` measures one of both, `-- --quick` takes a tenth.
+//! calls, over one connection: as many results of the same shape, 64 asked for at once, and then their outputs, as many in a message as go
+//! into it; the same bytes in one stream of ByteStream, from memory. What comes is thrown away. `-- --only many` or `-- --only large`
+//! measures one of both, `-- --quick` takes a tenth.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 #[cfg(feature = "remote")]
@@ -26,18 +27,6 @@ fn main() -> std::process::ExitCode {
     }
     let quick = words.iter().any(|word| word == "--quick");
     let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
-    if only.is_some_and(|only| only == "bare") {
-        let server = server::Server::start();
-        let results = bare::Results::give(&server.address, 1000);
-        for at_once in [1, 2, 4, 8, 16, 32, 64, 128, 1000] {
-            for _ in 0..3 {
-                let cpu = server.busy();
-                let took = results.take(at_once);
-                println!("{at_once}: {took:?} server {}", server.busy() - cpu);
-            }
-        }
-        return std::process::ExitCode::SUCCESS;
-    }
     if only.is_none_or(|only| only == "many") {
         many::bench(if quick { 100 } else { 1_000 });
     }
