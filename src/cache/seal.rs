@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 
 const MAGIC: &[u8; 8] = b"weirseal";
 /// Version of the format, and of everything that a verdict may rest on.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 /// Magic, format, length of the body, its checksum.
 const HEADER: usize = 24;
 /// Seals of a workspace: as many, for as many questions.

@@ -5,7 +5,7 @@ use super::error::CliError;
 use super::project::{Place, Project};
 use super::seal::asked;
 use crate::cache::{Place as WeirFolder, Question, parse_sealed, read_sealed, write_sealed};
-use crate::config::{Config, Found, Looked};
+use crate::config::{Config, Found, Looked, Task};
 use crate::fingerprint::{Look, Trail, unchanged};
 use crate::model::{Digest, WsPath};
 use serde::{Deserialize, Serialize};
@@ -20,7 +20,27 @@ struct Frozen<'s> {
     /// The folder it was found from.
     folder: WsPath,
     trail: &'s [u8],
+    /// All but the tasks.
     config: &'s [u8],
+    /// Each task.
+    #[serde(borrow)]
+    tasks: Vec<&'s [u8]>,
+}
+
+/// A configuration of which tasks are read one by one.
+pub struct Partly<'s> {
+    /// All but the tasks.
+    pub config: Config,
+    /// What it rests on.
+    pub trail: &'s [u8],
+    tasks: Vec<&'s [u8]>,
+}
+
+impl Partly<'_> {
+    /// A task, by its place among all.
+    pub fn task(&self, index: usize) -> Option<Arc<Task>> {
+        postcard::from_bytes(self.tasks.get(index)?).ok().map(Arc::new)
+    }
 }
 
 /// A configuration about to be read.
@@ -100,18 +120,27 @@ impl Reading {
         Ok(Configured { project, trail: trail.finish(), unsealed })
     }
 
-    fn thaw(&self) -> Option<Configured> {
+    /// All but its tasks, where it need not be read.
+    pub fn partly(&self) -> Option<Partly<'_>> {
         let frozen: Frozen<'_> = parse_sealed(self.frozen.as_deref()?, &self.question?)?;
-        let config: Config = postcard::from_bytes(frozen.config).ok()?;
+        let config = postcard::from_bytes(frozen.config).ok()?;
+        Some(Partly { config, trail: frozen.trail, tasks: frozen.tasks })
+    }
+
+    /// A project with this configuration, which was under a seal.
+    pub fn project(&self, config: Config) -> Project {
+        let (found, outside) = (self.found.clone(), Arc::clone(&self.place.outside));
+        Project { found, config, remarks: vec![], outside, thawed: true }
+    }
+
+    fn thaw(&self) -> Option<Configured> {
+        let partly = self.partly()?;
+        let tasks = (0..partly.tasks.len()).map(|index| partly.task(index)).collect::<Option<_>>()?;
+        let Partly { mut config, trail, .. } = partly;
+        config.tasks = tasks;
         tracing::debug!(tasks = config.tasks.len(), "configured from under a seal");
-        let project = Project {
-            found: self.found.clone(),
-            config,
-            remarks: vec![],
-            outside: Arc::clone(&self.place.outside),
-            thawed: true,
-        };
-        Some(Configured { project, trail: Some(frozen.trail.to_vec()), unsealed: None })
+        let project = self.project(config);
+        Some(Configured { project, trail: Some(trail.to_vec()), unsealed: None })
     }
 }
 
@@ -133,10 +162,13 @@ impl Configured {
     /// that is all.
     pub fn keep(&self, weir: &WeirFolder) {
         let (Some(question), Some(trail)) = (&self.unsealed, &self.trail) else { return };
-        let Ok(config) = postcard::to_stdvec(&self.project.config) else { return };
+        let config = &self.project.config;
+        let tasks = config.tasks.iter().map(|task| postcard::to_stdvec(&**task)).collect::<Result<Vec<_>, _>>();
+        let (Ok(config), Ok(tasks)) = (postcard::to_stdvec(config), tasks) else { return };
+        let tasks = tasks.iter().map(Vec::as_slice).collect();
         let found = &self.project.found;
         let (root, root_file, folder) = (found.root.clone(), found.root_file.clone(), found.folder.clone());
-        let frozen = Frozen { root, root_file, folder, trail, config: &config };
+        let frozen = Frozen { root, root_file, folder, trail, config: &config, tasks };
         let written = write_sealed(&weir.seals(), question, &frozen);
         tracing::debug!(?written, "sealed the configuration");
     }

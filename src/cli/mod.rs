@@ -19,6 +19,7 @@ mod ground;
 mod import;
 mod init;
 mod panel;
+mod part;
 mod print;
 mod project;
 mod remote;

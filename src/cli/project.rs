@@ -9,7 +9,7 @@ use crate::config::{
 };
 use crate::db::Databases;
 use crate::fingerprint::{IgnoreRules, Trail};
-use crate::graph::{Graph, Lookup, Names, Plan, PlanError, Selection, bind, plan, validate};
+use crate::graph::{Graph, Lookup, Names, Plan, PlanError, PlanNode, Selection, bind, plan, validate};
 use crate::journal::Holder;
 use crate::model::{TaskName, WsPath};
 use crate::node::{Bound, Instance, Node, Outside, Resource};
@@ -237,6 +237,21 @@ impl Project {
         }
     }
 
+    /// Whether a node of a plan is made by its task alone, as [`Project::by_task`] does.
+    pub fn is_by_task(&self, node: &PlanNode) -> bool {
+        self.config.tasks.get(node.task).is_some_and(|task| task.name == *node.name() && stands_alone(task))
+    }
+
+    /// Makes nodes of tasks that stand alone: commands and groups, without arguments and with nothing lent.
+    pub fn by_task(&self) -> impl Fn(&Arc<Task>) -> Option<Arc<dyn Node>> + '_ {
+        let factory = self.factory(&[]);
+        move |task| {
+            let arguments = bind(task, &[]).ok().filter(|_| stands_alone(task))?;
+            let (name, env) = (task.name.clone(), BTreeMap::new());
+            Some(factory.node(&Instance { task, name, arguments, env, soaks: None }))
+        }
+    }
+
     /// The node of a task as it is declared: without arguments, and with no variables of an edge.
     pub fn node_of(&self, task: &Arc<Task>) -> Arc<dyn Node> {
         let name = task.name.clone();
@@ -267,6 +282,12 @@ impl Project {
     pub fn at(&self, at: config::At) -> String {
         render::place(at, &self.files())
     }
+}
+
+/// Whether a command or a group needs nothing but itself.
+fn stands_alone(task: &Task) -> bool {
+    let plain = matches!(task.action, Action::Shell(_) | Action::Exec(_) | Action::Group { .. });
+    plain && ServiceNode::of(task).is_none() && task.databases.is_empty() && task.ports.is_empty()
 }
 
 /// How databases are lent to a task.

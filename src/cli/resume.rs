@@ -5,6 +5,7 @@ use super::error::CliError;
 use super::project::{Place, Project};
 use super::runs::{Summary, summary};
 use crate::cache::{Beginning, LeftByRun, NoPast, Place as WeirFolder, Request, RunJournal, read_past};
+use crate::config::Config;
 use crate::engine::{Resumed, Services};
 use crate::graph::{Graph, Plan, Selection};
 use crate::journal::{Lock, LockKind};
@@ -312,7 +313,7 @@ impl Resume {
 /// What a run leaves for one that resumes it.
 pub fn journal(
     folder: &Path,
-    project: &Project,
+    config: &Config,
     args: &RunArgs,
     seen_from: &WsPath,
     resumed: Option<&Resumed>,
@@ -321,7 +322,7 @@ pub fn journal(
         targets: args.tasks.clone(),
         arguments: args.arguments.clone(),
         folder: seen_from.as_str().to_owned(),
-        profiles: project.config.profiles.clone(),
+        profiles: config.profiles.clone(),
         force: args.force,
         force_all: args.force_all,
         keep_going: args.keep_going,
@@ -330,7 +331,7 @@ pub fn journal(
         destroy: args.destroy.clone(),
     };
     let beginning = Beginning {
-        root: project.config.root.clone(),
+        root: config.root.clone(),
         request,
         chain: resumed.map(|resumed| resumed.chain.clone()).unwrap_or_default(),
         past: resumed.map(|resumed| resumed.past.values().cloned().collect()).unwrap_or_default(),

@@ -91,10 +91,7 @@ fn quick(root: &Path, check: bool) -> Result<u8, CliError> {
 
 /// Where the base's version of a target reached the rule and this one does not, the rule is asked all the same: a
 /// change can't switch off what judges it. The exit code, where it says no.
-pub fn asked_all_the_same(root: &Path, base: &str, plan: &Plan, tasks: &[bool], targets: &[String]) -> Option<u8> {
-    if plan.nodes.iter().any(|node| tasks.get(node.task).copied().unwrap_or_default()) {
-        return None;
-    }
+pub fn asked_all_the_same(root: &Path, base: &str, targets: &[String]) -> Option<u8> {
     let entry = was_taken_out(root, base, targets)?;
     print::warning_line(&format!(
         "where this change began, `{entry}` reached `{}`, and now it does not: it is asked all the same",
@@ -117,8 +114,8 @@ pub fn asked_all_the_same(root: &Path, base: &str, plan: &Plan, tasks: &[bool], 
     })
 }
 
-/// By task: whether it is the rule.
-pub fn rules(config: &crate::config::Config) -> Vec<bool> {
+/// Whether the rule is among the nodes of a plan.
+pub fn is_in(plan: &Plan, config: &crate::config::Config) -> bool {
     let is_rule = |action: &Action| matches!(action, Action::Uses(uses) if uses.kind == NodeKind::RuleStructural);
-    config.tasks.iter().map(|task| is_rule(&task.action)).collect()
+    plan.nodes.iter().any(|node| config.tasks.get(node.task).is_some_and(|task| is_rule(&task.action)))
 }

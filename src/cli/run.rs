@@ -6,6 +6,7 @@ use super::elsewhere;
 use super::error::{CliError, FAILED};
 use super::evidence;
 use super::frozen::{Configured, Reading};
+use super::part::{self, Attempt};
 use super::print;
 use super::project::{Place, Project};
 use super::remote;
@@ -13,12 +14,12 @@ use super::resume::{self, Resume};
 use super::rule;
 use super::seal::{self, Broken, Sealing};
 use crate::cache::RunFolder;
-use crate::config::{Diagnostic, Severity};
-use crate::engine::{self, Options, Prepared, Services, inspect};
+use crate::config::{Config, Diagnostic, Severity};
+use crate::engine::{self, Finish, Options, Prepared, Resumed, Services, inspect};
 use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
 use crate::fingerprint::{InputError, now};
 use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
-use crate::model::{Notice, Reason, TaskName};
+use crate::model::{Notice, Reason, TaskName, WsPath};
 use crate::node::{Effects, Seen};
 use crate::ui;
 use std::collections::BTreeSet;
@@ -39,7 +40,14 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let since = now();
     let reading = Reading::begin(place, place.profiles(&args.profile), since)?;
     let sealing = Sealing::begin(place, args, reading.root(), since);
-    let (configured, opened, broken) = open_all(place, args, reading, sealing.as_ref())?;
+    let (sealing, looked) = match sealing {
+        Some(sealing) if reading.is_sealed() => match part::attempt(place, args, &reading, sealing) {
+            Attempt::Done(code) => return code,
+            Attempt::NotDone(sealing, looked) => (sealing, looked),
+        },
+        sealing => (sealing, None),
+    };
+    let (configured, opened, broken) = open_all(place, args, reading, looked)?;
     let project = &configured.project;
     refuse_nested(place, &project.config.root)?;
     check_destroy(project, args)?;
@@ -57,19 +65,17 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         resume.same_targets(project, &graph, &plan)?;
     }
     let mut seen = Seen::default();
-    let obstacles: Vec<Diagnostic> = plan
-        .nodes
-        .iter()
-        .flat_map(|node| node.node.obstacles(&project.config.root, &place.outside, &mut seen))
-        .collect();
+    let obstacles = obstacles(&plan, &project.config.root, place, &mut seen);
     if !obstacles.is_empty() {
         return Err(project.wrong(dedup(obstacles)));
     }
     elsewhere::refuse_borrowers(project, &graph, &plan)?;
     refuse_unforced(place, &plan, args)?;
-    refuse(&plan, project, place)?;
+    refuse(&plan, &project.config.root, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
-    if let Some(code) = rule::asked_all_the_same(root, base, &plan, &rule::rules(&project.config), &args.tasks) {
+    if !rule::is_in(&plan, &project.config)
+        && let Some(code) = rule::asked_all_the_same(root, base, &args.tasks)
+    {
         return Ok(code);
     }
     if args.dry_run {
@@ -85,11 +91,9 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
         // While somebody thought about a question, others may have recorded something.
         None => open_services(place, &project.config.root),
     };
-    if let Some(remote) = remote::open(place, &project.config, args.require_remote)? {
-        services.remote = Some(remote.store);
-    }
-    services.elsewhere = elsewhere::asked(place, &project.config, args, services.remote.is_some())?;
-    let notices: Vec<Notice> = notices.into_iter().chain(elsewhere::that_stay(&plan, args)).collect();
+    reach_out(place, args, &project.config, &mut services)?;
+    let notices: Vec<Notice> =
+        remarks(project).into_iter().chain(notices).chain(elsewhere::that_stay(&plan, args)).collect();
     let mut sealing = sealing.zip(rest).filter(|_| warnings.is_empty());
     let mut settled = None;
     if let Some((sealing, rest)) = &mut sealing {
@@ -101,43 +105,97 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     }
     let prepared = Prepared::new(plan, &services, settled);
     missing_sources(project, &graph, prepared.plan(), |index, _| prepared.unreadable(index).cloned())?;
-    let (folder, warnings) = run_folder(&services, warnings)?;
-    std::fs::create_dir_all(folder.path.join("logs"))
-        .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
-    if let Some(held) = folder.hold() {
-        services.hold(held);
-    }
-    let recorder = evidence::recorder(place, args, &project.config.root, prepared.plan(), &folder.path)?;
-    let mut sink = sinks(place, args, &folder, recorder);
-    let journal = services
-        .place
-        .as_ref()
-        .map(|_| Arc::new(resume::journal(&folder.path, project, args, &selection.folder, resumed.as_deref())));
-    let options = Options {
-        jobs: run_jobs(args.jobs, project.config.settings.jobs),
-        keep_going: args.keep_going,
-        live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
-        profiles: project.config.profiles.clone(),
-        targets: args.tasks.clone(),
-        warnings: warnings.into_iter().chain(remarks(project)).chain(notices).collect(),
-        journal,
-        resumed,
-    };
-    let plan = Arc::clone(prepared.plan());
     let services = Arc::new(services);
-    let finish = engine::run(prepared, Arc::clone(&services), &folder, &options, &mut *sink);
+    let plan = Arc::clone(prepared.plan());
+    let going = Going { place, args, config: &project.config, seen_from: &selection.folder, resumed, notices };
+    let finish = going.go(prepared, &services, warnings)?;
     if let Some(weir) = &services.place {
         configured.keep(weir);
     }
     if let (Some(verdict), Some((sealing, rest)), Some(trail)) = (&finish.standing, sealing, &configured.trail) {
+        sealing.draw(project, &plan, &services, trail, verdict);
         sealing.close(place, &services, trail, rest, verdict);
     }
     // The process is about to end: giving back thousands of small pieces of memory would only take time.
     std::mem::forget((plan, graph, services));
     std::mem::forget(configured);
+    ended(finish)
+}
+
+/// The exit code of a run.
+///
+/// # Errors
+/// weir broke.
+pub fn ended(finish: Finish) -> Result<u8, CliError> {
     match finish.broken {
         Some(message) => Err(CliError::Defect(message)),
         None => Ok(finish.exit_code),
+    }
+}
+
+/// What a plan lacks around it.
+pub fn obstacles(plan: &Plan, root: &Path, place: &Place, seen: &mut Seen) -> Vec<Diagnostic> {
+    plan.nodes.iter().flat_map(|node| node.node.obstacles(root, &place.outside, seen)).collect()
+}
+
+/// Gives `services` the remote that is configured, and says what is done there.
+///
+/// # Errors
+/// The arguments or the environment ask for what is not there.
+pub fn reach_out(place: &Place, args: &RunArgs, config: &Config, services: &mut Services) -> Result<(), CliError> {
+    if let Some(remote) = remote::open(place, config, args.require_remote)? {
+        services.remote = Some(remote.store);
+    }
+    services.elsewhere = elsewhere::asked(place, config, args, services.remote.is_some())?;
+    Ok(())
+}
+
+/// A run about to be made of what was prepared.
+pub struct Going<'g> {
+    /// Where it was called.
+    pub place: &'g Place,
+    /// How.
+    pub args: &'g RunArgs,
+    /// The configuration; of the tasks only the plan's count.
+    pub config: &'g Config,
+    /// The folder that names are seen from.
+    pub seen_from: &'g WsPath,
+    /// What it goes on from.
+    pub resumed: Option<Arc<Resumed>>,
+    /// What is to be said before it, after warnings.
+    pub notices: Vec<Notice>,
+}
+
+impl Going<'_> {
+    /// Makes it.
+    ///
+    /// # Errors
+    /// There is no room for its record, or evidence can't be signed; nothing was run.
+    pub fn go(self, prepared: Prepared, services: &Arc<Services>, warnings: Vec<Notice>) -> Result<Finish, CliError> {
+        let Self { place, args, config, seen_from, resumed, notices } = self;
+        let (folder, warnings) = run_folder(services, warnings)?;
+        std::fs::create_dir_all(folder.path.join("logs"))
+            .map_err(|error| CliError::outside(format!("failed to create a folder for logs: {error}")))?;
+        if let Some(held) = folder.hold() {
+            services.hold(held);
+        }
+        let recorder = evidence::recorder(place, args, &config.root, prepared.plan(), &folder.path)?;
+        let mut sink = sinks(place, args, &folder, recorder);
+        let journal = services
+            .place
+            .as_ref()
+            .map(|_| Arc::new(resume::journal(&folder.path, config, args, seen_from, resumed.as_deref())));
+        let options = Options {
+            jobs: run_jobs(args.jobs, config.settings.jobs),
+            keep_going: args.keep_going,
+            live_output: matches!(args.output, OutputMode::Prefixed | OutputMode::Stream),
+            profiles: config.profiles.clone(),
+            targets: args.tasks.clone(),
+            warnings: warnings.into_iter().chain(notices).collect(),
+            journal,
+            resumed,
+        };
+        Ok(engine::run(prepared, Arc::clone(services), &folder, &options, &mut *sink))
     }
 }
 
@@ -158,28 +216,39 @@ fn open_services(place: &Place, root: &Path) -> (Services, Vec<Notice>) {
 }
 
 /// Services, and what is to be said of them.
-type Opened = (Services, Vec<Notice>);
+pub type Opened = (Services, Vec<Notice>);
+
+/// What was looked at before the configuration was read: what the workspace remembers, and what has changed under the last seal.
+pub type LookedAt = (Option<Opened>, Option<Broken>);
 
 /// Reads the configuration and, at the same time, what the workspace remembers, if it remembers
-/// anything: where nothing may run in the end, no `.weir` comes about. And looks over the files under the last seal.
+/// anything: where nothing may run in the end, no `.weir` comes about.
 fn open_all(
     place: &Place,
     args: &RunArgs,
     reading: Reading,
-    sealing: Option<&Sealing>,
+    looked: Option<LookedAt>,
 ) -> Result<(Configured, Option<Opened>, Option<Broken>), CliError> {
+    if let Some((opened, broken)) = looked {
+        return Ok((reading.finish()?, opened, broken));
+    }
     let root = &reading.root().to_path_buf();
     std::thread::scope(|scope| {
         let early = !args.dry_run && crate::cache::Place::existing(root).is_some();
         let opening = early.then(|| scope.spawn(|| open_services(place, root)));
-        let looked_over = sealing.filter(|_| early && reading.is_sealed()).map(|sealing| {
-            let looking = move || sealing.look_over(place, root);
-            std::thread::Builder::new().spawn_scoped(scope, looking)
-        });
         let configured = reading.finish();
         let opened = opening.and_then(|thread| thread.join().ok());
-        let broken = looked_over.and_then(|thread| thread.ok()?.join().ok()?);
-        Ok((configured?, opened, broken))
+        Ok((configured?, opened, None))
+    })
+}
+
+/// What the workspace remembers and, at the same time, what has changed under the last seal.
+pub fn look_at_all(place: &Place, root: &Path, sealing: &Sealing) -> LookedAt {
+    let early = crate::cache::Place::existing(root).is_some();
+    std::thread::scope(|scope| {
+        let opening = early.then(|| scope.spawn(|| open_services(place, root)));
+        let broken = if early { sealing.look_over(place, root) } else { None };
+        (opening.and_then(|thread| thread.join().ok()), broken)
     })
 }
 
@@ -295,8 +364,11 @@ fn forced_by_name(plan: &Plan) -> BTreeSet<&TaskName> {
 }
 
 /// Safety rules that forbid something of the plan: then nothing of it starts.
-fn refuse(plan: &Plan, project: &Project, place: &Place) -> Result<(), CliError> {
-    let refusals = plan.nodes.iter().flat_map(|node| node.node.refusals(&project.config.root, &place.outside));
+///
+/// # Errors
+/// They do.
+pub fn refuse(plan: &Plan, root: &Path, place: &Place) -> Result<(), CliError> {
+    let refusals = plan.nodes.iter().flat_map(|node| node.node.refusals(root, &place.outside));
     match refusals.into_iter().next() {
         Some(refusal) => Err(CliError::Refused { message: refusal.message, help: refusal.help }),
         None => Ok(()),

@@ -4,17 +4,19 @@
 
 use super::args::RunArgs;
 use super::project::{Place, Project};
+use super::rule;
 use super::run::{run_jobs, sinks};
 use crate::cache::{
     Place as WeirFolder, Question, Seal, Store, digest_of_outside, parse_sealed, read_sealed, write_sealed,
 };
 use crate::command::still_there;
-use crate::engine::{self, Services, Settled, Standing};
+use crate::engine::{self, Outline, Services, Settled, Standing};
 use crate::fingerprint::{Change, Stat, Trail, keep, now, unchanged, what_changed};
 use crate::graph::{Plan, PlanNode};
 use crate::journal::{Lock, LockKind};
-use crate::model::{Digest, WsPath};
+use crate::model::{Digest, Hasher, WsPath};
 use crate::node::{Seen, Surroundings};
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
@@ -109,9 +111,34 @@ pub struct Sealing {
 
 /// A seal that is broken here and there.
 pub struct Broken {
+    question: Digest,
     /// As it was read.
     data: Vec<u8>,
     changed: Vec<Change>,
+}
+
+impl Broken {
+    /// The seal.
+    pub fn seal(&self) -> Option<Seal<'_>> {
+        parse_sealed(&self.data, &self.question)
+    }
+
+    /// Where looks have changed.
+    pub fn paths(&self) -> Vec<WsPath> {
+        self.changed.iter().map(|change| change.path.clone()).collect()
+    }
+}
+
+/// How parts of a plan are made, beside the verdict on the whole.
+#[derive(Serialize, Deserialize)]
+pub struct Outlined<'s> {
+    /// Digest of the trail of the configuration that made the plan.
+    pub configured: Digest,
+    /// The structural-change rule is among its nodes.
+    pub rule: bool,
+    /// How parts are made.
+    #[serde(borrow)]
+    pub outline: Outline<'s>,
 }
 
 impl Sealing {
@@ -129,7 +156,30 @@ impl Sealing {
         let [_, trail] = seal.trails[..] else { return None };
         let same = digest_of_outside(&place.outside, &seal.names) == seal.outside && still_there(&seal.surroundings);
         let changed = same.then(|| what_changed(&seal.root, trail, FEW)).flatten()?;
-        Some(Broken { data, changed })
+        Some(Broken { question: self.question, data, changed })
+    }
+
+    /// The outline that lies beside the verdict, as it was read.
+    pub fn read_outline(&self, root: &Path) -> Option<Vec<u8>> {
+        read_sealed(&WeirFolder::at(root).seals(), &self.outlined())
+    }
+
+    /// What [`Sealing::read_outline`] has read.
+    pub fn outline<'d>(&self, data: &'d [u8]) -> Option<Outlined<'d>> {
+        parse_sealed(data, &self.outlined())
+    }
+
+    /// The question that an outline answers.
+    fn outlined(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        hasher.field(b"outline");
+        hasher.update(self.question.as_bytes());
+        hasher.finish()
+    }
+
+    /// This seal replaces one that is broken here and there: what has not changed is kept.
+    pub fn mend(&mut self, broken: Broken) {
+        self.broken = Some(broken);
     }
 
     /// What still stands of the verdict under a seal that is broken here and there. The configuration must have come from under a
@@ -141,10 +191,10 @@ impl Sealing {
         (services, plan): (&Services, &Plan),
         configured: &[u8],
     ) -> Option<Settled> {
-        let seal = parse_sealed::<Seal<'_>>(&broken.data, &self.question)?;
+        let seal = broken.seal()?;
         let same = seal.trails.first() == Some(&configured) && rest.names.iter().eq(&seal.names);
         let standing = same.then(|| Standing::parse(seal.verdict)).flatten()?;
-        let paths: Vec<WsPath> = broken.changed.iter().map(|change| change.path.clone()).collect();
+        let paths = broken.paths();
         let settled = Settled::of(&standing, plan, &paths, &services.lock_state())?;
         tracing::debug!(changes = paths.len(), "a part of the verdict still stands");
         self.broken = Some(broken);
@@ -171,13 +221,25 @@ impl Sealing {
         Some(Rest { names, surroundings: seen.surroundings(), jobs: project.config.settings.jobs })
     }
 
+    /// Leaves an outline of a plan on which a verdict is sealed.
+    pub fn draw(&self, project: &Project, plan: &Plan, services: &Services, configured: &[u8], verdict: &[u8]) {
+        let (Some(weir), Some(standing)) = (&services.place, Standing::parse(verdict)) else { return };
+        let outlined = Outlined {
+            configured: Digest::of(configured),
+            rule: rule::is_in(plan, &project.config),
+            outline: Outline::of(plan, &standing, |node| project.is_by_task(node)),
+        };
+        let written = write_sealed(&weir.seals(), &self.outlined(), &outlined);
+        tracing::debug!(?written, "outlined");
+    }
+
     /// Puts the seal on a verdict; `configured` is the trail of the configuration. Without one the next run is slower, and that is all.
     pub fn close(self, place: &Place, services: &Services, configured: &[u8], rest: Rest, verdict: &[u8]) {
         let Some(weir) = services.place.as_ref().filter(|_| services.store.is_some()) else { return };
         let Some(mark) = services.lock_state().mark(now()) else { return };
-        if let Some(Broken { data, changed }) = &self.broken {
-            match parse_sealed::<Seal<'_>>(data, &self.question) {
-                Some(Seal { trails, .. }) if trails.len() == 2 => keep(&self.trail, trails[1], changed),
+        if let Some(broken) = &self.broken {
+            match broken.seal() {
+                Some(Seal { trails, .. }) if trails.len() == 2 => keep(&self.trail, trails[1], &broken.changed),
                 _ => self.trail.lose(),
             }
         }
@@ -203,4 +265,12 @@ pub struct Rest {
     names: BTreeSet<String>,
     surroundings: Surroundings,
     jobs: Option<u32>,
+}
+
+impl Rest {
+    /// What another verdict on the same plan rested on.
+    pub fn of(seal: &Seal<'_>) -> Self {
+        let names = seal.names.iter().map(|name| (*name).to_owned()).collect();
+        Self { names, surroundings: seal.surroundings.clone(), jobs: seal.jobs }
+    }
 }

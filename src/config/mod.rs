@@ -90,8 +90,8 @@ pub struct Config {
     /// `[db]`, profiles applied, in the order they stand in the file.
     #[serde(with = "shared")]
     pub databases: Vec<Arc<Database>>,
-    /// All tasks, by file and then in the order they stand in it.
-    #[serde(with = "shared")]
+    /// All tasks, by file and then in the order they stand in it; written down each by itself.
+    #[serde(skip)]
     pub tasks: Vec<Arc<Task>>,
 }
 

@@ -11,6 +11,7 @@ use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
 use super::lending::Lending;
+use super::part::Part;
 use super::pool::Pool;
 use super::prepare::Prepared;
 use super::priority::node_plans;
@@ -73,6 +74,8 @@ pub enum Message {
     Answered(NodeId, Box<Judgement>, Kept),
     /// A node was restored, or found fresh under its lock; or must run after all.
     Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
+    /// A command succeeded, and its node is about to be recorded.
+    Succeeded(NodeId),
     /// An attempt ended.
     Job(NodeId, Box<JobReport>),
     /// A node waits for another process.
@@ -112,6 +115,7 @@ struct Driver<'a> {
     ledger: Ledger,
     ahead: Vec<Option<Ahead>>,
     settled: Option<Settled>,
+    part: Option<Part>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
     /// The nodes found fresh, in this order.
@@ -140,7 +144,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
-    let Prepared { plan, ahead, settled, started } = prepared;
+    let Prepared { plan, ahead, settled, part, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
     let signals = watch_signals(&sender, cancels.clone(), Arc::clone(&services));
@@ -153,6 +157,7 @@ pub fn run(
         names: plan.nodes.iter().map(|node| node.name().clone()).collect(),
         ahead,
         settled,
+        part,
         untouched: true,
         fresh: vec![],
         told: false,
@@ -275,7 +280,7 @@ impl Driver<'_> {
             inputs.push_back(Input::Checked(id, Verdict::Fresh));
             return;
         }
-        if let Some(recorded) = self.settled_now(id) {
+        if let Some(recorded) = self.known(id).or_else(|| self.settled_now(id)) {
             self.take_over(id, recorded);
             return inputs.push_back(Input::Checked(id, Verdict::Fresh));
         }
@@ -312,6 +317,11 @@ impl Driver<'_> {
             }
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
+    }
+
+    /// The recorded result of a node that was found fresh when its part of a plan was made, whatever happens since.
+    fn known(&mut self, id: NodeId) -> Option<Recorded> {
+        self.part.as_mut()?.known.get_mut(id.index())?.take()
     }
 
     /// The recorded result of a node that was known to be fresh before anything was judged, as long as nothing has run.
@@ -558,6 +568,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
             },
+            Message::Succeeded(id) => inputs.push_back(Input::Succeeded(id)),
             Message::Job(id, report) => self.job_ended(id, *report, inputs),
             Message::Waiting(id, on) => self.emit(Event::TaskWaiting { task: self.names[id.index()].clone(), on }),
             Message::Output(id, bytes) => self.sink.output(&self.names[id.index()], &bytes),

@@ -370,6 +370,8 @@ impl Job<'_> {
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 state,
             };
+            // Nothing that follows fails it: another command may start meanwhile.
+            let _ = self.messages.send(Message::Succeeded(self.id));
             parts = self.judges().parts(self.node, judgement).unwrap_or_default();
             if let Err(error) = self.record(recorded, parts.clone(), log_bytes, hid) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));

@@ -8,6 +8,7 @@ mod job;
 mod judge;
 mod ledger;
 mod lending;
+mod part;
 mod pool;
 mod prepare;
 mod printer;
@@ -21,6 +22,7 @@ mod work;
 
 pub use driver::{Finish, Options, planned, run};
 pub use inspect::{Inspection, inspect};
+pub use part::{Outline, Part};
 pub use prepare::Prepared;
 pub use resumed::Resumed;
 pub use services::{Elsewhere, Services, ServicesError, WorkspaceTrouble};

@@ -1,6 +1,7 @@
 //! What is read before a run begins.
 
 use super::judge::{Ahead, look_ahead};
+use super::part::Part;
 use super::services::Services;
 use super::settled::Settled;
 use crate::fingerprint::InputError;
@@ -13,6 +14,7 @@ pub struct Prepared {
     pub(super) plan: Arc<Plan>,
     pub(super) ahead: Vec<Option<Ahead>>,
     pub(super) settled: Option<Settled>,
+    pub(super) part: Option<Part>,
     pub(super) started: Instant,
 }
 
@@ -20,8 +22,16 @@ impl Prepared {
     /// Reads the sources and outputs of all cacheable nodes but those that are settled.
     pub fn new(plan: Plan, services: &Services, settled: Option<Settled>) -> Self {
         let started = Instant::now();
-        let ahead = read_ahead(&plan, services, settled.as_ref());
-        Self { plan: Arc::new(plan), ahead, settled, started }
+        let known = |node| settled.as_ref().is_some_and(|settled| settled.covers(node));
+        let ahead = read_ahead(&plan, services, &known);
+        Self { plan: Arc::new(plan), ahead, settled, part: None, started }
+    }
+
+    /// Does so for the plan of a part.
+    pub fn of_part(plan: Plan, services: &Services, part: Part) -> Self {
+        let started = Instant::now();
+        let ahead = read_ahead(&plan, services, &|node| part.known[node].is_some());
+        Self { plan: Arc::new(plan), ahead, settled: None, part: Some(part), started }
     }
 
     /// The plan.
@@ -35,13 +45,12 @@ impl Prepared {
     }
 }
 
-/// Reads sources and outputs of all cacheable nodes, on all cores.
-fn read_ahead(plan: &Plan, services: &Services, settled: Option<&Settled>) -> Vec<Option<Ahead>> {
+/// Reads sources and outputs of all cacheable nodes of which nothing is `known`, on all cores.
+fn read_ahead(plan: &Plan, services: &Services, known: &(dyn Fn(usize) -> bool + Sync)) -> Vec<Option<Ahead>> {
     let state = services.lock_state();
     let count = plan.nodes.len();
     let look = |index: usize| {
-        let known = settled.is_some_and(|settled| settled.covers(index));
-        if known { None } else { look_ahead(services, &plan.nodes[index], &state) }
+        if known(index) { None } else { look_ahead(services, &plan.nodes[index], &state) }
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
     if threads < 2 {

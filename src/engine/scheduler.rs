@@ -9,7 +9,8 @@
 //!    └──────▶ Skipped         │ Done ◀───────────────┼─┼────────────────────┤
 //!                             └─────▶ Failed ◀───────┼─┴─▶ Skipped          └──▶ Failed
 //! ```
-//! A queued node that has failed before, and gets no further attempt, has failed.
+//! A queued node that has failed before, and gets no further attempt, has failed. A running node whose command has succeeded gives its
+//! slot back before it is done: what is left is to record it.
 //!
 //! A lender is not run in its turn:
 //! ```text
@@ -151,6 +152,8 @@ pub enum Input {
     Start,
     /// A check ended.
     Checked(NodeId, Verdict),
+    /// The command of a running node has succeeded, and only has to be recorded: its slot is free.
+    Succeeded(NodeId),
     /// A run ended; of a lender: it was closed.
     Ended(NodeId, Ending),
     /// A lender could not be opened, or was lost.
@@ -263,7 +266,10 @@ pub struct Scheduler {
     /// Waiting for a slot, best first: (priority, node).
     queue: BTreeSet<(std::cmp::Reverse<u64>, NodeId)>,
     locks_held: Vec<NamedLock>,
+    /// Slots that are taken.
     running: usize,
+    /// Nodes that have given theirs back, and have not ended.
+    recording: BTreeSet<NodeId>,
     exclusive_running: bool,
     unfinished: usize,
     complete: bool,
@@ -303,6 +309,7 @@ impl Scheduler {
             queue: BTreeSet::new(),
             locks_held: Vec::new(),
             running: 0,
+            recording: BTreeSet::new(),
             exclusive_running: false,
             stage: Stage::Open,
             rules,
@@ -345,6 +352,12 @@ impl Scheduler {
                 }
             }
             Input::Checked(node, verdict) => self.checked(node, verdict, &mut effects),
+            Input::Succeeded(node) => {
+                assert!(matches!(self.states[node.index()], NodeState::Running { .. }), "node {} succeeded", node.0);
+                if self.recording.insert(node) {
+                    self.running -= 1;
+                }
+            }
             Input::Ended(node, ending) if self.nodes[node.index()].lends => self.closed(node, ending, &mut effects),
             Input::Ended(node, ending) => self.ended(node, ending, &mut effects),
             Input::Lost(node, reason) => {
@@ -526,7 +539,9 @@ impl Scheduler {
             unreachable!("node {} ended without running", node.0)
         };
         let plan = &self.nodes[node.index()];
-        self.running -= 1;
+        if !self.recording.remove(&node) {
+            self.running -= 1;
+        }
         self.exclusive_running &= !plan.exclusive;
         for lock in &plan.locks {
             if let Some(at) = self.locks_held.iter().position(|held| held == lock) {
@@ -589,7 +604,7 @@ impl Scheduler {
                 }
                 continue;
             }
-            if plan.exclusive && self.running > 0 {
+            if plan.exclusive && self.running + self.recording.len() > 0 {
                 // It waits for the others to end, and nothing overtakes it.
                 return;
             }

@@ -27,7 +27,7 @@ impl Settled {
     /// What still stands of a verdict on this very plan, after the looks at `changed` have changed and no others; none where
     /// nobody can tell whom one of them concerns.
     pub fn of(standing: &Standing<'_>, plan: &Plan, changed: &[WsPath], state: &State) -> Option<Self> {
-        let mut by_node = standing.promises(plan)?;
+        let mut by_node = standing.promises_to(plan)?;
         let mut open = vec![false; plan.nodes.len()];
         for path in changed {
             let mut concerns_any = false;
@@ -42,7 +42,10 @@ impl Settled {
         // Each node stands after all that it waits for.
         for (index, node) in plan.nodes.iter().enumerate() {
             let acts = node.node.facts().acts;
-            let known = !acts || by_node[index].as_ref().is_some_and(|promise| promise.kept(node, state).is_some());
+            let known = !acts
+                || by_node[index]
+                    .as_ref()
+                    .is_some_and(|promise| promise.kept(node.node.facts().kept_as.as_str(), state).is_some());
             open[index] |= !known || !can_settle(node) || node.before().any(|before| open[before.index()]);
             if open[index] {
                 by_node[index] = None;
@@ -59,14 +62,14 @@ impl Settled {
     /// The recorded result of a node that is fresh, if it is still its last.
     pub(super) fn take(&mut self, id: NodeId, node: &PlanNode, state: &State) -> Option<Recorded> {
         let promise = self.by_node.get_mut(id.index())?.take()?;
-        promise.kept(node, state).filter(|_| state.overtaken() == self.overtaken).cloned()
+        promise.kept(node.node.facts().kept_as.as_str(), state).filter(|_| state.overtaken() == self.overtaken).cloned()
     }
 }
 
 impl Promise {
-    /// The last result of the node, if it still is the one that counted.
-    fn kept<'s>(&self, node: &PlanNode, state: &'s State) -> Option<&'s Recorded> {
-        let Some(Last::Good(recorded)) = state.last(node.node.facts().kept_as.as_str()) else { return None };
+    /// The last result that is kept by this name, if it still is the one that counted.
+    pub(super) fn kept<'s>(&self, kept_as: &str, state: &'s State) -> Option<&'s Recorded> {
+        let Some(Last::Good(recorded)) = state.last(kept_as) else { return None };
         let Self { key, left, log, duration_ms } = self;
         let same =
             (*key, *left, *log, *duration_ms) == (recorded.key, recorded.left, recorded.log, recorded.duration_ms);
@@ -75,7 +78,7 @@ impl Promise {
 }
 
 /// Whether a node's verdict rests on nothing but its definition, its files and what comes before it.
-fn can_settle(node: &PlanNode) -> bool {
+pub(super) fn can_settle(node: &PlanNode) -> bool {
     let facts = node.node.facts();
     let looks_elsewhere = facts.observes || facts.reports_state || !node.resets.is_empty();
     let follows = !node.triggers.is_empty() || node.node.lender().is_some() || !node.borrows.is_empty();

@@ -8,7 +8,7 @@ use super::settled::Promise;
 use crate::cache::{RunFolder, Store, file_name};
 use crate::event::{Event, PlannedTask, Record, RunFinished, Sink, TaskFinished, Totals, VERSION};
 use crate::graph::{Plan, PlanNode};
-use crate::model::{Digest, NodeId, Outcome, TaskName};
+use crate::model::{Digest, Hasher, NodeId, Outcome, TaskName};
 use serde::{Deserialize, Serialize};
 use std::time::{Instant, SystemTime};
 
@@ -61,14 +61,7 @@ impl<'s> Standing<'s> {
                 }
             })
             .collect();
-        let fresh = fresh
-            .iter()
-            .map(|id| {
-                let recorded = pages[id.index()].recorded.as_ref()?;
-                let (key, left) = (recorded.key, recorded.left);
-                Some(Fresh { node: id.0, key, left, saved_ms: recorded.duration_ms, log: recorded.log })
-            })
-            .collect::<Option<_>>()?;
+        let fresh = fresh.iter().map(|id| Fresh::of(id.0, &pages[id.index()])).collect::<Option<_>>()?;
         Some(Self { nodes, fresh })
     }
 
@@ -86,8 +79,73 @@ impl<'s> Standing<'s> {
         sound.then_some(standing)
     }
 
+    /// What tells plans apart: names, groups, and what comes after what.
+    pub(super) fn shape(&self) -> Digest {
+        let mut hasher = Hasher::new();
+        for node in &self.nodes {
+            hasher.field(node.name.as_bytes());
+            hasher.update(&[u8::from(node.group)]);
+            hasher.update(&(node.after.len() as u64).to_le_bytes());
+            node.after.iter().for_each(|before| hasher.update(&before.to_le_bytes()));
+        }
+        hasher.finish()
+    }
+
+    /// How many nodes the plan has.
+    pub(super) const fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// The name of a node.
+    pub(super) fn name(&self, node: usize) -> &'s str {
+        self.nodes[node].name
+    }
+
+    /// Whether a node only groups others.
+    pub(super) fn is_group(&self, node: usize) -> bool {
+        self.nodes[node].group
+    }
+
+    /// All that a node waits for.
+    pub(super) fn after(&self, node: usize) -> &[u32] {
+        &self.nodes[node].after
+    }
+
+    /// What counted for each node.
+    pub(super) fn promises(&self) -> Vec<Option<Promise>> {
+        let mut all = vec![None; self.nodes.len()];
+        for Fresh { node, key, left, saved_ms, log } in &self.fresh {
+            all[*node as usize] = Some(Promise { key: *key, left: *left, log: *log, duration_ms: *saved_ms });
+        }
+        all
+    }
+
+    /// The plan, as events show it.
+    pub(super) fn planned(&self) -> Vec<PlannedTask> {
+        let names: Vec<TaskName> = self.nodes.iter().map(|node| TaskName::new(node.name)).collect();
+        self.nodes.iter().zip(&names).map(|(node, name)| node.planned(name, &names)).collect()
+    }
+
+    /// How the fresh nodes but those in `part`, which is sorted, were found, as events show it.
+    pub(super) fn beside(&self, part: &[u32], (folder, store): (&RunFolder, &Store)) -> Vec<TaskFinished> {
+        let beside = self.fresh.iter().filter(|fresh| part.binary_search(&fresh.node).is_err());
+        beside
+            .map(|fresh| fresh.finished(&TaskName::new(self.nodes[fresh.node as usize].name), folder, store))
+            .collect()
+    }
+
+    /// The same verdict after the nodes in `part`, which is sorted, were found fresh again; `fresh` and `pages` speak of them by their
+    /// place in it. None where a page says less than is needed.
+    pub(super) fn again(mut self, part: &[u32], fresh: &[NodeId], pages: &[Page]) -> Option<Self> {
+        self.fresh.retain(|fresh| part.binary_search(&fresh.node).is_err());
+        for id in fresh {
+            self.fresh.push(Fresh::of(*part.get(id.index())?, &pages[id.index()])?);
+        }
+        Some(self)
+    }
+
     /// What counted for each node of `plan`; none where it is a verdict on another plan.
-    pub(super) fn promises(&self, plan: &Plan) -> Option<Vec<Option<Promise>>> {
+    pub(super) fn promises_to(&self, plan: &Plan) -> Option<Vec<Option<Promise>>> {
         let same = |(known, node): (&Known<'_>, &PlanNode)| {
             let facts = node.node.facts();
             known.name == facts.name.as_str()
@@ -95,13 +153,7 @@ impl<'s> Standing<'s> {
                 && known.after.iter().copied().eq(node.before().map(|id| id.0))
         };
         let same = self.nodes.len() == plan.nodes.len() && self.nodes.iter().zip(&plan.nodes).all(same);
-        same.then(|| {
-            let mut all = vec![None; plan.nodes.len()];
-            for Fresh { node, key, left, saved_ms, log } in &self.fresh {
-                all[*node as usize] = Some(Promise { key: *key, left: *left, log: *log, duration_ms: *saved_ms });
-            }
-            all
-        })
+        same.then(|| self.promises())
     }
 
     /// Whether a log is to be shown again.
@@ -132,7 +184,7 @@ impl<'s> Standing<'s> {
             jobs: options.jobs,
             dry_run: false,
             resumes: None,
-            tasks: self.nodes.iter().zip(&names).map(|(node, name)| node.planned(name, &names)).collect(),
+            tasks: self.planned(),
         });
         let mut saved_ms = 0;
         for fresh in &self.fresh {
@@ -172,6 +224,12 @@ impl Known<'_> {
 }
 
 impl Fresh {
+    fn of(node: u32, page: &Page) -> Option<Self> {
+        let recorded = page.recorded.as_ref()?;
+        let (key, left) = (recorded.key, recorded.left);
+        Some(Self { node, key, left, saved_ms: recorded.duration_ms, log: recorded.log })
+    }
+
     fn finished(&self, name: &TaskName, folder: &RunFolder, store: &Store) -> TaskFinished {
         let log = self.log.and_then(|(digest, length)| {
             let log = log_of(name);

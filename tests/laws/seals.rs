@@ -416,7 +416,7 @@ fn another_build_of_weir_asks_anew() {
 fn a_damaged_seal_is_none_wherever_it_is_cut_or_flipped() {
     let ws = prepared(ONE);
     let all = seals(&ws);
-    assert_eq!(all.len(), 2, "one on the verdict and one on the configuration");
+    assert_eq!(all.len(), 3, "one on the verdict, one on its outline and one on the configuration");
     for seal in &all {
         damage(&ws, seal);
     }

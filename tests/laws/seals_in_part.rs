@@ -1,15 +1,34 @@
 //! Of a verdict whose seal is broken in a few places, what nothing that changed concerns is taken over without being judged
-//! again (`src/engine/settled.rs`), and nothing else is. Every test begins with a run that a seal answered.
+//! again (`src/engine/part.rs`, `src/engine/settled.rs`), and nothing else is. Every test begins with a run that a seal answered.
 
 use crate::support::{Ran, Workspace, wait_until};
+use std::cell::Cell;
 use std::fs;
 
 const ANSWERED: &str = "a seal is unbroken";
 const IN_PART: &str = "a part of the verdict still stands";
 
+thread_local! {
+    /// The whole plan is made each time: a call that confirms something may ask more than a part of it can tell.
+    static WHOLE_PLAN: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Each test twice.
+macro_rules! both_ways {
+    ($($test:ident)*) => {
+        mod a_part_of_the_plan {
+            $(#[test] fn $test() { super::$test(); })*
+        }
+        mod the_whole_plan {
+            $(#[test] fn $test() { super::WHOLE_PLAN.set(true); super::$test(); })*
+        }
+    };
+}
+
 /// `weir run all`, telling what became of the seal.
 fn told_with(ws: &Workspace, env: &[(&str, &str)]) -> Ran {
-    let weir = ws.weir(&["run", "all"]).env("WEIR_LOG", "weir::cli::seal=debug");
+    let words: &[&str] = if WHOLE_PLAN.get() { &["run", "--confirm", "nothing", "all"] } else { &["run", "all"] };
+    let weir = ws.weir(words).env("WEIR_LOG", "weir::cli=debug");
     env.iter().fold(weir, |weir, (name, value)| weir.env(name, value)).go()
 }
 
@@ -26,6 +45,22 @@ fn judged_anew(ws: &Workspace) -> Ran {
 /// Runs until a seal answers.
 fn sealed(ws: &Workspace) {
     wait_until("a seal answers `weir run all`", || told_with(ws, &[]).success().err.contains(ANSWERED));
+}
+
+both_ways! {
+    what_changed_and_what_comes_after_it_is_judged
+    it_tells_what_the_long_way_tells
+    an_early_cutoff_stays_one
+    what_looks_different_and_is_the_same_is_sealed_again
+    files_that_come_and_go_concern_those_who_list_their_folder
+    outputs_count
+    an_ignore_file_concerns_all
+    what_failed_since_is_not_taken_over
+    a_log_that_is_damaged_concerns_all
+    what_is_no_file_of_a_task_breaks_all_of_it
+    where_much_has_changed_all_is_judged
+    what_a_task_does_to_the_sources_of_another_is_seen_next_time
+    a_result_that_was_recorded_since_is_judged_and_sealed_again
 }
 
 /// A chain, something beside it, and what needs both.
@@ -46,7 +81,6 @@ fn prepared() -> Workspace {
     ws
 }
 
-#[test]
 fn what_changed_and_what_comes_after_it_is_judged() {
     let ws = prepared();
     ws.write("in/a", "other\n");
@@ -60,7 +94,6 @@ fn what_changed_and_what_comes_after_it_is_judged() {
     sealed(&ws);
 }
 
-#[test]
 fn it_tells_what_the_long_way_tells() {
     let ws = prepared();
     let change = |text: &str| ws.write("in/a", text);
@@ -76,14 +109,12 @@ fn it_tells_what_the_long_way_tells() {
     }
 }
 
-#[test]
 fn an_early_cutoff_stays_one() {
     let ws = prepared();
     ws.write("in/a", "a\nbelow the first line\n");
     in_part(&ws).tasks("a ran, b fresh, c fresh, d fresh");
 }
 
-#[test]
 fn what_looks_different_and_is_the_same_is_sealed_again() {
     let ws = prepared();
     ws.write("in/a", "a\n");
@@ -97,7 +128,6 @@ fn what_looks_different_and_is_the_same_is_sealed_again() {
     in_part(&ws).tasks("a ran, b ran, c fresh, d ran");
 }
 
-#[test]
 fn files_that_come_and_go_concern_those_who_list_their_folder() {
     let ws = prepared();
     ws.write("c/3", "3\n");
@@ -108,7 +138,6 @@ fn files_that_come_and_go_concern_those_who_list_their_folder() {
     assert_eq!(ws.read("o/c"), "2\n3\n");
 }
 
-#[test]
 fn outputs_count() {
     let ws = prepared();
     ws.write("o/c", "spoilt");
@@ -122,7 +151,6 @@ fn outputs_count() {
     assert_eq!(ws.read("o/b"), "other\n");
 }
 
-#[test]
 fn an_ignore_file_concerns_all() {
     let tasks = TASKS.replace("sources = ['in/a']", "sources = ['in/a', '.gitignore']");
     let ws = Workspace::new(&tasks);
@@ -136,7 +164,6 @@ fn an_ignore_file_concerns_all() {
     assert_eq!((ran.outcome("a"), ran.outcome("c")), ("ran", "ran"));
 }
 
-#[test]
 fn what_failed_since_is_not_taken_over() {
     let ws = prepared();
     fs::write(ws.outside("fail"), "").unwrap();
@@ -148,7 +175,6 @@ fn what_failed_since_is_not_taken_over() {
     assert_eq!(ws.read("o/d"), "other\n1\n2\n");
 }
 
-#[test]
 fn a_log_that_is_damaged_concerns_all() {
     let ws = prepared();
     let log = ws.files(".weir/cas").into_iter().find(|blob| ws.read(blob) == "B\n").unwrap();
@@ -158,7 +184,6 @@ fn a_log_that_is_damaged_concerns_all() {
     assert_eq!(ran.outcome("b"), "ran");
 }
 
-#[test]
 fn what_is_no_file_of_a_task_breaks_all_of_it() {
     let ws = prepared();
     ws.write("in/a", "other\n");
@@ -170,7 +195,6 @@ fn what_is_no_file_of_a_task_breaks_all_of_it() {
     forced.says_nothing_of(IN_PART).success();
 }
 
-#[test]
 fn where_much_has_changed_all_is_judged() {
     let ws = prepared();
     (0..150).for_each(|number| ws.write(&format!("c/more-{number:03}"), "more\n"));
@@ -180,7 +204,6 @@ fn where_much_has_changed_all_is_judged() {
     judged_anew(&ws).tasks("a fresh, b fresh, c ran, d ran");
 }
 
-#[test]
 fn what_a_task_does_to_the_sources_of_another_is_seen_next_time() {
     let ws = Workspace::new(
         "[tasks.a]\nrun = 'echo x >> ../a.ran; test \"$(cat a)\" != spill || echo spilt > b'\nsources = ['a']\noutputs = []\n\
@@ -194,7 +217,6 @@ fn what_a_task_does_to_the_sources_of_another_is_seen_next_time() {
     in_part(&ws).tasks("a fresh, b ran");
 }
 
-#[test]
 fn a_result_that_was_recorded_since_is_judged_and_sealed_again() {
     let ws = prepared();
     ws.run("-f c").tasks("c ran");

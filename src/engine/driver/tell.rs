@@ -9,7 +9,7 @@ use crate::event::{Event, PlannedService, PlannedTask, Record, RunFinished, Task
 use crate::model::{FailReason, NodeId, Notice, Outcome, TaskName};
 use crate::process::Signal;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 impl Driver<'_> {
     pub(super) fn emit(&mut self, event: Event) {
@@ -30,7 +30,13 @@ impl Driver<'_> {
     }
 
     pub(super) fn announce(&mut self) {
-        let tasks = self.plan.nodes.iter().map(planned(&self.names)).collect();
+        // Of a part, the whole is shown.
+        let part = self.part.as_ref().map(|part| (part.ids.clone(), part.verdict.clone()));
+        let whole = part.as_ref().and_then(|(ids, verdict)| Some((ids, Standing::parse(verdict)?)));
+        let tasks = match &whole {
+            Some((_, whole)) => whole.planned(),
+            None => self.plan.nodes.iter().map(planned(&self.names)).collect(),
+        };
         self.emit(Event::RunStarted {
             run: self.folder.id.clone(),
             weir: env!("CARGO_PKG_VERSION").into(),
@@ -43,6 +49,13 @@ impl Driver<'_> {
         });
         for warning in &self.options.warnings {
             self.emit(Event::Warned(warning.clone()));
+        }
+        let services = Arc::clone(&self.services);
+        let beside = whole.zip(services.store.as_ref());
+        for finished in beside.into_iter().flat_map(|((ids, whole), store)| whole.beside(ids, (self.folder, store))) {
+            self.ledger.totals.fresh += 1;
+            self.ledger.saved += Duration::from_millis(finished.saved_ms);
+            self.emit(Event::TaskFinished(Box::new(finished)));
         }
     }
 
@@ -231,7 +244,10 @@ impl Driver<'_> {
         let acting = self.plan.nodes.iter().filter(|node| node.node.facts().acts).count();
         let idle = exit_code == 0 && self.untouched && !self.told && self.fresh.len() == acting;
         let plain = self.services.redactor().is_empty();
-        let standing = || Standing::of(&self.plan, &self.fresh, &self.ledger.pages);
+        let standing = || match &self.part {
+            Some(part) => Standing::parse(&part.verdict)?.again(&part.ids, &self.fresh, &self.ledger.pages),
+            None => Standing::of(&self.plan, &self.fresh, &self.ledger.pages),
+        };
         if idle && plain { standing()?.to_bytes() } else { None }
     }
 }

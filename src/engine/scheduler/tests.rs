@@ -127,6 +127,8 @@ struct Watcher<'c> {
     scheduler: Scheduler,
     checking: Vec<usize>,
     running: BTreeMap<usize, u32>,
+    /// Those of `running` whose command has succeeded.
+    recording: BTreeSet<usize>,
     checked: BTreeSet<usize>,
     finished: BTreeSet<usize>,
     /// A command of it was started, and it was not found done by another process instead.
@@ -144,6 +146,7 @@ impl<'c> Watcher<'c> {
             case,
             checking: vec![],
             running: BTreeMap::new(),
+            recording: BTreeSet::new(),
             checked: BTreeSet::new(),
             finished: BTreeSet::new(),
             started: BTreeSet::new(),
@@ -177,7 +180,9 @@ impl<'c> Watcher<'c> {
             }
             Input::Checked(..) | Input::Start => {}
             Input::Lost(..) => unreachable!("lenders have tests of their own"),
+            Input::Succeeded(node) => assert!(self.recording.insert(node.index())),
             Input::Ended(node, ending) => {
+                self.recording.remove(&node.index());
                 let attempt = self.running.remove(&node.index()).unwrap();
                 match ending {
                     Ending::Found(_) if attempt == 1 => drop(self.started.remove(&node.index())),
@@ -195,7 +200,7 @@ impl<'c> Watcher<'c> {
         for effect in self.scheduler.step(input) {
             self.effect(&effect);
         }
-        assert_eq!(self.scheduler.running(), self.running.len());
+        assert_eq!(self.scheduler.running(), self.slots());
         // What was asked for and what the states say agree.
         for (index, state) in (0..self.case.nodes.len()).map(|index| (index, self.scheduler.state(id(index)))) {
             assert_eq!(state.is_final(), self.finished.contains(&index), "{index}: {state:?}");
@@ -206,11 +211,16 @@ impl<'c> Watcher<'c> {
         self.no_needless_waiting();
     }
 
+    /// Slots that are taken.
+    fn slots(&self) -> usize {
+        self.running.len() - self.recording.len()
+    }
+
     /// A node that could run does, unless an exclusive one is waiting for the others to end.
     fn no_needless_waiting(&self) {
         let queued = |index: &usize| matches!(self.scheduler.state(id(*index)), NodeState::Queued { .. });
         let all: Vec<usize> = (0..self.case.nodes.len()).filter(queued).collect();
-        if all.is_empty() || self.running.len() >= self.case.rules.jobs {
+        if all.is_empty() || self.slots() >= self.case.rules.jobs {
             return;
         }
         let nodes = &self.case.nodes;
@@ -250,7 +260,7 @@ impl<'c> Watcher<'c> {
                 assert!(self.checked.contains(&index) && !self.finished.contains(&index));
                 let nodes = &self.case.nodes;
                 assert!((1..=nodes[index].attempts).contains(attempt));
-                assert!(self.running.len() < self.case.rules.jobs, "too many run");
+                assert!(self.slots() < self.case.rules.jobs, "too many run");
                 for other in self.running.keys() {
                     assert!(!nodes[index].exclusive && !nodes[*other].exclusive, "{index} runs beside {other}");
                     assert!(
@@ -296,9 +306,14 @@ impl<'c> Watcher<'c> {
                 if outstanding.is_empty() {
                     break;
                 }
-                let node = outstanding[usize::from(order.next().unwrap()) % outstanding.len()];
+                let next = usize::from(order.next().unwrap());
+                let node = outstanding[next % outstanding.len()];
                 if let Some(attempt) = self.running.get(&node) {
                     let ending = ending(&case.scripts[node], *attempt);
+                    if ending == Ending::Ran && next % 3 == 1 && !self.recording.contains(&node) {
+                        self.step(Input::Succeeded(id(node)));
+                        continue;
+                    }
                     self.step(Input::Ended(id(node), ending));
                 } else {
                     self.checking.retain(|other| *other != node);
@@ -509,6 +524,27 @@ fn a_retry_that_is_not_granted_leaves_a_failure() {
     assert_eq!(*scheduler.state(id(0)), NodeState::Queued { attempt: 2 });
     scheduler.step(Input::Ended(id(1), failed(false)));
     assert_eq!(*scheduler.state(id(0)), NodeState::Failed { reason: reason(), warn: false });
+}
+
+#[test]
+fn while_one_is_recorded_another_runs_unless_either_is_exclusive() {
+    let exclusive = || NodePlan { exclusive: true, ..plain(&[]) };
+    for (first, second, together) in
+        [(plain(&[]), plain(&[]), true), (exclusive(), plain(&[]), false), (plain(&[]), exclusive(), false)]
+    {
+        let first = NodePlan { priority: 1, ..first };
+        let mut scheduler = Scheduler::new(vec![first, second, plain(&[0])], Rules { jobs: 1, keep_going: false });
+        scheduler.step(Input::Start);
+        scheduler.step(Input::Checked(id(0), Verdict::Run));
+        assert_eq!(scheduler.step(Input::Checked(id(1), Verdict::Run)), []);
+        let run = [Effect::Run { node: id(1), attempt: 1 }];
+        let during = scheduler.step(Input::Succeeded(id(0)));
+        assert_eq!(during, if together { &run[..] } else { &[] });
+        // Who needs it waits for its record.
+        let after = scheduler.step(Input::Ended(id(0), Ending::Ran));
+        assert_eq!(after.contains(&run[0]), !together);
+        assert!(after.contains(&Effect::Check(id(2))));
+    }
 }
 
 #[test]
