@@ -258,17 +258,19 @@ impl Taker {
     }
 
     fn begin(&mut self, key: Digest) -> Result<(), Fault> {
-        let Session { handle, limits, .. } = self.inner.session()?;
+        let (_, handle) = self.inner.client()?;
         let (inner, inbox) = (Arc::clone(&self.inner), self.inbox.clone());
         if let Some(open) = self.open.get_mut(&key) {
             open.began = Some(Instant::now());
         }
         self.asking += 1;
         handle.spawn(async move {
-            let said = match inner.client() {
-                Ok((client, _)) => client.result(&key, &limits).await,
-                Err(fault) => Err(fault),
+            let said = async {
+                let (client, _) = inner.client()?;
+                let limits = client.limits().await?;
+                client.result(&key, &limits).await
             };
+            let said = said.await;
             let _ = inbox.send(Event::Said(key, said));
         });
         Ok(())
@@ -326,13 +328,19 @@ impl Taker {
         }
     }
 
+    fn is_needed(&self, wanted: &Wanted) -> bool {
+        wanted.by.iter().any(|key| self.open.contains_key(key))
+    }
+
     /// Asks for as many blobs as go into one message.
     fn read(&mut self) -> Result<(), Fault> {
         let Session { client, handle, limits } = self.inner.session()?;
         let most = client.batch(&limits);
         let (mut some, mut bytes) = (vec![], 0);
         while let Some(digest) = self.to_read.front() {
-            let Some(wanted) = self.wanted.get(digest) else {
+            // Nobody may need it any more.
+            let Some(wanted) = self.wanted.get(digest).filter(|wanted| self.is_needed(wanted)) else {
+                self.wanted.remove(digest);
                 self.to_read.pop_front();
                 continue;
             };
@@ -384,7 +392,8 @@ impl Taker {
     /// A blob that a result needs is here.
     fn came(&mut self, key: &Digest, digest: &Digest, data: &[u8]) {
         let Some(open) = self.open.get_mut(key) else { return };
-        open.missing -= 1;
+        // It may have been given up, and asked for once more since.
+        open.missing = open.missing.saturating_sub(1);
         if open.record.take_if(|record| record == digest).is_some() {
             return self.recorded(key, data);
         }

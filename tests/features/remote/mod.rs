@@ -4,6 +4,7 @@
 mod ahead;
 mod casd;
 mod certificates;
+mod checkouts;
 mod executing;
 mod farm;
 mod tls;
