@@ -21,7 +21,7 @@ use super::services::Services;
 use super::settled::Settled;
 use super::work::Work;
 use crate::cache::{Kept, Last, Recorded, RunFolder, RunJournal};
-use crate::event::{Event, Sink};
+use crate::event::{Event, Sink, TaskFinished};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
@@ -116,6 +116,8 @@ struct Driver<'a> {
     ahead: Vec<Option<Ahead>>,
     settled: Option<Settled>,
     part: Option<Part>,
+    /// What is to be told of the nodes beside that part, once there is nothing better to do.
+    beside: Vec<TaskFinished>,
     /// Nothing has run or been restored yet: what was read ahead still holds.
     untouched: bool,
     /// The nodes found fresh, in this order.
@@ -158,6 +160,7 @@ pub fn run(
         ahead,
         settled,
         part,
+        beside: vec![],
         untouched: true,
         fresh: vec![],
         told: false,
@@ -177,6 +180,8 @@ pub fn run(
         options,
         sink,
     };
+    // Where little has changed something will run, most likely: what runs it is started meanwhile.
+    let warming = driver.part.as_ref().map(|_| warm(&driver));
     driver.announce();
     let runs_for_sure = |node: &crate::graph::PlanNode| {
         node.node.facts().acts && (node.node.facts().always.is_some() || node.forced) && !node.is_cleanup()
@@ -192,9 +197,20 @@ pub fn run(
         }));
     }
     driver.go(&inbox);
+    driver.tell_beside();
     driver.hand_over(&inbox);
     drop(signals);
+    if let Some(Ok(warming)) = warming {
+        let _ = warming.join();
+    }
     driver.close()
+}
+
+/// Starts what commands are started with. If that fails, it fails again where somebody needs it.
+fn warm(driver: &Driver<'_>) -> std::io::Result<std::thread::JoinHandle<()>> {
+    let (services, run_id, cancel) =
+        (Arc::clone(&driver.services), driver.folder.id.clone(), driver.cancel.subscribe());
+    std::thread::Builder::new().name("weir-warm".into()).spawn(move || drop(services.context(&run_id, cancel)))
 }
 
 /// Acts on signals where they arrive: the loop may be held up by a terminal that takes no output.
@@ -248,6 +264,7 @@ impl Driver<'_> {
             if self.complete {
                 return;
             }
+            self.tell_beside();
             match inbox.recv_timeout(TICK) {
                 Ok(message) => self.receive(message, &mut inputs),
                 Err(RecvTimeoutError::Timeout) => self.sink.tick(),

@@ -29,3 +29,4 @@ mod law_22_interrupts;
 mod law_23_after_a_failure;
 mod seals;
 mod seals_in_part;
+mod seals_in_part_at_random;

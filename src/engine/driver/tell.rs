@@ -50,9 +50,14 @@ impl Driver<'_> {
         for warning in &self.options.warnings {
             self.emit(Event::Warned(warning.clone()));
         }
-        let services = Arc::clone(&self.services);
-        let beside = whole.zip(services.store.as_ref());
-        for finished in beside.into_iter().flat_map(|((ids, whole), store)| whole.beside(ids, (self.folder, store))) {
+        if let Some(((ids, whole), store)) = whole.zip(self.services.store.as_ref()) {
+            self.beside = whole.beside(ids, (self.folder, store));
+        }
+    }
+
+    /// Tells how the nodes were found that need not be judged.
+    pub(super) fn tell_beside(&mut self) {
+        for finished in std::mem::take(&mut self.beside) {
             self.ledger.totals.fresh += 1;
             self.ledger.saved += Duration::from_millis(finished.saved_ms);
             self.emit(Event::TaskFinished(Box::new(finished)));
