@@ -34,13 +34,14 @@ impl Driver<'_> {
         self.spawn(inputs, id, move |sender| {
             let job = work.job(sender);
             let mut judgement = job.judge_on(judgement);
-            let message = if lends || !matches!(judgement.decision, Decision::Restore(..)) {
-                Message::Judged(id, Box::new(judgement))
-            } else {
+            let found = judgement.fetched.is_some() && matches!(judgement.decision, Decision::Fresh(_));
+            let message = if !lends && (found || matches!(judgement.decision, Decision::Restore(..))) {
                 for notice in std::mem::take(&mut judgement.notices) {
                     let _ = sender.send(Message::Told(Box::new(Event::Warned(notice))));
                 }
                 Message::Restored(id, job.bring_back(judgement))
+            } else {
+                Message::Judged(id, Box::new(judgement))
             };
             // It may have been needed until now.
             drop(kept);
