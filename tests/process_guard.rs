@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use weir::process::{
-    Child, Command, Drained, Exit, Guard, ProcessError, Signal, Stdio, capture, on_signals, terminate,
+    Child, Command, Drained, Exit, Guard, Output, ProcessError, Signal, Stdio, capture, on_signals, terminate,
 };
 
 const DRIVER: &str = "WEIR_TEST_DRIVER";
@@ -74,13 +74,20 @@ fn pid_in(file: &Path) -> Option<i32> {
 }
 
 /// Reads until the output holds a whole line.
-async fn line(child: &Child) -> String {
+async fn line(output: &mut Output) -> String {
     let mut all = Vec::new();
     let mut byte = [0];
-    while child.read(&mut byte).await.unwrap() == 1 && byte[0] != b'\n' {
+    while output.read(&mut byte).await.unwrap() == 1 && byte[0] != b'\n' {
         all.push(byte[0]);
     }
     String::from_utf8(all).unwrap()
+}
+
+/// Starts a command whose output is read beside it.
+async fn spawn(guard: &Guard, command: Command) -> (Child, Output) {
+    let mut child = guard.spawn(command).await.unwrap();
+    let output = child.take_output().unwrap();
+    (child, output)
 }
 
 /// This binary again, playing a part in `folder`.
@@ -418,8 +425,8 @@ fn no_descriptor_leaks_into_commands() {
     let leaked = std::fs::File::open("/dev/null").unwrap();
     nix::fcntl::fcntl(&leaked, nix::fcntl::FcntlArg::F_SETFD(nix::fcntl::FdFlag::empty())).unwrap();
     guarded(|guard| async move {
-        let other = guard.spawn(sh("echo up; exec sleep 1000")).await.unwrap();
-        assert_eq!(line(&other).await, "up");
+        let (_running, mut output) = spawn(&guard, sh("echo up; exec sleep 1000")).await;
+        assert_eq!(line(&mut output).await, "up");
         for stdio in [Stdio::Capture, Stdio::CaptureSplit] {
             let ls = Command { stdio, ..command("ls", &["/proc/self/fd"]) };
             // 3 is `ls` itself reading the directory.
@@ -437,14 +444,14 @@ fn a_command_has_its_own_group_and_is_signalled_with_it() {
         let script = "trap 'wait; exit 7' TERM
             sh -c 'trap \"echo got it; exit\" TERM; echo $$; while :; do sleep 0.01; done' &
             wait";
-        let child = guard.spawn(sh(script)).await.unwrap();
-        let inner: i32 = line(&child).await.parse().unwrap();
+        let (child, mut output) = spawn(&guard, sh(script)).await;
+        let inner: i32 = line(&mut output).await.parse().unwrap();
         let group = nix::unistd::getpgid(Some(Pid::from_raw(inner))).unwrap();
         assert_eq!(group.as_raw() as u32, child.pid);
         let exit = terminate(&child, Signal::Term, MINUTE).await.unwrap();
         assert_eq!(exit, Exit::Code(7));
         let mut rest = Vec::<u8>::new();
-        let drained = child.drain(MINUTE, |part| rest.extend(part)).await.unwrap();
+        let drained = output.drain(MINUTE, |part| rest.extend(part)).await.unwrap();
         assert_eq!(drained, Drained::Closed);
         // The shell may remark on its own child's end, too.
         assert!(String::from_utf8_lossy(&rest).contains("got it\n"));
@@ -455,15 +462,15 @@ fn a_command_has_its_own_group_and_is_signalled_with_it() {
 #[test]
 fn what_ignores_the_first_signal_is_killed() {
     guarded(|guard| async move {
-        let deaf = guard.spawn(sh("trap '' TERM; echo up; while :; do sleep 1; done")).await.unwrap();
-        assert_eq!(line(&deaf).await, "up");
+        let (deaf, mut output) = spawn(&guard, sh("trap '' TERM; echo up; while :; do sleep 1; done")).await;
+        assert_eq!(line(&mut output).await, "up");
         let exit = terminate(&deaf, Signal::Term, Duration::from_millis(50)).await.unwrap();
         assert_eq!(exit, Exit::Signal("SIGKILL".to_owned()));
 
         // The leader heeds the signal, a background process does not.
         let script = "sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1; done' & wait";
-        let child = guard.spawn(sh(script)).await.unwrap();
-        let inner: i32 = line(&child).await.parse().unwrap();
+        let (child, mut output) = spawn(&guard, sh(script)).await;
+        let inner: i32 = line(&mut output).await.parse().unwrap();
         let exit = terminate(&child, Signal::Term, Duration::from_millis(50)).await.unwrap();
         assert_eq!(exit, Exit::Signal("SIGTERM".to_owned()));
         assert!(!alive(inner));
@@ -474,21 +481,21 @@ fn what_ignores_the_first_signal_is_killed() {
 #[test]
 fn an_end_is_told_though_the_pipe_is_held_open() {
     guarded(|guard| async move {
-        let child = guard.spawn(sh("echo before; sleep 1000 & echo after")).await.unwrap();
+        let (child, mut pipe) = spawn(&guard, sh("echo before; sleep 1000 & echo after")).await;
         assert_eq!(child.wait().await.unwrap(), Exit::Code(0));
         assert!(child.left_behind());
         let mut output = Vec::<u8>::new();
-        let drained = child.drain(Duration::from_millis(100), |part| output.extend(part)).await;
+        let drained = pipe.drain(Duration::from_millis(100), |part| output.extend(part)).await;
         assert_eq!(drained.unwrap(), Drained::HeldOpen);
         assert_eq!(output, b"before\nafter\n");
         child.signal(Signal::Term);
         child.wait_group().await;
-        assert_eq!(child.drain(MINUTE, |_| ()).await.unwrap(), Drained::Closed);
+        assert_eq!(pipe.drain(MINUTE, |_| ()).await.unwrap(), Drained::Closed);
 
-        let child = guard.spawn(sh("echo all")).await.unwrap();
+        let (child, mut pipe) = spawn(&guard, sh("echo all")).await;
         child.wait().await.unwrap();
         assert!(!child.left_behind());
-        assert_eq!(child.drain(MINUTE, |_| ()).await.unwrap(), Drained::Closed);
+        assert_eq!(pipe.drain(MINUTE, |_| ()).await.unwrap(), Drained::Closed);
     });
 }
 
@@ -509,8 +516,8 @@ fn capture_keeps_to_its_limits() {
 #[test]
 fn a_dropped_command_is_killed() {
     guarded(|guard| async move {
-        let child = guard.spawn(sh("trap '' TERM; echo $$; while :; do sleep 1; done")).await.unwrap();
-        let pid: i32 = line(&child).await.parse().unwrap();
+        let (child, mut output) = spawn(&guard, sh("trap '' TERM; echo $$; while :; do sleep 1; done")).await;
+        let pid: i32 = line(&mut output).await.parse().unwrap();
         drop(child);
         // Its end is awaited through the guard, which is busy with nothing else.
         let gone = sh(&format!("while kill -0 {pid} 2>/dev/null; do sleep 0.01; done"));
@@ -523,12 +530,12 @@ fn a_dropped_command_is_killed() {
 fn what_is_stopped_is_woken_to_end() {
     guarded(|guard| async move {
         let script = "trap 'echo woken; exit 5' TERM; echo up; kill -STOP $$; echo not reached";
-        let child = guard.spawn(sh(script)).await.unwrap();
-        assert_eq!(line(&child).await, "up");
+        let (child, mut output) = spawn(&guard, sh(script)).await;
+        assert_eq!(line(&mut output).await, "up");
         let stat = format!("/proc/{}/stat", child.pid);
         until("stopped", || std::fs::read_to_string(&stat).unwrap().contains(") T "));
         assert_eq!(terminate(&child, Signal::Term, MINUTE).await.unwrap(), Exit::Code(5));
-        assert_eq!(line(&child).await, "woken");
+        assert_eq!(line(&mut output).await, "woken");
     });
 }
 
@@ -571,9 +578,9 @@ fn terminal() {
     runtime.block_on(async {
         let script = "read word; echo \"$word $(ps -o pgid= -p $$ | tr -d ' ')\" > seen; exit 4";
         let inherit = Command { stdio: Stdio::Inherit, cwd: ".".into(), ..sh(script) };
-        let child = guard.spawn(inherit).await.unwrap();
+        let mut child = guard.spawn(inherit).await.unwrap();
         assert_eq!(child.wait().await.unwrap(), Exit::Code(4));
-        assert_eq!(child.read(&mut [0]).await.unwrap(), 0);
+        assert!(child.take_output().is_none());
         let seen = std::fs::read_to_string("seen").unwrap();
         assert_eq!(seen, format!("hello {}\n", nix::unistd::getpgrp()));
 

@@ -9,6 +9,7 @@
 
 mod graph;
 mod measure;
+mod others;
 mod peers;
 
 use graph::Shape;
@@ -17,6 +18,7 @@ use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Mutex;
 use std::time::Duration;
 
 const WEIR: &str = env!("CARGO_BIN_EXE_weir");
@@ -45,8 +47,10 @@ fn main() -> ExitCode {
     let ninja = ninja.as_deref();
     let only = words.iter().position(|word| word == "--only").and_then(|at| words.get(at + 1));
     let wanted = |case: &str| only.is_none_or(|only| only == case);
-    println!("| case | command | median | fastest to slowest | least processor time | about |");
-    println!("|---|---|---:|---:|---:|---|");
+    if only.is_none_or(|only| only != "peers") {
+        println!("| case | command | median | fastest to slowest | least processor time | about |");
+        println!("|---|---|---:|---:|---:|---|");
+    }
     if wanted("one") {
         one_task(ninja);
     }
@@ -63,9 +67,6 @@ fn main() -> ExitCode {
     if wanted("printed") {
         printed(5);
     }
-    if wanted("peers") {
-        beside_others(SMALL, 5);
-    }
     if wanted("large") && !asked("--quick") {
         many_tasks(WIDE, 15, ninja);
         let large = many_tasks(LARGE, 15, ninja);
@@ -74,8 +75,15 @@ fn main() -> ExitCode {
             println!("- `{}`: 10 times the tasks take {:.1} times as long", before.name, ratio(after, before));
         }
     }
+    if wanted("peers") {
+        others::beside_others(SMALL);
+    }
+    ASIDE.lock().unwrap().clear();
     ExitCode::SUCCESS
 }
+
+/// What was set aside, until the end.
+static ASIDE: Mutex<Vec<tempfile::TempDir>> = Mutex::new(vec![]);
 
 fn workspace(shape: Shape) -> tempfile::TempDir {
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
@@ -164,13 +172,14 @@ fn changed(shape: Shape, rounds: usize, ninja: Option<&str>) {
 /// Moves what a run left out of the way. Not deleted: file systems are slow to create files where many have just
 /// been deleted, and that would be part of what is measured.
 fn set_aside(at: &Path, names: &[&str]) {
-    let aside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap().keep();
+    let aside = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
     for name in names.iter().filter(|name| at.join(name).exists()) {
-        fs::rename(at.join(name), aside.join(name)).unwrap();
+        fs::rename(at.join(name), aside.path().join(name)).unwrap();
         if name.starts_with("out") {
             fs::create_dir(at.join(name)).unwrap();
         }
     }
+    ASIDE.lock().unwrap().push(aside);
 }
 
 /// Nothing is on record, and no output is there.
@@ -206,9 +215,7 @@ fn restored(shape: Shape, rounds: usize) {
     }))];
     if let Some(turbo) = peers::find("turbo") {
         turbo.describe(shape, &at);
-        let command = under(&at, &turbo);
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let row = Row::new("turbo", &at, &words);
+        let row = Row::new("turbo", &at, &turbo.command()).with(others::environment(&turbo, &at));
         row.run();
         let at = at.clone();
         rows.push(row.after(Box::new(move || set_aside(&at, &["out-turbo"]))));
@@ -219,14 +226,6 @@ fn restored(shape: Shape, rounds: usize) {
         let about = turbo.map_or_else(String::new, |turbo| format!("{:.2} of turbo", ratio(row, turbo)));
         row.print(&format!("{}, outputs deleted", shape.describe()), &about);
     }
-}
-
-/// A peer's command, with the folder `bin` of the workspace first on PATH.
-fn under(at: &Path, peer: &peers::Peer) -> Vec<String> {
-    let path = format!("PATH={}:{}", at.join("bin").display(), std::env::var("PATH").unwrap_or_default());
-    let variables = peer.environment(at);
-    let variables = ["/usr/bin/env".to_owned(), path].into_iter().chain(variables);
-    variables.chain(peer.command().iter().map(|word| (*word).to_owned())).collect()
 }
 
 /// One task prints 1 GB, which goes into its log.
@@ -244,32 +243,6 @@ fn printed(rounds: usize) {
     for row in &rows {
         let about = format!("{:.2} of `cat`; peak {:.0} MiB", ratio(row, &rows[1]), row.peak());
         row.print("1 task that prints 1 GB", &about);
-    }
-}
-
-/// No-op beside all other runners that are found.
-fn beside_others(shape: Shape, rounds: usize) {
-    let folder = workspace(shape);
-    let at = folder.path();
-    settle(at);
-    let mut rows = vec![Row::new("weir", at, &[WEIR, "run", "all"])];
-    let mut own = Vec::new();
-    for name in ["ninja", "make", "just", "go-task", "doit", "mise", "turbo", "wireit", "nx"] {
-        let Some(peer) = peers::find(name) else { continue };
-        if peer.wants_own_folder() {
-            own.push(workspace(shape));
-        }
-        let at = own.last().filter(|_| peer.wants_own_folder()).map_or(at, tempfile::TempDir::path);
-        peer.describe(shape, at);
-        let command = under(at, &peer);
-        let words: Vec<&str> = command.iter().map(String::as_str).collect();
-        let row = Row::new(peer.name, at, &words);
-        row.run();
-        rows.push(row);
-    }
-    take_turns(&mut rows, rounds);
-    for row in &rows {
-        row.print(&format!("{}, beside others", shape.describe()), &format!("{:.1} of weir", ratio(row, &rows[0])));
     }
 }
 

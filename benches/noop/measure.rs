@@ -2,6 +2,7 @@
 
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::time::TimeValLike;
+use std::io::{Read, Seek};
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::{Duration, Instant};
@@ -17,6 +18,7 @@ pub struct Row {
     pub name: &'static str,
     folder: PathBuf,
     command: Vec<String>,
+    variables: Vec<(String, String)>,
     before: Option<Before>,
     took: Vec<Duration>,
     busy: Vec<Duration>,
@@ -25,7 +27,14 @@ pub struct Row {
 impl Row {
     pub fn new(name: &'static str, folder: &Path, command: &[&str]) -> Self {
         let command = command.iter().map(|word| (*word).to_owned()).collect();
-        Self { name, folder: folder.to_path_buf(), command, before: None, took: vec![], busy: vec![] }
+        let (folder, variables) = (folder.to_path_buf(), vec![]);
+        Self { name, folder, command, variables, before: None, took: vec![], busy: vec![] }
+    }
+
+    /// The same with these variables set.
+    pub fn with(mut self, variables: Vec<(String, String)>) -> Self {
+        self.variables = variables;
+        self
     }
 
     /// The same with something done before each run.
@@ -39,13 +48,45 @@ impl Row {
         if let Some(before) = &self.before {
             before();
         }
+        // Progress is for terminals; what went wrong is shown.
+        let mut said = tempfile::tempfile().unwrap();
         let mut command = Command::new(&self.command[0]);
-        command.args(&self.command[1..]).current_dir(&self.folder).stdout(Stdio::null()).stdin(Stdio::null());
+        command.args(&self.command[1..]).current_dir(&self.folder).envs(self.variables.clone());
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(said.try_clone().unwrap());
         let (started, busy) = (Instant::now(), busy());
         let status = command.status().unwrap();
         let took = started.elapsed();
-        assert!(status.success(), "`{}` in `{}`: {status}", self.command.join(" "), self.folder.display());
+        if !status.success() {
+            let mut text = String::new();
+            said.rewind().and_then(|()| said.read_to_string(&mut text)).unwrap();
+            panic!("`{}` in `{}`: {status}\n{text}", self.command.join(" "), self.folder.display());
+        }
         (took, busy_since(busy))
+    }
+
+    /// Runs it once, and does not count that: the time, and the peak memory of its largest process in MiB.
+    ///
+    /// # Errors
+    /// What it said, where it fails.
+    pub fn try_run(&self) -> Result<(Duration, f64), String> {
+        if let Some(before) = &self.before {
+            before();
+        }
+        let started = Instant::now();
+        let peak = self.measured()?;
+        Ok((started.elapsed(), peak))
+    }
+
+    /// How often it was run and counted.
+    pub const fn rounds(&self) -> usize {
+        self.took.len()
+    }
+
+    /// Runs it once more, and counts that.
+    pub fn count(&mut self) {
+        let (took, busy) = self.run();
+        self.took.push(took);
+        self.busy.push(busy);
     }
 
     pub fn median(&self) -> Duration {
@@ -56,27 +97,37 @@ impl Row {
 
     /// Peak memory in MiB.
     pub fn peak(&self) -> f64 {
+        self.measured().unwrap_or_else(|said| panic!("`{}`: {said}", self.command.join(" ")))
+    }
+
+    fn measured(&self) -> Result<f64, String> {
         let output = Command::new(std::env::current_exe().unwrap())
             .arg(MEMORY)
             .args(&self.command)
             .current_dir(&self.folder)
+            .envs(self.variables.clone())
             .output()
             .unwrap();
         let text = String::from_utf8_lossy(&output.stderr).into_owned();
-        text.trim().parse::<f64>().unwrap_or_else(|_| panic!("`{}`: {text}", self.command.join(" "))) / 1024.0
+        let kibibytes = text.lines().last().and_then(|line| line.trim().parse::<f64>().ok());
+        kibibytes.filter(|_| output.status.success()).map(|kibibytes| kibibytes / 1024.0).ok_or(text)
+    }
+
+    /// The fastest and the slowest run.
+    pub fn range(&self) -> (Duration, Duration) {
+        (*self.took.iter().min().unwrap(), *self.took.iter().max().unwrap())
     }
 
     /// Prints it as a row of the table.
     pub fn print(&self, case: &str, about: &str) {
-        let range = |all: &[Duration]| (*all.iter().min().unwrap(), *all.iter().max().unwrap());
-        let (fastest, slowest) = range(&self.took);
+        let (fastest, slowest) = self.range();
         println!(
             "| {case} | {} | {} | {} to {} | {} | {about} |",
             self.name,
             ms(self.median()),
             ms(fastest),
             ms(slowest),
-            ms(range(&self.busy).0),
+            ms(*self.busy.iter().min().unwrap()),
         );
     }
 }
@@ -94,10 +145,9 @@ pub fn ratio(a: &Row, b: &Row) -> f64 {
 pub fn take_turns(rows: &mut [Row], rounds: usize) {
     for round in 0..rounds + 2 {
         for row in &mut *rows {
-            let (took, busy) = row.run();
-            if round >= 2 {
-                row.took.push(took);
-                row.busy.push(busy);
+            match round {
+                0 | 1 => _ = row.run(),
+                _ => row.count(),
             }
         }
     }

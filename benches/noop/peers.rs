@@ -11,20 +11,37 @@ pub struct Peer {
     pub name: &'static str,
     /// Its program, absolute.
     pub program: String,
+    /// The folder of its outputs.
+    pub output: &'static str,
     arguments: &'static [&'static str],
 }
 
-/// What a runner is called, its program, and how it is asked for all.
-const KNOWN: [(&str, &str, &[&str]); 9] = [
-    ("ninja", "ninja", &["all"]),
-    ("make", "make", &["-sj2", "all"]),
-    ("go-task", "task", &["--silent", "all"]),
-    ("doit", "doit", &["-v0", "all"]),
-    ("mise", "mise", &["run", "--quiet", "all"]),
-    ("just", "just", &["--quiet", "all"]),
-    ("nx", "nx", &["run", "graph:all", "--outputStyle=static"]),
-    ("wireit", "wireit", &[]),
-    ("turbo", "turbo", &["run", "all", "--no-daemon", "--output-logs=none", "--ui=stream", "--no-update-notifier"]),
+/// What a runner is called, its program, the folder of its outputs, and how it is asked for all.
+const KNOWN: [(&str, &str, &str, &[&str]); 9] = [
+    ("ninja", "ninja", "out-ninja", &["all"]),
+    // Without its built-in rules, which it would look through for each file.
+    ("make", "make", "out-make", &["-rsj2", "all"]),
+    ("go-task", "task", "out-go-task", &["--silent", "all"]),
+    ("doit", "doit", "out-doit", &["-v0", "all"]),
+    ("mise", "mise", "out-mise", &["run", "--quiet", "all"]),
+    ("just", "just", "out-just", &["--quiet", "all"]),
+    ("nx", "nx", "out-nx", &["run", "graph:all", "--outputStyle=static"]),
+    ("wireit", "wireit", "out-wireit", &[]),
+    (
+        "turbo",
+        "turbo",
+        "out-turbo",
+        // In a worktree of git its cache is that of the main one, and would outlive the folder that is measured in.
+        &[
+            "run",
+            "all",
+            "--no-daemon",
+            "--output-logs=none",
+            "--ui=stream",
+            "--no-update-notifier",
+            "--cache-dir=.turbo/cache",
+        ],
+    ),
 ];
 
 /// The folders in which runners are looked for.
@@ -36,9 +53,9 @@ fn folders() -> Vec<PathBuf> {
 
 /// The runner of this name, if it is on this machine.
 pub fn find(name: &str) -> Option<Peer> {
-    let (name, program, arguments) = *KNOWN.iter().find(|(known, ..)| *known == name)?;
+    let (name, program, output, arguments) = *KNOWN.iter().find(|(known, ..)| *known == name)?;
     let found = folders().into_iter().find(|folder| folder.join(program).is_file())?.join(program);
-    Some(Peer { name, program: found.to_string_lossy().into_owned(), arguments })
+    Some(Peer { name, program: found.to_string_lossy().into_owned(), output, arguments })
 }
 
 impl Peer {
@@ -47,28 +64,28 @@ impl Peer {
         std::iter::once(self.program.as_str()).chain(self.arguments.iter().copied()).collect()
     }
 
-    /// Whether it reads files that another of them writes, so that it wants a folder of its own.
-    pub fn wants_own_folder(&self) -> bool {
-        matches!(self.name, "nx" | "wireit")
-    }
-
-    /// The variables that it is started with.
-    pub fn environment(&self, at: &Path) -> Vec<String> {
-        match self.name {
-            "nx" => ["NX_DAEMON=false", "NX_NO_CLOUD=true", "NX_TUI=false"].map(str::to_owned).to_vec(),
+    /// The variables that it is started with: no daemon, no server, no progress bar.
+    pub fn environment(&self, at: &Path) -> Vec<(String, String)> {
+        let manifest = at.join("package.json");
+        let manifest = manifest.to_string_lossy();
+        let all: &[(&str, &str)] = match self.name {
+            "nx" => &[("NX_DAEMON", "false"), ("NX_NO_CLOUD", "true"), ("NX_TUI", "false")],
+            "turbo" => &[("TURBO_TELEMETRY_DISABLED", "1")],
             // As `npm run all` does, without the time that npm takes to start.
-            "wireit" => vec![
-                "npm_lifecycle_event=all".into(),
-                format!("npm_package_json={}", at.join("package.json").display()),
-                "npm_config_user_agent=npm/11".into(),
+            "wireit" => &[
+                ("npm_lifecycle_event", "all"),
+                ("npm_package_json", &manifest),
+                ("npm_config_user_agent", "npm/11"),
+                ("WIREIT_LOGGER", "quiet-ci"),
             ],
-            _ => vec![],
-        }
+            _ => &[],
+        };
+        all.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
     }
 
     /// Writes what it needs to know of the graph.
     pub fn describe(&self, shape: Shape, at: &Path) {
-        let _ = fs::create_dir(at.join(format!("out-{}", self.name)));
+        let _ = fs::create_dir(at.join(self.output));
         match self.name {
             "make" => fs::write(at.join("Makefile"), makefile(shape)).unwrap(),
             "go-task" => fs::write(at.join("Taskfile.yml"), taskfile(shape)).unwrap(),
@@ -91,12 +108,13 @@ impl Peer {
         let names = |numbers: Vec<usize>| quoted(numbers.iter().map(|n| format!("t{n}")).collect());
         let mut targets =
             format!("\"all\": {{\"executor\": \"nx:noop\", \"dependsOn\": [{}]}}", names(last(shape.tasks).collect()));
+        // Its commands find the folder of `node` before the others of PATH, which may be that of `cp`: so by its path.
         for number in 0..shape.tasks {
             let inputs = sources(shape, number).iter().map(|path| format!("{{workspaceRoot}}/{path}")).collect();
             let _ = write!(
                 targets,
                 ",\n\"t{number}\": {{\"executor\": \"nx:run-commands\", \"cache\": true, \"dependsOn\": [{}], \"inputs\": [{}], \
-                 \"outputs\": [\"{{workspaceRoot}}/out-nx/t{number}\"], \"options\": {{\"command\": \"cp {} out-nx/t{number}\"}}}}",
+                 \"outputs\": [\"{{workspaceRoot}}/out-nx/t{number}\"], \"options\": {{\"command\": \"bin/cp {} out-nx/t{number}\"}}}}",
                 names(before(number)),
                 quoted(inputs),
                 source(number, 0)

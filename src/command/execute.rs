@@ -2,7 +2,10 @@
 
 use crate::model::{FailReason, Notice};
 use crate::node::{Cancel, Context, Output};
-use crate::process::{Child, Command, Drained, Exit, ProcessError, Signal};
+use crate::process::{self, Child, Command, Drained, Exit, ProcessError, Signal};
+use std::future::pending;
+use std::io;
+use std::pin::pin;
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 
@@ -44,16 +47,20 @@ pub async fn execute(
     if *cancel.borrow() != Cancel::No {
         return Ok(Err(FailReason::Interrupted));
     }
-    let child = match context.guard.spawn(command).await {
+    let mut child = match context.guard.spawn(command).await {
         Ok(child) => child,
         Err(broken @ ProcessError::GuardGone) => return Err(broken),
         Err(ProcessError::Ended) => return Ok(Err(FailReason::Interrupted)),
         Err(error) => return Ok(Err(FailReason::Start { message: error.to_string() })),
     };
+    let mut pipe = child.take_output();
     let mut run = Running { kill_at: None, timed_out: false, interrupted: false, asked: Cancel::No };
-    let exit = run.watch(&child, &mut cancel, deadline.0, output).await?;
+    let exit = run.watch(&child, pipe.as_mut(), &mut cancel, deadline.0, output).await?;
     run.end_group(&child).await;
-    let drained = child.drain(QUIET, |bytes| output.bytes(bytes)).await;
+    let drained = match &mut pipe {
+        Some(pipe) => pipe.drain(QUIET, |bytes| output.bytes(bytes)).await,
+        None => Ok(Drained::Closed),
+    };
     if run.interrupted {
         return Ok(Err(FailReason::Interrupted));
     }
@@ -74,6 +81,14 @@ pub async fn execute(
     })
 }
 
+/// Reads what was printed; never ends where nothing will be any more.
+async fn read_some(pipe: &mut Option<&mut process::Output>, buffer: &mut [u8]) -> io::Result<usize> {
+    match pipe {
+        Some(pipe) => pipe.read(buffer).await,
+        None => pending().await,
+    }
+}
+
 struct Running {
     kill_at: Option<Instant>,
     timed_out: bool,
@@ -86,21 +101,23 @@ impl Running {
     async fn watch(
         &mut self,
         child: &Child,
+        mut pipe: Option<&mut process::Output>,
         cancel: &mut tokio::sync::watch::Receiver<Cancel>,
         deadline: Instant,
         output: &mut dyn Output,
     ) -> Result<Exit, ProcessError> {
         let mut buffer = vec![0u8; CHUNK];
-        let mut open = true;
+        // Made once: a command may print ten thousand times a second.
+        let (mut ended, mut out_of_time) = (pin!(child.wait()), pin!(sleep_until(deadline)));
         loop {
             let kill_at = self.kill_at;
             tokio::select! {
-                read = child.read(&mut buffer), if open => match read {
-                    Ok(0) | Err(_) => open = false,
+                read = read_some(&mut pipe, &mut buffer) => match read {
+                    Ok(0) | Err(_) => pipe = None,
                     Ok(length) => output.bytes(&buffer[..length]),
                 },
-                exit = child.wait() => return exit,
-                () = sleep_until(deadline), if !self.timed_out => {
+                exit = &mut ended => return exit,
+                () = &mut out_of_time, if !self.timed_out => {
                     self.timed_out = true;
                     self.ask(child, Signal::Term, GRACE);
                 }

@@ -1,8 +1,9 @@
 //! Running a command to its end, and ending one that won't.
 
-use super::child::{Child, Drained, Output};
+use super::child::Child;
 use super::command::{Command, Exit, Usage};
 use super::link::Guard;
+use super::output::{Drained, Output};
 use super::{ProcessError, Signal};
 use std::future::{Future, poll_fn};
 use std::io;
@@ -48,7 +49,7 @@ pub async fn capture(
 ) -> Result<Captured, ProcessError> {
     let deadline = Instant::now() + timeout;
     let mut child = guard.spawn(command).await?;
-    let (output, error) = (child.take_output(), child.take_error());
+    let (mut output, mut error) = (child.take_output(), child.take_error());
     let (mut output_kept, mut error_kept) = (Kept::new(limit), Kept::new(limit));
     let ending = async {
         match timeout_at(deadline, child.wait()).await {
@@ -57,8 +58,8 @@ pub async fn capture(
         }
     };
     let reading = async {
-        let of_output = keep(output.as_ref(), &mut output_kept);
-        both(of_output, keep(error.as_ref(), &mut error_kept)).await
+        let of_output = keep(output.as_mut(), &mut output_kept);
+        both(of_output, keep(error.as_mut(), &mut error_kept)).await
     };
     let (ended, read) = end_then_rest(ending, reading).await;
     let (exit, timed_out) = ended?;
@@ -113,7 +114,7 @@ impl Kept {
 }
 
 /// Reads an output to its end.
-async fn keep(output: Option<&Output>, kept: &mut Kept) -> io::Result<Drained> {
+async fn keep(output: Option<&mut Output>, kept: &mut Kept) -> io::Result<Drained> {
     let mut buf = vec![0; 1 << 14];
     if let Some(output) = output {
         loop {

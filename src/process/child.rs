@@ -1,15 +1,11 @@
-//! A command that runs: its output, its signals, its end.
+//! A command that runs: its signals, its end.
 
 use super::command::{Exit, Usage};
 use super::link::Link;
+use super::output::Output;
 use super::{ProcessError, Signal};
-use std::io;
-use std::os::fd::OwnedFd;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::net::unix::pipe;
 use tokio::sync::watch;
-use tokio::time::{Instant, timeout_at};
 
 /// Where a command stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -27,8 +23,8 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// A running command. All its methods take `&self`, so that reading and waiting can go on side
-/// by side. Dropped before its main process has ended, its group is killed.
+/// A running command. Its output is taken from it, so that reading and waiting can go on side by side. Dropped before its
+/// main process has ended, its group is killed.
 #[derive(Debug)]
 pub struct Child {
     /// The main process, which leads the command's group (unless it inherited weir's terminal).
@@ -38,61 +34,6 @@ pub struct Child {
     output: Option<Output>,
     error: Option<Output>,
     phase: watch::Receiver<Phase>,
-}
-
-/// weir's end of a pipe.
-#[derive(Debug)]
-pub struct Output(pipe::Receiver);
-
-impl Output {
-    pub(super) fn new(end: OwnedFd) -> io::Result<Self> {
-        pipe::Receiver::from_owned_fd(end).map(Self)
-    }
-
-    /// Reads what is there, waiting for the first byte; 0 at the end.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            self.0.readable().await?;
-            match self.0.try_read(buf) {
-                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {}
-                done => return done,
-            }
-        }
-    }
-
-    /// After the command's end: hands on what is still in the pipe, until its end or until nothing
-    /// has come for `quiet_for` (ten times that at most, should something be writing on).
-    ///
-    /// # Errors
-    /// The system's own.
-    pub async fn drain(&self, quiet_for: Duration, mut sink: impl FnMut(&[u8])) -> io::Result<Drained> {
-        let mut buf = vec![0; 1 << 14];
-        let last = Instant::now() + 10 * quiet_for;
-        loop {
-            let until = last.min(Instant::now() + quiet_for);
-            match timeout_at(until, self.read(&mut buf)).await {
-                Ok(Ok(0)) => return Ok(Drained::Closed),
-                Ok(Ok(count)) => sink(&buf[..count]),
-                Ok(Err(e)) => return Err(e),
-                Err(_) => return Ok(Drained::HeldOpen),
-            }
-            if Instant::now() >= last {
-                return Ok(Drained::HeldOpen);
-            }
-        }
-    }
-}
-
-/// How draining a command's output ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Drained {
-    /// All of it was read.
-    Closed,
-    /// A process that the command left behind still holds the pipe.
-    HeldOpen,
 }
 
 impl Child {
@@ -120,35 +61,12 @@ impl Child {
         }
     }
 
-    /// Reads the captured output (both outputs, unless they were split); 0 at the end, and where
-    /// nothing is captured.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub async fn read(&self, buf: &mut [u8]) -> io::Result<usize> {
-        match &self.output {
-            Some(output) => output.read(buf).await,
-            None => Ok(0),
-        }
-    }
-
-    /// As [`Output::drain`], of the captured output.
-    ///
-    /// # Errors
-    /// The system's own.
-    pub async fn drain(&self, quiet_for: Duration, sink: impl FnMut(&[u8])) -> io::Result<Drained> {
-        match &self.output {
-            Some(output) => output.drain(quiet_for, sink).await,
-            None => Ok(Drained::Closed),
-        }
-    }
-
-    /// Takes the captured output away, to be read elsewhere.
+    /// Takes the captured output (both outputs, unless they were split) to be read; none where nothing is captured.
     pub fn take_output(&mut self) -> Option<Output> {
         self.output.take()
     }
 
-    /// Takes the error output away, where the two were split.
+    /// Takes the error output, where the two were split.
     pub fn take_error(&mut self) -> Option<Output> {
         self.error.take()
     }

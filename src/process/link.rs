@@ -1,8 +1,9 @@
 //! weir's end of the line to its guard.
 
-use super::child::{Child, Output, Phase};
+use super::child::{Child, Phase};
 use super::command::{Command, Exit, Stdio};
 use super::descent::descendants;
+use super::output::Output;
 use super::wire::{Inbox, Launch, Notice, Request, send};
 use super::{GUARD_ARGUMENT, ProcessError, Signal};
 use nix::sys::signal::{Signal as Raw, kill, killpg};

@@ -19,17 +19,19 @@ mod detached;
 mod error;
 mod guard;
 mod link;
+mod output;
 mod redact;
 mod signal;
 mod wire;
 
 pub use capture::{Captured, capture, terminate};
-pub use child::{Child, Drained, Output};
+pub use child::Child;
 pub use command::{Command, Exit, Stdio, Usage};
 pub use detached::Detached;
 pub use error::ProcessError;
 pub use guard::guard_main;
 pub use link::{FinishReport, Guard, Stray};
+pub use output::{Drained, Output};
 pub use redact::Redactor;
 pub use signal::{Signal, SignalWatch, on_signals};
 

@@ -11,6 +11,7 @@ mod graphs;
 mod init;
 mod output;
 mod ports;
+mod printing;
 #[cfg(feature = "remote")]
 mod remote;
 mod reports;

@@ -97,7 +97,7 @@ impl Serving {
         };
         let tail = Arc::new(Tail::new(output, pattern));
         let (done, silent) = watch::channel(false);
-        if let Some(pipe) = child.take_output() {
+        if let Some(mut pipe) = child.take_output() {
             let (tail, runtime) = (Arc::clone(&tail), tokio::runtime::Handle::current());
             // A thread of its own: whoever takes the output may be held up, and nothing else must be.
             let reading = move || {
