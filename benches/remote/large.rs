@@ -2,86 +2,91 @@
 //! bytes in bare calls.
 
 use super::bare;
-use super::measure::{median, ms, peak, set_aside, times, weir};
+use super::measure::{Took, median, ms, peak, set_aside, times, weir};
 use super::server::Server;
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 3;
+
+/// Two runs: one that makes the output and gives it, where it may, and one that has it back.
+type Both = [Vec<Took>; 2];
 
 pub fn bench(size: usize) {
+    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
+    let bench = Bench { at: folder.path().join("ws"), data: folder.path().join("data"), folder: folder.path() };
+    fs::create_dir_all(&bench.at).unwrap();
+    fs::write(&bench.data, noise(size)).unwrap();
+    let (mut without, mut plain, mut packed): (Both, Both, Both) = Default::default();
+    let mut bare = (vec![], vec![]);
+    for round in 0..ROUNDS as u64 {
+        bench.change(4 * round);
+        bench.there_and_back(None, "none", &mut without);
+        // A server that has seen nothing yet.
+        let server = Server::start();
+        bench.there_and_back(Some(&server), "none", &mut plain);
+        bench.change(4 * round + 1);
+        nix::unistd::sync();
+        let (there, back) = bare::there_and_back(&server.address, fs::read(&bench.data).unwrap());
+        bare.0.push(there);
+        bare.1.push(back);
+        drop(server);
+        bench.there_and_back(Some(&Server::start()), "zstd", &mut packed);
+    }
+    let rate = |took: Duration| format!("{} ({:.0} MB/s)", ms(took), size as f64 / 1e6 / took.as_secs_f64());
+    let (there, back) = (median(&bare.0), median(&bare.1));
     println!("| {} MB | there | back | peak there | peak back |", size / 1_000_000);
     println!("|---|---:|---:|---:|---:|");
-    for packed in [false, true] {
-        measure(size, packed);
+    println!("| bare calls | {} | {} | | |", rate(there), rate(back));
+    for (how, with) in [("", &plain), (", as zstd", &packed)] {
+        let beside = |way: usize, bare: Duration| {
+            let added = median(&times(&with[way])).saturating_sub(median(&times(&without[way])));
+            let added = added.max(Duration::from_millis(1));
+            format!("{}: {:.2} of the bare calls' speed", rate(added), bare.as_secs_f64() / added.as_secs_f64())
+        };
+        let (there, back) = (beside(0, there), beside(1, back));
+        let [peak_there, peak_back] = [peak(&with[0]), peak(&with[1])];
+        println!(
+            "| what it adds to a run of weir{how} | {there} | {back} | {peak_there:.0} MiB | {peak_back:.0} MiB |"
+        );
     }
     println!();
 }
 
-fn measure(size: usize, packed: bool) {
-    let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
-    let (at, aside) = (folder.path().join("ws"), folder.path().join("aside"));
-    let data = folder.path().join("data");
-    let compression = if packed { "zstd" } else { "none" };
-    let text = format!(
-        "version = 1\n[remote]\ncompression = '{compression}'\ntimeout = '60s'\n[tasks.large]\n\
-         run = 'mkdir -p out && cp ../data out/large'\nsources = ['seed']\noutputs = ['out']\n"
-    );
-    fs::create_dir_all(&at).unwrap();
-    fs::write(at.join("tasks.toml"), text).unwrap();
-    fs::write(&data, noise(size)).unwrap();
-    let names = ["there without", "there", "back without", "back"];
-    let mut took = names.map(|_| Vec::new());
-    let (mut bare_there, mut bare_back) = (vec![], vec![]);
-    for round in 0..ROUNDS {
-        // A server, a store and a folder of outputs that have seen nothing yet.
-        let server = Server::start();
-        let remote = format!("grpc://{}", server.address);
-        let (with, without) = ([("WEIR_REMOTE", remote.as_str())], [("WEIR_REMOTE_MODE", "off")]);
-        fs::create_dir_all(&aside).unwrap();
-        let fresh = || set_aside(&at, &["out", ".weir"], &aside);
-        let other = |number: usize| {
-            change(&data, (2 * round + number) as u64);
-            fs::write(at.join("seed"), format!("{round} {number}")).unwrap();
-        };
-        other(0);
-        fresh();
-        took[0].push(weir(&at, "large", &without, false));
-        set_aside(&at, &["out"], &aside);
-        took[2].push(weir(&at, "large", &without, true));
-        fresh();
-        took[1].push(weir(&at, "large", &with, false));
-        fresh();
-        took[3].push(weir(&at, "large", &with, true));
-        assert!(fs::read(at.join("out/large")).unwrap() == fs::read(&data).unwrap());
-        other(1);
-        let (there, back) = bare::there_and_back(&server.address, fs::read(&data).unwrap());
-        bare_there.push(there);
-        bare_back.push(back);
-        fs::remove_dir_all(&aside).unwrap();
+struct Bench<'a> {
+    at: PathBuf,
+    data: PathBuf,
+    folder: &'a Path,
+}
+
+impl Bench<'_> {
+    /// Runs the task, and once more where its output is gone; with a server, what is here of it too.
+    fn there_and_back(&self, server: Option<&Server>, compression: &str, took: &mut Both) {
+        let text = format!(
+            "version = 1\n[remote]\ncompression = '{compression}'\ntimeout = '60s'\n[tasks.large]\n\
+             run = 'mkdir -p out && cp ../data out/large'\nsources = ['seed']\noutputs = ['out']\n"
+        );
+        fs::write(self.at.join("tasks.toml"), text).unwrap();
+        let remote = server.map(|server| format!("grpc://{}", server.address));
+        let env = [remote.as_ref().map_or(("WEIR_REMOTE_MODE", "off"), |remote| ("WEIR_REMOTE", remote.as_str()))];
+        let aside = tempfile::tempdir_in(self.folder).unwrap();
+        // What one run left to be written to the disk must not hold up the next.
+        nix::unistd::sync();
+        took[0].push(weir(&self.at, "large", &env, false));
+        set_aside(&self.at, if server.is_some() { &["out", ".weir"] } else { &["out"] }, aside.path());
+        nix::unistd::sync();
+        took[1].push(weir(&self.at, "large", &env, true));
+        assert!(fs::read(self.at.join("out/large")).unwrap() == fs::read(&self.data).unwrap());
+        set_aside(&self.at, &["out", ".weir"], aside.path());
     }
-    let added = |with: usize, without: usize| {
-        median(&times(&took[with])).saturating_sub(median(&times(&took[without]))).max(Duration::from_millis(1))
-    };
-    let (there, back) = (added(1, 0), added(3, 2));
-    let (bare_there, bare_back) = (median(&bare_there), median(&bare_back));
-    let rate = |took: Duration| format!("{} ({:.0} MB/s)", ms(took), size as f64 / 1e6 / took.as_secs_f64());
-    let beside = |took: Duration, bare: Duration| bare.as_secs_f64() / took.as_secs_f64();
-    let how = if packed { ", as zstd" } else { "" };
-    if !packed {
-        println!("| bare calls | {} | {} | | |", rate(bare_there), rate(bare_back));
+
+    /// Makes the file another one.
+    fn change(&self, number: u64) {
+        fs::OpenOptions::new().write(true).open(&self.data).unwrap().write_all_at(&number.to_le_bytes(), 0).unwrap();
+        fs::write(self.at.join("seed"), number.to_string()).unwrap();
     }
-    println!(
-        "| what it adds to a run of weir{how} | {}: {:.2} of the bare calls' speed | {}: {:.2} | {:.0} MiB | {:.0} MiB |",
-        rate(there),
-        beside(there, bare_there),
-        rate(back),
-        beside(back, bare_back),
-        peak(&took[1]),
-        peak(&took[3]),
-    );
 }
 
 /// Bytes of which half get smaller: letters and noise by turns.
@@ -100,9 +105,4 @@ fn noise(size: usize) -> Vec<u8> {
     }
     bytes.truncate(size);
     bytes
-}
-
-/// Makes the file another one.
-fn change(path: &Path, number: u64) {
-    fs::OpenOptions::new().write(true).open(path).unwrap().write_all_at(&number.to_le_bytes(), 0).unwrap();
 }

@@ -3,8 +3,9 @@
 //!
 //! `cargo bench --bench remote` prints Markdown tables. It starts `buildbox-casd`, as `scripts/fetch-buildbox` puts it below
 //! `target/tmp`, in folders that it removes. The server comes without a client of its own, so what it reaches is measured with bare
-//! calls of ByteStream: the same bytes, in one stream, over one connection, read from memory and thrown away. `-- --only many` or `-- --only
-//! large` measures one of both, `-- --quick` takes a tenth.
+//! calls, over one connection: as many results of the same shape, 64 asked for at once, and then their outputs, as many in a message as go
+//! into it; the same bytes in one stream of ByteStream, from memory. What comes is thrown away. `-- --only many` or `-- --only large`
+//! measures one of both, `-- --quick` takes a tenth.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used)]
 
 #[cfg(feature = "remote")]

@@ -1,10 +1,12 @@
 //! Many small results, restored from the store of the workspace, from a folder, and from a server.
 
+use super::bare::Results;
 use super::measure::{Took, median, ms, peak, set_aside, times, weir};
 use super::server::Server;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::Path;
+use std::time::Duration;
 
 const ROUNDS: usize = 9;
 
@@ -41,6 +43,9 @@ pub fn bench(tasks: usize) {
         weir(&at, "all", &env(way), false);
     }
     let mut took: Vec<Vec<Took>> = vec![vec![]; ways.len()];
+    let bare = Results::give(&server.address, tasks);
+    let mut asked: Vec<(Duration, Duration)> = vec![];
+    let mut served: Vec<Duration> = vec![];
     let kept = folder.path().join("kept");
     for round in 0..=ROUNDS {
         for (way, took) in ways.iter().zip(&mut took) {
@@ -48,7 +53,11 @@ pub fn bench(tasks: usize) {
             if way.gone.contains(&".weir") {
                 fs::rename(at.join(".weir"), &kept).unwrap();
             }
+            let busy = server.busy();
             let run = weir(&at, "all", &env(way), true);
+            if way.name.starts_with("a server") && round > 0 {
+                served.push(server.busy() - busy);
+            }
             assert_eq!(fs::read_dir(at.join("out")).unwrap().count(), tasks);
             if kept.exists() {
                 set_aside(&at, &[".weir"], &aside);
@@ -58,6 +67,11 @@ pub fn bench(tasks: usize) {
             if round > 0 {
                 took.push(run);
             }
+        }
+        let busy = server.busy();
+        let took = bare.take();
+        if round > 0 {
+            asked.push((took, server.busy() - busy));
         }
     }
     println!(
@@ -78,7 +92,16 @@ pub fn bench(tasks: usize) {
             peak(took),
         );
     }
-    println!();
+    let (all, busy): (Vec<Duration>, Vec<Duration>) = asked.into_iter().unzip();
+    println!(
+        "| as many from the server by bare calls | {} | {} to {} | | | {:.2} |\n",
+        ms(median(&all)),
+        ms(*all.iter().min().unwrap()),
+        ms(*all.iter().max().unwrap()),
+        median(&all).as_secs_f64() / first.as_secs_f64(),
+    );
+    let least = |busy: &[Duration]| ms(*busy.iter().min().unwrap());
+    println!("Processor time of the server, least: {} for weir, {} for bare calls.\n", least(&served), least(&busy));
 }
 
 /// A workspace of tasks with a source and an output of about 1 KiB each.

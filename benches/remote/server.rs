@@ -35,6 +35,14 @@ impl Server {
         }
         Self { address, child, _folder: folder }
     }
+
+    /// Processor time that it has used.
+    pub fn busy(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        let words: Vec<&str> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+        // In hundredths of a second, as Linux has it everywhere.
+        Duration::from_millis(10 * (words[11].parse::<u64>().unwrap() + words[12].parse::<u64>().unwrap()))
+    }
 }
 
 impl Drop for Server {

@@ -18,6 +18,6 @@ pub use place::{Place, PlaceError, RunFolder, file_name};
 #[cfg(feature = "remote")]
 pub use remote::Remote;
 pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
-pub use sharing::{Exchange, Executed, Order, RemoteSettings, RemoteStore, Watcher};
+pub use sharing::{Answered, Exchange, Executed, Kept, Order, RemoteSettings, RemoteStore, Watcher};
 pub use state::{Last, Mark, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

@@ -6,6 +6,7 @@ use super::store::{Store, StoredResult};
 use crate::model::{Digest, Notice, WsPath};
 use crate::node::Errand;
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 use std::path::Path;
 use std::time::Duration;
 
@@ -94,6 +95,12 @@ pub enum Executed {
     Not(Option<Notice>),
 }
 
+/// Keeps what a store on another machine gave, for as long as it is there.
+pub type Kept = Box<dyn Debug + Send>;
+
+/// What is called once there is an answer.
+pub type Answered = Box<dyn FnOnce(Kept) + Send>;
+
 /// A store on another machine. Whatever goes wrong with it is a miss, once told, and from then on
 /// nothing is asked of it any more.
 pub trait RemoteStore: Send + Sync {
@@ -101,6 +108,17 @@ pub trait RemoteStore: Send + Sync {
     /// there: whoever asks may not hold the task's lock, and another process may just have taken the key's
     /// result off the record. Asked again for a key that it did not have, it does not ask the server again.
     fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult>;
+
+    /// Whether a fetch would ask for the result under `key`, as far as is known: of one that was asked for already, and is not there,
+    /// it would not.
+    fn would_ask(&self, key: &Digest) -> bool;
+
+    /// Has the result under `key` asked for, so that [`RemoteStore::fetch`] need not wait for it; calls `then` from another thread once
+    /// that is so. What came is kept until what `then` is handed is dropped. False: there is nothing to be waited for.
+    fn ask_ahead(&self, key: &Digest, store: &Store, then: Answered) -> bool;
+
+    /// Has all that is asked for ahead answered at once, as far as it is not here: the run is cut short.
+    fn give_up(&self);
 
     /// Whether the result under `key` came from it.
     fn gave(&self, key: &Digest) -> bool;

@@ -186,18 +186,34 @@ impl Store {
         Ok(digest)
     }
 
+    /// Stores bytes whose digest was just found to be `digest`.
+    ///
+    /// # Errors
+    /// Writing fails.
+    #[cfg(feature = "remote")]
+    pub(super) fn put_verified(&self, digest: &Digest, bytes: &[u8]) -> io::Result<()> {
+        let mut making = self.begin_blob(digest)?;
+        making.write(bytes)?;
+        making.keep()
+    }
+
     fn write_temporary(&self, target: &Path, from: &mut dyn Read) -> io::Result<(tempfile::NamedTempFile, Digest)> {
-        let folder = target.parent().unwrap_or(&self.cas);
-        let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder);
-        let mut file = match create() {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                std::fs::create_dir_all(folder)?;
-                create()?
-            }
-            other => other?,
-        };
+        let mut file = self.temporary(target)?;
         let (digest, _) = copy_hashing(from, file.as_file_mut())?;
         Ok((file, digest))
+    }
+
+    /// A new file beside `target`.
+    fn temporary(&self, target: &Path) -> io::Result<tempfile::NamedTempFile> {
+        let folder = target.parent().unwrap_or(&self.cas);
+        let create = || tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder);
+        match create() {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(folder)?;
+                create()
+            }
+            other => other,
+        }
     }
 
     /// Begins a blob whose bytes come piece by piece.
@@ -207,9 +223,7 @@ impl Store {
     #[cfg(feature = "remote")]
     pub(super) fn begin_blob(&self, digest: &Digest) -> io::Result<Making> {
         let target = self.blob_path(digest);
-        let folder = target.parent().unwrap_or(&self.cas);
-        std::fs::create_dir_all(folder)?;
-        let file = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+        let file = self.temporary(&target)?;
         Ok(Making { file, target })
     }
 

@@ -8,7 +8,7 @@ use super::project::{Place, Project};
 use super::rule;
 use super::run::{Going, LookedAt, ended, look_at_all, obstacles, reach_out, refuse};
 use super::seal::{Broken, Rest, Sealing};
-use crate::engine::{Part, Prepared, Services, Standing};
+use crate::engine::{Part, Prepared, Services};
 use crate::fingerprint::InputError;
 use crate::graph::Plan;
 use crate::model::Digest;
@@ -20,7 +20,7 @@ pub enum Attempt {
     /// The run was made.
     Done(Result<u8, CliError>),
     /// It is for the long way, which goes on from here.
-    NotDone(Option<Sealing>, Option<LookedAt>),
+    NotDone(Box<(Option<Sealing>, Option<LookedAt>)>),
 }
 
 /// A plan of what has to be judged again.
@@ -47,7 +47,7 @@ pub fn attempt(place: &Place, args: &RunArgs, reading: &Reading, mut sealing: Se
     };
     let (planned, mut services, broken) = match (planned, opened, broken) {
         (Some(planned), Some((services, _)), Some(broken)) => (planned, services, broken),
-        (_, opened, broken) => return Attempt::NotDone(Some(sealing), Some((opened, broken))),
+        (_, opened, broken) => return not_done(Some(sealing), Some((opened, broken))),
     };
     let Planned { project, plan, part, rest, configured, rule } = planned;
     let config = &project.config;
@@ -64,7 +64,7 @@ pub fn attempt(place: &Place, args: &RunArgs, reading: &Reading, mut sealing: Se
         |index| matches!(prepared.unreadable(index), Some(InputError::NoMatch { .. } | InputError::Loop { .. }));
     if (0..prepared.plan().nodes.len()).any(wrong) {
         // A mistake in the file, to be shown where it stands.
-        return Attempt::NotDone(None, None);
+        return not_done(None, None);
     }
     let services = Arc::new(services);
     let seen_from = project.folder();
@@ -78,6 +78,10 @@ pub fn attempt(place: &Place, args: &RunArgs, reading: &Reading, mut sealing: Se
         sealing.close(place, &services, &configured, rest, verdict);
     }
     Attempt::Done(ended(finish))
+}
+
+fn not_done(sealing: Option<Sealing>, looked: Option<LookedAt>) -> Attempt {
+    Attempt::NotDone(Box::new((sealing, looked)))
 }
 
 /// Whether a call asks for nothing that takes the whole plan.
@@ -100,20 +104,19 @@ fn plan(place: &Place, reading: &Reading, sealing: &Sealing, services: &Services
     if seal.trails.first() != Some(&partly.trail) || outlined.configured != Digest::of(partly.trail) {
         return None;
     }
-    let standing = Standing::parse(seal.verdict)?;
     let project = reading.project(partly.config.clone());
-    let (plan, ids, known) = {
+    let (plan, part) = {
         let make = project.by_task();
         let mut by_task = |index, name: &str| {
             let task = partly.task(index).filter(|task| task.name.as_str() == name)?;
             make(&task)
         };
-        outlined.outline.part(&standing, &broken.paths(), &services.lock_state(), &mut by_task)?
+        outlined.outline.part(seal.verdict, &broken.paths(), &services.lock_state(), &mut by_task)?
     };
     let stands = obstacles(&plan, root, place, &mut Seen::default()).is_empty() && refuse(&plan, root, place).is_ok();
     stands.then(|| Planned {
         plan,
-        part: Part::new(ids, known, seal.verdict.to_vec()),
+        part,
         rest: Rest::of(&seal),
         configured: partly.trail.to_vec(),
         rule: outlined.rule,

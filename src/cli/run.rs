@@ -43,7 +43,7 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     let (sealing, looked) = match sealing {
         Some(sealing) if reading.is_sealed() => match part::attempt(place, args, &reading, sealing) {
             Attempt::Done(code) => return code,
-            Attempt::NotDone(sealing, looked) => (sealing, looked),
+            Attempt::NotDone(rest) => *rest,
         },
         sealing => (sealing, None),
     };

@@ -6,6 +6,7 @@ mod tell;
 
 pub use tell::planned;
 
+use self::remote::ask_ahead;
 use super::job::JobReport;
 use super::judge::{Ahead, AskRemote, Decision, Judge, Judgement, Upstream};
 use super::ledger::Ledger;
@@ -19,7 +20,7 @@ use super::scheduler::{Done, Effect, Ending, Input, NodeState, Rules, Scheduler,
 use super::services::Services;
 use super::settled::Settled;
 use super::work::Work;
-use crate::cache::{Last, Recorded, RunFolder, RunJournal};
+use crate::cache::{Kept, Last, Recorded, RunFolder, RunJournal};
 use crate::event::{Event, Sink, TaskFinished};
 use crate::fingerprint::Left;
 use crate::graph::Plan;
@@ -69,6 +70,8 @@ pub struct Finish {
 pub enum Message {
     /// A node was judged.
     Judged(NodeId, Box<Judgement>),
+    /// The remote was asked for a node; what it gave is kept.
+    Answered(NodeId, Box<Judgement>, Kept),
     /// A node was restored, or found fresh under its lock; or must run after all.
     Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
     /// A command succeeded, and its node is about to be recorded.
@@ -310,6 +313,9 @@ impl Driver<'_> {
             if judgement.remote != AskRemote::WouldHave {
                 return self.judged(id, judgement, inputs);
             }
+            if ask_ahead(&self.services, id, judgement, &self.sender) {
+                return;
+            }
         }
         let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
         let plan = Arc::clone(&self.plan);
@@ -317,7 +323,15 @@ impl Driver<'_> {
             let node = &plan.nodes[id.index()];
             let earlier = resumed.as_ref().and_then(|resumed| resumed.earlier(node));
             let judge = Judge { services: &services, run_id: &run_id, cancel: &cancel, earlier };
-            let judgement = judge.judge(node, upstream, ahead);
+            // Nor does this thread, which others need.
+            let asks = if earlier.is_some() { AskRemote::Yes } else { AskRemote::No };
+            let mut judgement = judge.judge_asking(node, upstream.clone(), ahead, asks);
+            if judgement.remote == AskRemote::WouldHave {
+                if ask_ahead(&services, id, judgement, sender) {
+                    return;
+                }
+                judgement = judge.judge(node, upstream, None);
+            }
             let _ = sender.send(Message::Judged(id, Box::new(judgement)));
         });
     }
@@ -554,6 +568,7 @@ impl Driver<'_> {
         self.untouched = false;
         match message {
             Message::Judged(id, judgement) => self.judged(id, *judgement, inputs),
+            Message::Answered(id, judgement, kept) => self.answered(id, *judgement, kept, inputs),
             Message::Restored(id, Ok((done, recorded))) => {
                 self.take_over(id, recorded);
                 let verdict = if done == Done::Hit { Verdict::Hit } else { Verdict::Fresh };
@@ -565,6 +580,7 @@ impl Driver<'_> {
                     inputs.push_back(Input::Checked(id, Verdict::Failed { reason: reason.clone(), warn }));
                 }
                 _ => {
+                    self.ledger.page(id).key = judgement.key;
                     self.judged[id.index()] = Some(judgement);
                     inputs.push_back(Input::Checked(id, Verdict::Run));
                 }
@@ -619,6 +635,7 @@ impl Driver<'_> {
         self.interrupts += 1;
         self.exit_signal.get_or_insert(signal);
         let stage = self.interrupts.min(2);
+        self.services.remote.iter().for_each(|remote| remote.give_up());
         self.emit(Event::Interrupted { signal: signal.name().into(), stage });
         inputs.push_back(if stage == 1 { Input::Interrupt } else { Input::Kill });
     }

@@ -110,6 +110,15 @@ pub fn log_name(node: &PlanNode) -> String {
 }
 
 impl Job<'_> {
+    /// Goes on with a judgement for which the remote was asked; makes it again if that took long.
+    pub fn judge_on(&self, judgement: Judgement) -> Judgement {
+        let outdated = judgement.at.elapsed() > STALE / 2 || {
+            let mut state = self.services.lock_state();
+            state.refresh().is_err() || state.overtaken() != judgement.overtaken
+        };
+        if outdated { self.judge(judgement.upstream) } else { self.judges().go_on(self.node, judgement) }
+    }
+
     /// Restores what a judgement found, under the node's lock. `Err`: it must run after all.
     pub fn bring_back(&self, judgement: Judgement) -> Result<(Done, Recorded), Box<Judgement>> {
         let held = match self.lock(false) {

@@ -231,6 +231,18 @@ impl Judge<'_> {
         self.by_key(node, key, judgement, outputs)
     }
 
+    /// Goes on with a judgement that would have asked the remote, now that this may be done.
+    pub fn go_on(&self, node: &PlanNode, mut judgement: Judgement) -> Judgement {
+        let Some(key) = judgement.key else { return judgement };
+        judgement.remote = AskRemote::Yes;
+        judgement.reasons.clear();
+        match self.look_up(node, key, &mut judgement, None) {
+            Ok(decision) => judgement.decision = decision,
+            Err(reason) => judgement.decision = Decision::Fail(self.services.masked(reason)),
+        }
+        judgement
+    }
+
     fn by_key(
         &self,
         node: &PlanNode,
@@ -445,7 +457,10 @@ impl Judge<'_> {
     /// The result that the remote has, if it may be asked and has one.
     fn fetched(&self, key: &Digest, judgement: &mut Judgement) -> Result<Option<StoredResult>, FailReason> {
         let (Some(remote), Some(store)) = (&self.services.remote, &self.services.store) else { return Ok(None) };
-        if judgement.remote != AskRemote::Yes {
+        if *self.cancel.borrow() != Cancel::No {
+            return Ok(None);
+        }
+        if judgement.remote != AskRemote::Yes && remote.would_ask(key) {
             judgement.remote = AskRemote::WouldHave;
             return Ok(None);
         }

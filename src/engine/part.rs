@@ -53,6 +53,9 @@ pub struct Part {
     pub(super) verdict: Vec<u8>,
 }
 
+/// Makes the node of a task, by the task's place among all and the node's name; none where more than the task makes it.
+pub type Make<'m> = dyn FnMut(usize, &str) -> Option<Arc<dyn Node>> + 'm;
+
 impl<'s> Outline<'s> {
     /// Of a plan and the verdict on it. `by_task`: whether a node is made by its task alone, without arguments or anything lent.
     pub fn of(plan: &'s Plan, standing: &Standing<'_>, by_task: impl Fn(&PlanNode) -> bool) -> Self {
@@ -77,15 +80,9 @@ impl<'s> Outline<'s> {
         Self { of: standing.shape(), nodes: plan.nodes.iter().map(sketch).collect(), near }
     }
 
-    /// What has to be judged again where the looks at `changed` have changed and no others, with what that comes after; `make` makes
-    /// the node of a task. None where nobody can tell whom a change concerns, and where it takes more than tasks to make the part.
-    pub fn part(
-        &self,
-        standing: &Standing<'_>,
-        changed: &[WsPath],
-        state: &State,
-        make: &mut dyn FnMut(usize, &str) -> Option<Arc<dyn Node>>,
-    ) -> Option<(Plan, Vec<u32>, Vec<Option<Recorded>>)> {
+    /// What has to be judged again where the looks at `changed` have changed and no others, with what that comes after. None where nobody can tell whom a change concerns, and where it takes more than tasks to make the part.
+    pub fn part(&self, verdict: &[u8], changed: &[WsPath], state: &State, make: &mut Make<'_>) -> Option<(Plan, Part)> {
+        let standing = &Standing::parse(verdict)?;
         let count = self.nodes.len();
         if self.of != standing.shape() || standing.len() != count {
             return None;
@@ -129,7 +126,7 @@ impl<'s> Outline<'s> {
             let settled = !open[index] && !standing.is_group(index);
             known.push(if settled { self.recorded(index, standing, &promises, state).cloned() } else { None });
         }
-        Some((Plan { nodes }, chosen, known))
+        Some((Plan { nodes }, Part { ids: chosen, known, verdict: verdict.to_vec() }))
     }
 
     /// The last result of a node, if it still is the one that counted.
@@ -196,12 +193,5 @@ impl Recipe {
             soft: ids(&node.soft),
             steps: ids(&node.steps),
         }
-    }
-}
-
-impl Part {
-    /// Of what [`Outline::part`] found, and the verdict on the whole.
-    pub const fn new(ids: Vec<u32>, known: Vec<Option<Recorded>>, verdict: Vec<u8>) -> Self {
-        Self { ids, known, verdict }
     }
 }

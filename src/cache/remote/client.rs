@@ -212,6 +212,11 @@ impl Client {
         self.limits.get_or_try_init(|| async { limits(&self.capabilities().await?, self.packs) }).await.copied()
     }
 
+    /// The same, if that was asked.
+    pub(super) fn known_limits(&self) -> Option<Limits> {
+        self.limits.get().copied()
+    }
+
     /// What the server can do, for people.
     pub(super) async fn describe(&self) -> Result<Vec<(&'static str, String)>, Fault> {
         let told = self.capabilities().await?;

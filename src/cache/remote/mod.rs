@@ -1,6 +1,7 @@
 //! Results on a server that speaks Bazel's Remote Execution API, version 2: an action cache, and blobs by
 //! SHA-256. Everything that comes from there is verified; everything that goes wrong is a miss, told once.
 
+mod ahead;
 mod breaker;
 mod client;
 mod execute;
@@ -14,9 +15,10 @@ mod tls;
 mod transfer;
 mod uploads;
 
-use super::sharing::{Exchange, Executed, Order, RemoteSettings, RemoteStore, Watcher};
+use super::sharing::{Answered, Exchange, Executed, Order, RemoteSettings, RemoteStore, Watcher};
 use super::store::{Store, StoredResult};
 use crate::model::{Digest, Notice};
+use ahead::Ahead;
 use breaker::{Breaker, Fault};
 use client::{Client, Limits};
 use std::collections::HashSet;
@@ -32,7 +34,7 @@ const SLOW: Duration = Duration::from_millis(250);
 pub struct Remote {
     inner: Arc<Inner>,
     uploads: Uploads,
-    asked: Mutex<Asked>,
+    ahead: Ahead,
 }
 
 /// What the threads that talk to the server share.
@@ -42,6 +44,7 @@ struct Inner {
     client: OnceLock<Result<Client, Fault>>,
     runtime: OnceLock<Option<Io>>,
     starting: Mutex<()>,
+    asked: Mutex<Asked>,
     bytes_down: AtomicU64,
     bytes_up: AtomicU64,
     executed: AtomicU32,
@@ -68,6 +71,8 @@ struct Asked {
     /// Waited for, and saved by what was found.
     lost: Duration,
     saved: Duration,
+    /// Up to when what was lost is counted.
+    counted: Option<Instant>,
 }
 
 impl Remote {
@@ -80,33 +85,38 @@ impl Remote {
             client: OnceLock::new(),
             runtime: OnceLock::new(),
             starting: Mutex::new(()),
+            asked: Mutex::default(),
             bytes_down: AtomicU64::new(0),
             bytes_up: AtomicU64::new(0),
             executed: AtomicU32::new(0),
             declined: AtomicU32::new(0),
         });
-        Self { uploads: Uploads::new(Arc::clone(&inner)), inner, asked: Mutex::default() }
-    }
-
-    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A server that answers, but so slowly that asking it costs more than it saves, is asked no more.
-    fn count(&self, took: Duration, found: Option<&StoredResult>) {
-        let mut asked = self.asked();
-        if took > SLOW {
-            asked.lost += took;
-        }
-        asked.saved += found.map_or(Duration::ZERO, |result| Duration::from_millis(result.recorded.duration_ms));
-        let more = asked.lost.saturating_sub(asked.saved);
-        if more > self.inner.settings.patience {
-            self.inner.breaker.open_reads(&Fault::Slow(more));
-        }
+        Self { uploads: Uploads::new(Arc::clone(&inner)), ahead: Ahead::new(Arc::clone(&inner)), inner }
     }
 }
 
 impl Inner {
+    fn asked(&self) -> std::sync::MutexGuard<'_, Asked> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A server that answers, but so slowly that asking it costs more than it saves, is asked no more. Many are asked for at once:
+    /// what counts is the time in which anything was slow.
+    fn count(&self, began: Instant, found: Option<&StoredResult>) {
+        let now = Instant::now();
+        let mut asked = self.asked();
+        if now - began > SLOW {
+            let counted = asked.counted.map_or(began, |counted| counted.max(began));
+            asked.lost += now - counted;
+            asked.counted = Some(now);
+        }
+        asked.saved += found.map_or(Duration::ZERO, |result| Duration::from_millis(result.recorded.duration_ms));
+        let more = asked.lost.saturating_sub(asked.saved);
+        if more > self.settings.patience {
+            self.breaker.open_reads(&Fault::Slow(more));
+        }
+    }
+
     /// The client, and where to wait for it; made now if this is the first call.
     fn client(&self) -> Result<(&Client, &tokio::runtime::Handle), Fault> {
         let _one = self.starting.lock().unwrap_or_else(PoisonError::into_inner);
@@ -122,7 +132,10 @@ impl Inner {
     /// The same, once the server has said what it allows.
     fn session(&self) -> Result<Session<'_>, Fault> {
         let (client, handle) = self.client()?;
-        let limits = handle.block_on(client.limits())?;
+        let limits = match client.known_limits() {
+            Some(limits) => limits,
+            None => handle.block_on(client.limits())?,
+        };
         Ok(Session { client, handle, limits })
     }
 }
@@ -140,17 +153,32 @@ impl Io {
 }
 
 impl RemoteStore for Remote {
+    fn would_ask(&self, key: &Digest) -> bool {
+        let asked = self.inner.asked();
+        // What it gave is asked for again, if it was too slow for more: who waited for it must not have done so in vain.
+        let closed = self.inner.breaker.reads_open() && !asked.given.contains(key);
+        !(closed || asked.absent.contains(key))
+    }
+
+    fn ask_ahead(&self, key: &Digest, store: &Store, then: Answered) -> bool {
+        !self.inner.breaker.reads_open() && self.ahead.ask(key, store, then)
+    }
+
+    fn give_up(&self) {
+        self.ahead.give_up();
+    }
+
     fn fetch(&self, key: &Digest, store: &Store) -> Option<StoredResult> {
-        {
-            let asked = self.asked();
-            // What it gave is asked for again, if it was too slow for more: who waited for it must not have done so in vain.
-            let closed = self.inner.breaker.reads_open() && !asked.given.contains(key);
-            if closed || asked.absent.contains(key) {
-                return None;
-            }
+        let came = self.ahead.came(key);
+        // What is here already counts.
+        if came.is_none() && !self.would_ask(key) {
+            return None;
         }
-        let started = Instant::now();
-        let taken = self.inner.take(key, store);
+        let (started, ahead) = (Instant::now(), came.is_some());
+        let taken = match came {
+            Some(result) => take::whole(self.inner.complete(&result, store).map(|()| Some(result))),
+            None => self.inner.take(key, store),
+        };
         let found = match taken {
             Ok(found) => found,
             Err(fault) => {
@@ -159,17 +187,18 @@ impl RemoteStore for Remote {
                 None
             }
         };
-        tracing::debug!(key = %key.short(), found = found.is_some(), took = ?started.elapsed(), "asked the remote");
-        self.count(started.elapsed(), found.as_ref());
+        tracing::debug!(key = %key.short(), found = found.is_some(), took = ?started.elapsed(), ahead, "had of the remote");
+        // What it saved is counted already.
+        self.inner.count(started, found.as_ref().filter(|_| !ahead));
         match &found {
-            Some(_) => self.asked().given.insert(*key),
-            None => self.asked().absent.insert(*key),
+            Some(_) => self.inner.asked().given.insert(*key),
+            None => self.inner.asked().absent.insert(*key),
         };
         found
     }
 
     fn gave(&self, key: &Digest) -> bool {
-        self.asked().given.contains(key)
+        self.inner.asked().given.contains(key)
     }
 
     fn offer(&self, key: Digest, store: &Store) {

@@ -2,9 +2,9 @@
 //! crosses the line in a part of that time, and a stream has to go on moving.
 
 use super::breaker::Fault;
-use std::cell::Cell;
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
@@ -18,33 +18,37 @@ const MOST: u64 = 1 << 20;
 /// How much of a stream has moved, and when it last did.
 pub(super) struct Moved {
     least: u64,
-    mark: Cell<u64>,
-    at: Cell<Instant>,
+    mark: AtomicU64,
+    at: Mutex<Instant>,
 }
 
 impl Moved {
     /// Nothing yet, from now on.
     pub(super) fn new(patience: Duration) -> Self {
         let least = (TRICKLE as f64 * patience.as_secs_f64()) as u64;
-        Self { least: least.max(1), mark: Cell::new(0), at: Cell::new(Instant::now()) }
+        Self { least: least.max(1), mark: AtomicU64::new(0), at: Mutex::new(Instant::now()) }
     }
 
     /// So many bytes, all in all. Less than a trickle more is no movement.
     pub(super) fn reach(&self, bytes: u64) {
-        if bytes >= self.mark.get() + self.least {
-            self.mark.set(bytes);
-            self.at.set(Instant::now());
+        if bytes >= self.mark.load(Ordering::Relaxed) + self.least {
+            self.mark.store(bytes, Ordering::Relaxed);
+            *self.at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
         }
+    }
+
+    fn last(&self) -> Instant {
+        *self.at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The stream begins once more. The clock goes on: a server can't win time by breaking off.
     pub(super) fn again(&self) {
-        self.mark.set(0);
+        self.mark.store(0, Ordering::Relaxed);
     }
 
     /// How long nothing has moved.
     pub(super) fn silence(&self) -> Duration {
-        self.at.get().elapsed()
+        self.last().elapsed()
     }
 }
 
@@ -56,11 +60,11 @@ pub(super) async fn while_it_moves<T>(
 ) -> Result<T, Fault> {
     let mut work = std::pin::pin!(work);
     loop {
-        let last = moved.at.get();
+        let last = moved.last();
         // Work is looked at before the clock: what has arrived meanwhile counts.
         match timeout_at(last + patience, &mut work).await {
             Ok(done) => return done,
-            Err(_) if moved.at.get() > last => {}
+            Err(_) if moved.last() > last => {}
             Err(_) => return Err(Fault::Silent(patience)),
         }
     }
@@ -121,6 +125,39 @@ impl UnderWay<'_> {
 impl Drop for UnderWay<'_> {
     fn drop(&mut self) {
         self.pace.under_way.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// How many results are asked for at once, at first, at least, and at most.
+const AT_FIRST: usize = 8;
+const AT_LEAST: usize = 4;
+const AT_MOST: usize = 64;
+
+/// How many questions are under way at once, learned from those that were answered: a server that answers one after the
+/// other must not be taken for a silent one.
+pub(super) struct Crowd {
+    patience: Duration,
+    most: usize,
+}
+
+impl Crowd {
+    /// Of a server that nothing is known about.
+    pub(super) fn new(patience: Duration) -> Self {
+        Self { patience, most: AT_FIRST }
+    }
+
+    /// How many.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
+    /// One was answered.
+    pub(super) fn learn(&mut self, took: Duration) {
+        if took < self.patience / 16 {
+            self.most = (self.most + 1).min(AT_MOST);
+        } else if took > self.patience / 4 {
+            self.most = (self.most / 2).max(AT_LEAST);
+        }
     }
 }
 
@@ -207,6 +244,25 @@ mod tests {
             }
             is_about(began.elapsed(), PATIENCE);
         });
+    }
+
+    /// However long a server takes for each answer, and one after the other: nothing waits for its whole patience.
+    #[test]
+    fn as_many_are_asked_for_as_are_answered_in_time() {
+        let server = |for_each: Duration| {
+            let mut crowd = Crowd::new(PATIENCE);
+            for _ in 0..1000 {
+                let took = for_each * crowd.most() as u32;
+                crowd.learn(took);
+                assert!(took < PATIENCE || crowd.most() == AT_LEAST, "{for_each:?}: {took:?}");
+            }
+            crowd.most()
+        };
+        assert_eq!(server(Duration::from_micros(100)), AT_MOST);
+        assert_eq!(server(Duration::from_millis(200)), AT_LEAST);
+        // Between the two it stays where answers take a sixteenth to a quarter of the time.
+        let most = server(Duration::from_millis(10));
+        assert!((12..=50).contains(&most), "{most}");
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Taking a result: the record of it, then every blob it names; only then does it count.
 
 use super::breaker::Fault;
-use super::client::OVERHEAD;
+use super::client::{Client, Limits, OVERHEAD};
 use super::patience::Moved;
 use super::proto::{self, KeyAction, LARGEST_RESULT};
 use super::transfer::local;
@@ -13,46 +13,91 @@ use bazel_remote_apis::build::bazel::remote::execution::v2 as re;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 
-impl Inner {
-    /// The result under `key`, everything it names in `store`; none: there is none, or none that is whole.
-    pub(super) fn take(&self, key: &Digest, store: &Store) -> Result<Option<StoredResult>, Fault> {
-        match self.take_whole(key, store) {
-            // Some servers keep results longer than what they name.
-            Err(fault) if fault.is_absent() => Ok(None),
-            other => other,
-        }
-    }
+/// What a server says of a key: the name of the record, and its bytes unless they are to come with other small blobs.
+pub(super) struct Said {
+    pub(super) digest: Digest,
+    pub(super) size: u64,
+    pub(super) record: Option<Vec<u8>>,
+    /// Bytes that crossed the line as a stream.
+    pub(super) streamed: u64,
+}
 
-    fn take_whole(&self, key: &Digest, store: &Store) -> Result<Option<StoredResult>, Fault> {
-        let Session { client, handle, .. } = self.session()?;
-        let action = KeyAction::new(key);
-        let calls = client.results();
-        let asked = handle.block_on(client.call(0, || {
-            let mut calls = calls.clone();
-            let request = re::GetActionResultRequest {
-                instance_name: client.instance.clone(),
-                action_digest: Some(action.name()),
-                inline_output_files: vec![proto::RESULT.to_owned()],
-                ..re::GetActionResultRequest::default()
-            };
-            async move { calls.get_action_result(request).await }
-        }));
-        let result = asked?;
+impl Client {
+    /// What the server has under a key.
+    pub(super) async fn result(&self, key: &Digest, limits: &Limits) -> Result<Said, Fault> {
+        let action = KeyAction::new(key).name();
+        let calls = self.results();
+        let result = self
+            .call(0, || {
+                let mut calls = calls.clone();
+                let request = re::GetActionResultRequest {
+                    instance_name: self.instance.clone(),
+                    action_digest: Some(action.clone()),
+                    inline_output_files: vec![proto::RESULT.to_owned()],
+                    ..re::GetActionResultRequest::default()
+                };
+                async move { calls.get_action_result(request).await }
+            })
+            .await?;
         let Some((digest, size, inline)) = proto::record_of(&result) else {
             return Err(Fault::Corrupt("a result that weir did not leave".into()));
         };
-        let record = if inline.len() as u64 == size && Digest::of(inline) == digest {
-            inline.to_vec()
-        } else {
-            self.take_bytes(&digest, size)?
+        if size > LARGEST_RESULT {
+            return Err(Fault::Corrupt(format!("a result of {size} bytes")));
+        }
+        let record = (inline.len() as u64 == size && Digest::of(inline) == digest).then(|| inline.to_vec());
+        if record.is_some() || size + OVERHEAD <= self.batch(limits) {
+            return Ok(Said { digest, size, record, streamed: 0 });
+        }
+        let (moved, mut all) = (Moved::new(self.patience), vec![]);
+        let sink = |more: &[u8]| {
+            all.extend_from_slice(more);
+            Ok(())
         };
-        // One of another version is that version's.
-        let Some(stored) = unpack(&record) else { return Ok(None) };
-        check(&stored, key)?;
-        let wanted: BTreeSet<(Digest, u64)> =
-            blobs_of(&stored).into_iter().filter(|(digest, _)| !store.has_blob(digest)).collect();
-        self.take_blobs(&wanted, store)?;
+        let streamed = self.take_stream((&digest, size), limits, &moved, sink).await?;
+        Ok(Said { digest, size, record: Some(all), streamed })
+    }
+}
+
+/// Some servers keep results longer than what they name: that is no fault.
+pub(super) fn whole(taken: Result<Option<StoredResult>, Fault>) -> Result<Option<StoredResult>, Fault> {
+    match taken {
+        Err(fault) if fault.is_absent() => Ok(None),
+        other => other,
+    }
+}
+
+/// The result of a key, from the bytes of its record; none where they are another version's.
+pub(super) fn read_record(key: &Digest, record: &[u8]) -> Result<Option<StoredResult>, Fault> {
+    let Some(stored) = unpack(record) else { return Ok(None) };
+    check(&stored, key)?;
+    Ok(Some(stored))
+}
+
+impl Inner {
+    /// The result under `key`, everything it names in `store`; none: there is none, or none that is whole.
+    pub(super) fn take(&self, key: &Digest, store: &Store) -> Result<Option<StoredResult>, Fault> {
+        whole(self.take_whole(key, store))
+    }
+
+    fn take_whole(&self, key: &Digest, store: &Store) -> Result<Option<StoredResult>, Fault> {
+        let Session { client, handle, limits } = self.session()?;
+        let Said { digest, size, record, streamed } = handle.block_on(client.result(key, &limits))?;
+        self.bytes_down.fetch_add(streamed, Ordering::Relaxed);
+        let record = match record {
+            Some(record) => record,
+            None => self.take_bytes(&digest, size)?,
+        };
+        let Some(stored) = read_record(key, &record)? else { return Ok(None) };
+        self.complete(&stored, store)?;
         Ok(Some(stored))
+    }
+
+    /// Takes what a result names and the store does not have.
+    pub(super) fn complete(&self, stored: &StoredResult, store: &Store) -> Result<(), Fault> {
+        let wanted: BTreeSet<(Digest, u64)> =
+            blobs_of(stored).into_iter().filter(|(digest, _)| !store.has_blob(digest)).collect();
+        if wanted.is_empty() { Ok(()) } else { self.take_blobs(&wanted, store) }
     }
 }
 
@@ -84,10 +129,7 @@ impl Inner {
     fn take_batch(&self, session: &Session<'_>, batch: &[(Digest, u64)], store: &Store) -> Result<(), Fault> {
         let (blobs, bytes) = session.handle.block_on(session.client.take_together(batch, &session.limits))?;
         self.bytes_down.fetch_add(bytes, Ordering::Relaxed);
-        for (_, data) in blobs {
-            store.put_bytes(&data).map_err(|error| local(&error))?;
-        }
-        Ok(())
+        blobs.iter().try_for_each(|(digest, data)| store.put_verified(digest, data)).map_err(|error| local(&error))
     }
 
     fn take_large(&self, session: &Session<'_>, digest: &Digest, size: u64, store: &Store) -> Result<(), Fault> {

@@ -194,45 +194,31 @@ impl Client {
         wanted: &[(Digest, u64)],
         limits: &Limits,
     ) -> Result<(Vec<(Digest, Vec<u8>)>, u64), Fault> {
+        let (blobs, bytes) = verify_each(wanted, self.read_together(wanted, limits).await?, limits);
+        let named = wanted.iter().zip(blobs).map(|((digest, _), blob)| Ok((*digest, blob?)));
+        Ok((named.collect::<Result<_, Fault>>()?, bytes))
+    }
+
+    /// Asks for small blobs in one message.
+    pub(super) async fn read_together(
+        &self,
+        wanted: &[(Digest, u64)],
+        limits: &Limits,
+    ) -> Result<re::BatchReadBlobsResponse, Fault> {
         let bytes = wanted.iter().map(|(_, size)| size).sum();
         let digests: Vec<re::Digest> = wanted.iter().map(|(digest, size)| proto::digest(digest, *size)).collect();
         let client = self.cas();
-        let answer = self
-            .call(bytes, || {
-                let mut client = client.clone();
-                let request = re::BatchReadBlobsRequest {
-                    instance_name: self.instance.clone(),
-                    digests: digests.clone(),
-                    acceptable_compressors: limits.packs.then_some(Zstd as i32).into_iter().collect(),
-                    ..re::BatchReadBlobsRequest::default()
-                };
-                async move { client.batch_read_blobs(request).await }
-            })
-            .await?;
-        let mut given: BTreeMap<Digest, (i32, Vec<u8>)> = BTreeMap::new();
-        for one in answer.responses {
-            let Some((digest, _)) = one.digest.as_ref().and_then(proto::parse_digest) else { continue };
-            match one.status.filter(|status| status.code != 0) {
-                Some(status) => return Err(Fault::Status(Code::from(status.code), status.message)),
-                None => given.insert(digest, (one.compressor, one.data)),
+        self.call(bytes, || {
+            let mut client = client.clone();
+            let request = re::BatchReadBlobsRequest {
+                instance_name: self.instance.clone(),
+                digests: digests.clone(),
+                acceptable_compressors: limits.packs.then_some(Zstd as i32).into_iter().collect(),
+                ..re::BatchReadBlobsRequest::default()
             };
-        }
-        let (mut taken, mut bytes) = (Vec::with_capacity(wanted.len()), 0);
-        for (digest, size) in wanted {
-            let (compressor, data) =
-                given.remove(digest).ok_or_else(|| Fault::Corrupt("no word on a blob that it was asked for".into()))?;
-            bytes += data.len() as u64;
-            let data = match compressor {
-                packed if packed == Zstd as i32 && limits.packs => unpack(&data, *size)?,
-                plain if plain == Identity as i32 => data,
-                other => return Err(Fault::Corrupt(format!("a blob in encoding {other}, which nobody asked for"))),
-            };
-            if data.len() as u64 != *size || Digest::of(&data) != *digest {
-                return Err(corrupt(digest));
-            }
-            taken.push((*digest, data));
-        }
-        Ok((taken, bytes))
+            async move { client.batch_read_blobs(request).await }
+        })
+        .await
     }
 
     /// Takes a large blob in pieces, verified at the end; says how many bytes that took.
@@ -277,6 +263,39 @@ impl Client {
         transfer.done(came);
         Ok(came)
     }
+}
+
+/// Each of the blobs that were wanted, verified, out of what was given; and how many bytes crossed the line for them.
+pub(super) fn verify_each(
+    wanted: &[(Digest, u64)],
+    gave: re::BatchReadBlobsResponse,
+    limits: &Limits,
+) -> (Vec<Result<Vec<u8>, Fault>>, u64) {
+    let mut bytes = 0;
+    let mut given: BTreeMap<Digest, re::batch_read_blobs_response::Response> = BTreeMap::new();
+    for one in gave.responses {
+        bytes += one.data.len() as u64;
+        if let Some((digest, _)) = one.digest.as_ref().and_then(proto::parse_digest) {
+            given.insert(digest, one);
+        }
+    }
+    let verify = |(digest, size): &(Digest, u64)| {
+        let told = given.remove(digest);
+        let told = told.ok_or_else(|| Fault::Corrupt("no word on a blob that it was asked for".into()))?;
+        if let Some(status) = told.status.filter(|status| status.code != 0) {
+            return Err(Fault::Status(Code::from(status.code), status.message));
+        }
+        let data = match told.compressor {
+            packed if packed == Zstd as i32 && limits.packs => unpack(&told.data, *size)?,
+            plain if plain == Identity as i32 => told.data,
+            other => return Err(Fault::Corrupt(format!("a blob in encoding {other}, which nobody asked for"))),
+        };
+        if data.len() as u64 != *size || Digest::of(&data) != *digest {
+            return Err(corrupt(digest));
+        }
+        Ok(data)
+    };
+    (wanted.iter().map(verify).collect(), bytes)
 }
 
 fn corrupt(digest: &Digest) -> Fault {

@@ -13,6 +13,7 @@ use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
 use stream::byte_stream_server::{ByteStream, ByteStreamServer};
 use tonic::transport::ServerTlsConfig;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -52,6 +53,8 @@ pub enum Fault {
     SaysOfBlob(Code),
     /// No answer, ever.
     Hangs,
+    /// No answer before so many results were asked for.
+    After(usize),
     /// Fewer bytes than asked for.
     Short,
     /// As many bytes, and others.
@@ -224,6 +227,13 @@ impl Shared {
         match fault {
             Some(Fault::Says(code)) => Err(Status::new(code, "told to fail")),
             Some(Fault::Hangs) => std::future::pending().await,
+            Some(Fault::After(count)) => {
+                let asked = || self.0.lock().unwrap().calls.get(&Call::GetResult).copied().unwrap_or(0);
+                while asked() < count {
+                    tokio::time::sleep(Duration::from_millis(2)).await;
+                }
+                Ok(None)
+            }
             other => Ok(other),
         }
     }

@@ -1,8 +1,10 @@
 //! Results shared through a server: one suite over a folder, a server in this process and a real one; then
 //! everything that a server can do wrong, at every call.
 
+mod ahead;
 mod casd;
 mod certificates;
+mod checkouts;
 mod executing;
 mod farm;
 mod tls;
