@@ -13,7 +13,6 @@ use re::execution_server::ExecutionServer;
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::sync::{Arc, Mutex, MutexGuard};
-use std::time::Duration;
 use stream::byte_stream_server::{ByteStream, ByteStreamServer};
 use tonic::transport::ServerTlsConfig;
 use tonic::{Code, Request, Response, Status, Streaming};
@@ -76,6 +75,8 @@ pub struct State {
     pub blobs: BTreeMap<String, Vec<u8>>,
     pub results: BTreeMap<String, re::ActionResult>,
     pub calls: BTreeMap<Call, usize>,
+    /// Something was called.
+    called: Arc<tokio::sync::Notify>,
     pub headers: Vec<(String, String)>,
     /// Of each action that it was to carry out: what it has of it does not count.
     pub anew: Vec<bool>,
@@ -83,7 +84,7 @@ pub struct State {
     pub cancelled: Vec<String>,
     /// What it streams of any task, where it does; no task ends before somebody has heard it to its end.
     pub streamed: Option<Vec<u8>>,
-    pub heard_out: std::sync::Arc<tokio::sync::Notify>,
+    pub heard_out: Arc<tokio::sync::Notify>,
     /// The news of every task break off.
     pub breaks: bool,
     /// It carries out nothing.
@@ -209,6 +210,7 @@ impl Shared {
         let fault = {
             let mut state = self.0.lock().unwrap();
             *state.calls.entry(call).or_default() += 1;
+            state.called.notify_waiters();
             let header =
                 |name: &str| request.metadata().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
             state.headers =
@@ -229,10 +231,16 @@ impl Shared {
             Some(Fault::Hangs) => std::future::pending().await,
             Some(Fault::After(count)) => {
                 let asked = || self.0.lock().unwrap().calls.get(&Call::GetResult).copied().unwrap_or(0);
-                while asked() < count {
-                    tokio::time::sleep(Duration::from_millis(2)).await;
+                let called = self.0.lock().unwrap().called.clone();
+                loop {
+                    let mut next = std::pin::pin!(called.notified());
+                    // From here on no call is missed, though it comes before anybody waits.
+                    next.as_mut().enable();
+                    if asked() >= count {
+                        return Ok(None);
+                    }
+                    next.await;
                 }
-                Ok(None)
             }
             other => Ok(other),
         }
