@@ -38,7 +38,14 @@ struct Planned {
 
 /// Runs what little has to be judged again, where that can be told.
 pub fn attempt(place: &Place, args: &RunArgs, reading: &Reading, mut sealing: Sealing) -> Attempt {
-    let (opened, broken) = look_at_all(place, reading.root(), &sealing);
+    let (root, base) = (reading.root(), reading.partly().map(|partly| partly.config.structural.base));
+    let ((opened, broken), taken_out) = std::thread::scope(|scope| {
+        // git takes its time to start.
+        let asking = scope.spawn(|| rule::was_taken_out(root, base.as_deref()?, &args.tasks));
+        (look_at_all(place, root, &sealing), asking.join())
+    });
+    // A thread that broke off has told nothing.
+    let Ok(taken_out) = taken_out else { return not_done(Some(sealing), Some((opened, broken))) };
     let planned = match (&opened, &broken) {
         (Some((services, warnings)), Some(broken)) if warnings.is_empty() && asks_no_more(args) => {
             plan(place, reading, &sealing, services, broken)
@@ -52,7 +59,9 @@ pub fn attempt(place: &Place, args: &RunArgs, reading: &Reading, mut sealing: Se
     let Planned { project, plan, part, rest, configured, rule } = planned;
     let config = &project.config;
     tracing::debug!(nodes = plan.nodes.len(), "a part of the verdict still stands, and a part of the plan is enough");
-    if !rule && let Some(code) = rule::asked_all_the_same(&config.root, &config.structural.base, &args.tasks) {
+    if let Some(entry) = taken_out.filter(|_| !rule)
+        && let Some(code) = rule::asked_all_the_same(&config.root, &entry)
+    {
         return Attempt::Done(Ok(code));
     }
     if let Err(error) = reach_out(place, args, config, &mut services) {

@@ -4,7 +4,8 @@ use super::args::{RuleAsk, RuleCommand};
 use super::error::{CliError, FAILED};
 use super::print;
 use super::project::Place;
-use crate::check::structural::{Ask, Unjudged, What, detect, prepare, was_taken_out};
+pub use crate::check::structural::was_taken_out;
+use crate::check::structural::{Ask, Unjudged, What, detect, prepare};
 use crate::config::{Action, NodeKind};
 use crate::graph::Plan;
 use crate::rule::{Manifest, quick as quick_page, quick_path};
@@ -90,9 +91,8 @@ fn quick(root: &Path, check: bool) -> Result<u8, CliError> {
 }
 
 /// Where the base's version of a target reached the rule and this one does not, the rule is asked all the same: a
-/// change can't switch off what judges it. The exit code, where it says no.
-pub fn asked_all_the_same(root: &Path, base: &str, targets: &[String]) -> Option<u8> {
-    let entry = was_taken_out(root, base, targets)?;
+/// change can't switch off what judges it. `entry`: what [`was_taken_out`] found. The exit code, where it says no.
+pub fn asked_all_the_same(root: &Path, entry: &str) -> Option<u8> {
     print::warning_line(&format!(
         "where this change began, `{entry}` reached `{}`, and now it does not: it is asked all the same",
         NodeKind::RuleStructural.name()

@@ -74,7 +74,8 @@ pub fn run(place: &Place, args: &RunArgs) -> Result<u8, CliError> {
     refuse(&plan, &project.config.root, place)?;
     let (root, base) = (&project.config.root, &project.config.structural.base);
     if !rule::is_in(&plan, &project.config)
-        && let Some(code) = rule::asked_all_the_same(root, base, &args.tasks)
+        && let Some(entry) = rule::was_taken_out(root, base, &args.tasks)
+        && let Some(code) = rule::asked_all_the_same(root, &entry)
     {
         return Ok(code);
     }

@@ -3,7 +3,7 @@
 
 mod repository;
 
-pub use repository::{Change, GitError, Head, Repository, Status};
+pub use repository::{Change, GitError, Head, Object, Repository, Status};
 
 use std::path::Path;
 use std::process::{Command, Stdio};

@@ -72,6 +72,17 @@ pub struct Change {
     pub submodule: bool,
 }
 
+/// What git has by a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Object {
+    /// Its full id.
+    pub id: String,
+    /// It is a file, and no commit or folder.
+    pub is_file: bool,
+    /// As git keeps it.
+    pub content: Vec<u8>,
+}
+
 /// A repository, seen from a folder in it.
 #[derive(Debug, Clone)]
 pub struct Repository {
@@ -84,7 +95,7 @@ impl Repository {
     /// # Errors
     /// There is none, or no git.
     pub fn open(folder: &Path) -> Result<Self, GitError> {
-        let repository = Self { folder: folder.to_path_buf() };
+        let repository = Self::around(folder);
         match repository.ask(&["rev-parse", "--is-inside-work-tree"]) {
             Ok(said) if said == "true" => Ok(repository),
             Ok(_) => Err(GitError::NoRepository),
@@ -94,6 +105,11 @@ impl Repository {
             Err(GitError::Failed { .. }) => Err(GitError::NoRepository),
             Err(error) => Err(error),
         }
+    }
+
+    /// The repository that `folder` may be in: the first question shows whether it is.
+    pub fn around(folder: &Path) -> Self {
+        Self { folder: folder.to_path_buf() }
     }
 
     /// Where HEAD is.
@@ -147,11 +163,18 @@ impl Repository {
     /// One of them does not exist, or they have nothing in common here.
     pub fn merge_base(&self, a: &str, b: &str) -> Result<String, GitError> {
         let (from, to) = (self.commit(a)?, self.commit(b)?);
-        match self.ask(&["merge-base", &from, &to]) {
-            Ok(base) => Ok(base),
-            Err(GitError::Failed { .. }) => Err(GitError::Unrelated(a.to_owned(), b.to_owned())),
-            Err(error) => Err(error),
-        }
+        self.parted(&from, &to).map_err(|error| match error {
+            GitError::Failed { .. } => GitError::Unrelated(a.to_owned(), b.to_owned()),
+            error => error,
+        })
+    }
+
+    /// [`Repository::merge_base`] of two full ids.
+    ///
+    /// # Errors
+    /// They have nothing in common here, or one of them is not here.
+    pub fn parted(&self, a: &str, b: &str) -> Result<String, GitError> {
+        self.ask(&["merge-base", a, b])
     }
 
     /// The first parent of a commit; none for a first commit, or where history was cut off.
@@ -276,19 +299,32 @@ impl Repository {
     /// # Errors
     /// git can't read them.
     pub fn contents(&self, revision: &str, paths: &[&str]) -> Result<Vec<Option<Vec<u8>>>, GitError> {
-        if paths.is_empty() {
+        let names: Vec<String> = paths.iter().map(|path| format!("{revision}:./{path}")).collect();
+        let objects = self.objects(&names)?;
+        Ok(objects
+            .into_iter()
+            .map(|found| found.filter(|object| object.is_file).map(|object| object.content))
+            .collect())
+    }
+
+    /// What git has by these names (`gitrevisions(7)`), none for those it has nothing by; in the order asked for, by one process.
+    ///
+    /// # Errors
+    /// git can't read them, or there is no repository.
+    pub fn objects(&self, names: &[String]) -> Result<Vec<Option<Object>>, GitError> {
+        if names.is_empty() {
             return Ok(vec![]);
         }
         let mut asked = Vec::new();
-        for path in paths {
+        for name in names {
             // A line break would end the question.
-            if path.contains('\n') {
+            if name.contains('\n') {
                 return Err(GitError::Failed {
                     command: "cat-file".into(),
-                    said: format!("`{}` has a line break in its name", path.escape_debug()),
+                    said: format!("`{}` has a line break in its name", name.escape_debug()),
                 });
             }
-            asked.extend_from_slice(format!("{revision}:./{path}\n").as_bytes());
+            asked.extend_from_slice(format!("{name}\n").as_bytes());
         }
         let arguments = ["cat-file", "--batch"];
         let output = self.run(&arguments, Some(asked))?;
@@ -296,17 +332,17 @@ impl Repository {
             return Err(failed(&arguments, &output));
         }
         let mut rest = &output.stdout[..];
-        let mut all = Vec::with_capacity(paths.len());
-        for _ in paths {
+        let mut all = Vec::with_capacity(names.len());
+        for _ in names {
             let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
             let head = String::from_utf8_lossy(&rest[..end]).into_owned();
             rest = rest.get(end + 1..).unwrap_or_default();
             let mut words = head.rsplit(' ');
             let (size, kind) = (words.next().and_then(|size| size.parse::<usize>().ok()), words.next());
-            match (size, kind) {
-                (Some(size), Some(kind @ ("blob" | "commit" | "tree" | "tag"))) => {
-                    let content = rest.get(..size).unwrap_or_default();
-                    all.push((kind == "blob").then(|| content.to_vec()));
+            match (size, kind, words.next()) {
+                (Some(size), Some(kind @ ("blob" | "commit" | "tree" | "tag")), Some(id)) => {
+                    let content = rest.get(..size).unwrap_or_default().to_vec();
+                    all.push(Some(Object { id: id.to_owned(), is_file: kind == "blob", content }));
                     rest = rest.get(size + 1..).unwrap_or_default();
                 }
                 // `… missing`, or a submodule, whose commit is elsewhere.

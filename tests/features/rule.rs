@@ -1,6 +1,6 @@
 //! `rule.structural` and `weir rule`, in real repositories.
 
-use crate::support::{Ran, Workspace};
+use crate::support::{Ran, Workspace, wait_until};
 use std::process::Command;
 
 const TASKS: &str = "[policy]\nentry = ['check']\n[tasks.check]\ndepends = ['rule', 'gate']\n\
@@ -191,6 +191,40 @@ fn the_rule_is_asked_though_the_change_took_it_out() {
     update(&ws, "\"task:rule\"");
     ws.run("check").says("it is asked all the same");
     ws.run("gate");
+}
+
+#[test]
+fn the_rule_is_asked_where_the_base_has_it_since_though_nothing_of_the_plan_changed() {
+    const BEFORE: &str = "[tasks.all]\nsources = ['a.txt']\noutputs = ['b.txt']\nrun = 'cp a.txt b.txt'\n";
+    let ws = Workspace::new(BEFORE);
+    git(&ws, &["init", "-q", "-b", "main"]);
+    ws.write(".gitignore", ".weir\n");
+    ws.write("a.txt", "a\n");
+    commit(&ws);
+    let run = || ws.weir(&["run", "all"]).env("WEIR_LOG", "weir::cli=debug").go();
+    wait_until("a seal answers", || run().success().err.contains("a seal is unbroken"));
+    ws.write("a.txt", "b\n");
+    run().success().says("a part of the plan is enough").says_nothing_of("it is asked all the same");
+    // The base and HEAD go on; what is in the working tree stays what it was.
+    ws.write(
+        "next.toml",
+        format!("version = 1\n[policy]\nentry = ['all']\n{BEFORE}depends = ['rule']\n[tasks.rule]\nuses = 'rule.structural'\n"),
+    );
+    let next = git(&ws, &["hash-object", "-w", "next.toml"]);
+    git(&ws, &["update-index", "--cacheinfo", &format!("100644,{next},tasks.toml")]);
+    git(&ws, &["commit", "-qm", "the rule"]);
+    for branch in [None, Some("work")] {
+        branch.map(|name| git(&ws, &["switch", "-qc", name]));
+        branch.map(|_| git(&ws, &["commit", "-q", "--allow-empty", "-m", "more"]));
+        ws.write("a.txt", format!("c {branch:?}\n"));
+        let ran = run().says("a part of the plan is enough").says("it is asked all the same");
+        // On `main` itself only the last commit is judged, which had no rule before it.
+        if branch.is_some() {
+            ran.exit(1)
+        } else {
+            ran.success()
+        };
+    }
 }
 
 #[test]

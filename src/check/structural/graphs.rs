@@ -1,7 +1,6 @@
 //! Configurations as facts: the one that is there, and the one that was.
 
-use super::Ask;
-use super::since::base_of;
+use super::since::{FILE, Tips};
 use crate::config::{self, Action, Config, Database, NodeKind, OnFail, Pattern, Task, When};
 use crate::git::Repository;
 use crate::graph::audit::is_check;
@@ -11,7 +10,6 @@ use crate::rule::{GraphFacts, Profiled, Settings, TaskFact, is_masked};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-const FILE: &str = "tasks.toml";
 /// More files than this are not followed through includes.
 const MOST: usize = 4096;
 
@@ -198,12 +196,21 @@ fn gate_rules(database: &Database) -> Vec<String> {
 /// A task among `tasks` that reached the rule in the base's version of the graph.
 pub(super) fn rule_was_reached(root: &Path, base: &str, tasks: &[String]) -> Option<String> {
     root.ancestors().find(|folder| folder.join(".git").exists())?;
-    let repository = Repository::open(root).ok()?;
-    let base = &base_of(&repository, &Ask::default(), base);
+    let repository = Repository::around(root);
+    let tips = Tips::of(&repository, base).ok()?;
+    let base = &tips.base(base);
     let remote = format!("origin/{base}");
-    let tip = repository.commit(base).or_else(|_| repository.commit(&remote)).ok()?;
-    let since = repository.merge_base(&tip, "HEAD").unwrap_or(tip);
-    let read = |path: &str| repository.contents(&since, &[path]).ok()?.pop()?;
+    let commit = |name: &str| tips.commit(&repository, name);
+    let tip = commit(base).or_else(|| commit(&remote))?;
+    let since = match commit("HEAD") {
+        Some(head) if head != tip => repository.parted(&tip, &head).unwrap_or(tip),
+        _ => tip,
+    };
+    let known = tips.file_at(&since).map(<[u8]>::to_vec);
+    let read = |path: &str| match &known {
+        Some(file) if path == FILE => Some(file.clone()),
+        _ => repository.contents(&since, &[path]).ok()?.pop()?,
+    };
     let root_file = read(FILE)?;
     let mentions = |bytes: &[u8]| {
         let text = String::from_utf8_lossy(bytes);

@@ -2,6 +2,10 @@
 
 use super::{Ask, Unjudged};
 use crate::git::{GitError, Head, Repository};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Where a configuration begins.
+pub(super) const FILE: &str = "tasks.toml";
 
 /// Where a change began.
 #[derive(Debug, Clone)]
@@ -17,6 +21,59 @@ pub(super) struct Since {
 /// Where the usual base branches are found.
 const USUAL: [&str; 4] = ["main", "origin/main", "master", "origin/master"];
 
+/// The commits that names stand for, each with its own tasks.toml, asked of git in one go.
+#[derive(Debug)]
+pub(super) struct Tips(BTreeMap<String, Option<Tip>>);
+
+#[derive(Debug)]
+struct Tip {
+    commit: String,
+    file: Option<Vec<u8>>,
+}
+
+impl Tips {
+    /// Of HEAD, the usual base branches, and a base that is declared.
+    ///
+    /// # Errors
+    /// git can't tell, or there is no repository.
+    pub(super) fn of(repository: &Repository, declared: &str) -> Result<Self, GitError> {
+        let remote = format!("origin/{declared}");
+        let names: BTreeSet<&str> = ["HEAD", declared, &remote].into_iter().chain(USUAL).collect();
+        let asked: Vec<String> =
+            names.iter().flat_map(|name| [format!("{name}^{{commit}}"), format!("{name}:./{FILE}")]).collect();
+        let mut found = repository.objects(&asked)?.into_iter();
+        let mut tips = BTreeMap::new();
+        for name in &names {
+            let (commit, file) = (found.next().flatten(), found.next().flatten());
+            let file = file.filter(|object| object.is_file).map(|object| object.content);
+            tips.insert((*name).to_owned(), commit.map(|object| Tip { commit: object.id, file }));
+        }
+        Ok(Self(tips))
+    }
+
+    /// The full id of the commit that a name stands for.
+    pub(super) fn commit(&self, repository: &Repository, name: &str) -> Option<String> {
+        match self.0.get(name) {
+            Some(tip) => tip.as_ref().map(|tip| tip.commit.clone()),
+            // Which only the base's own tasks.toml names.
+            None => repository.commit(name).ok(),
+        }
+    }
+
+    /// The tasks.toml of a commit that one of the names stands for.
+    pub(super) fn file_at(&self, commit: &str) -> Option<&[u8]> {
+        self.0.values().flatten().find(|tip| tip.commit == commit)?.file.as_deref()
+    }
+
+    /// The base that a change is judged against where this one is declared.
+    pub(super) fn base(&self, declared: &str) -> String {
+        match USUAL.iter().find_map(|name| declared_in(self.0.get(*name)?.as_ref()?.file.as_deref()?)) {
+            Some(known) if !known.iter().any(|base| base == declared) => known[0].clone(),
+            _ => declared.to_owned(),
+        }
+    }
+}
+
 /// The base that a change is judged against: what was typed, else what is declared, as long as the change did not move
 /// it. Otherwise a change could declare itself to be its own base, and there would be nothing to see.
 pub(super) fn base_of(repository: &Repository, ask: &Ask, configured: &str) -> String {
@@ -24,17 +81,12 @@ pub(super) fn base_of(repository: &Repository, ask: &Ask, configured: &str) -> S
         return typed.clone();
     }
     let declared = ask.declared.as_deref().unwrap_or(configured);
-    match USUAL.iter().find_map(|name| declared_at(repository, name)) {
-        Some(known) if !known.iter().any(|base| base == declared) => known[0].clone(),
-        _ => declared.to_owned(),
-    }
+    Tips::of(repository, declared).map_or_else(|_| declared.to_owned(), |tips| tips.base(declared))
 }
 
 /// The bases that a usual branch's own tasks.toml declares, that of `[structural]` first; none where it has no such rule.
-fn declared_at(repository: &Repository, name: &str) -> Option<Vec<String>> {
-    let commit = repository.commit(name).ok()?;
-    let text = repository.contents(&commit, &["tasks.toml"]).ok()?.pop()??;
-    let table: toml::Table = String::from_utf8(text).ok()?.parse().ok()?;
+fn declared_in(file: &[u8]) -> Option<Vec<String>> {
+    let table: toml::Table = std::str::from_utf8(file).ok()?.parse().ok()?;
     let text = |value: Option<&toml::Value>| value.and_then(toml::Value::as_str).map(str::to_owned);
     let structural = table.get("structural").and_then(toml::Value::as_table);
     let tasks = table.get("tasks").and_then(toml::Value::as_table);
