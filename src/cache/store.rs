@@ -103,6 +103,14 @@ impl Store {
         }
     }
 
+    /// Whether there is no result, as far as can be seen.
+    pub fn is_empty(&self) -> bool {
+        self.results_folders().all(|folder| match std::fs::read_dir(folder) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(error) => error.kind() == io::ErrorKind::NotFound,
+        })
+    }
+
     /// For files in the making.
     pub fn scratch(&self) -> &Path {
         &self.scratch

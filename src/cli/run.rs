@@ -20,7 +20,7 @@ use crate::event::{Event, Record, RunFinished, Sink, Totals, VERSION, Verdict};
 use crate::fingerprint::{InputError, now};
 use crate::graph::{Graph, Plan, PlanNode, Selection, Target};
 use crate::model::{Notice, Reason, TaskName, WsPath};
-use crate::node::{Effects, Seen};
+use crate::node::Seen;
 use crate::ui;
 use std::collections::BTreeSet;
 use std::io::{self, BufRead, IsTerminal, Write};
@@ -421,16 +421,10 @@ fn missing_sources(
     plan: &Plan,
     unreadable: impl Fn(usize, &PlanNode) -> Option<InputError>,
 ) -> Result<(), CliError> {
-    let mut makers: Vec<bool> = Vec::with_capacity(plan.nodes.len());
     let mut found = Vec::new();
-    for (index, node) in plan.nodes.iter().enumerate() {
+    for ((index, node), follows) in plan.nodes.iter().enumerate().zip(plan.follow_a_maker()) {
         let facts = node.node.facts();
-        let before = node.data.iter().chain(&node.order).chain(&node.soft);
-        let something_before = before.clone().any(|id| makers[id.index()]);
-        makers.push(
-            something_before || (facts.acts && facts.effects != Effects::Declared(vec![])) || !facts.writes.is_empty(),
-        );
-        if something_before || facts.always.is_some() || facts.sources.is_empty() {
+        if follows || facts.always.is_some() || facts.sources.is_empty() {
             continue;
         }
         let Some(error @ (InputError::NoMatch { .. } | InputError::Loop { .. })) = unreadable(index, node) else {

@@ -26,7 +26,7 @@ use crate::fingerprint::Left;
 use crate::graph::Plan;
 use crate::model::{Digest, FailReason, Hasher, NodeId, Notice, Stage, TaskName};
 use crate::node::Cancel;
-use crate::process::{Signal, SignalWatch, on_signals};
+use crate::process::{Signal, SignalWatch, on_signals, take_short_turns};
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
@@ -74,7 +74,7 @@ pub enum Message {
     Answered(NodeId, Box<Judgement>, Kept),
     /// A node was restored, or found fresh under its lock; or must run after all.
     Restored(NodeId, Result<(Done, crate::cache::Recorded), Box<Judgement>>),
-    /// A command succeeded, and its node is about to be recorded.
+    /// A command succeeded, and what it left is being looked at.
     Succeeded(NodeId),
     /// An attempt ended.
     Job(NodeId, Box<JobReport>),
@@ -146,6 +146,7 @@ pub fn run(
     options: &Options,
     sink: &mut dyn Sink,
 ) -> Finish {
+    take_short_turns();
     let Prepared { plan, ahead, settled, part, started } = prepared;
     let (sender, inbox) = sync_channel(CHANNEL);
     let cancels = (watch::Sender::new(Cancel::No), watch::Sender::new(Cancel::No));
@@ -407,8 +408,10 @@ impl Driver<'_> {
         id: NodeId,
         work: impl FnOnce(&SyncSender<Message>) + Send + 'static,
     ) {
-        let most = self.options.jobs as usize + std::thread::available_parallelism().map_or(2, std::num::NonZero::get);
-        let pool = self.pool.get_or_insert_with(|| Pool::new(most));
+        let jobs = self.options.jobs as usize;
+        let pool = self.pool.get_or_insert_with(|| {
+            Pool::new(jobs + std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+        });
         let sender = self.sender.clone();
         let guarded = move || {
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| work(&sender)));
@@ -554,6 +557,7 @@ impl Driver<'_> {
         }
         let reasons = judgement.as_ref().map(|judgement| judgement.reasons.clone()).unwrap_or_default();
         let upstream = self.upstream(id);
+        // Before it begins: whoever reads what a killed run has left must find all that it did.
         self.emit(Event::TaskStarted { task: self.names[id.index()].clone(), attempt, reasons });
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };

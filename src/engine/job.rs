@@ -329,6 +329,10 @@ impl Job<'_> {
             None => (self.run_here(&mut printer), false),
         };
         let took = started.elapsed();
+        if ended.is_ok() {
+            // Another command may start while what this one left is looked at and recorded.
+            let _ = self.messages.send(Message::Succeeded(self.id));
+        }
         let (log_bytes, log_trouble, hid) = printer.finish();
         if let Some(error) = &log_trouble {
             self.warn("log", format!("failed to write the log: {error}"), space_help(error));
@@ -370,8 +374,6 @@ impl Job<'_> {
                 duration_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
                 state,
             };
-            // Nothing that follows fails it: another command may start meanwhile.
-            let _ = self.messages.send(Message::Succeeded(self.id));
             parts = self.judges().parts(self.node, judgement).unwrap_or_default();
             if let Err(error) = self.record(recorded, parts.clone(), log_bytes, hid) {
                 self.warn("not-recorded", format!("failed to record the result: {error}"), space_help(&error));

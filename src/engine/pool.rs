@@ -1,5 +1,6 @@
 //! Threads for work that blocks: started as they are needed, up to a bound.
 
+use crate::process::take_short_turns;
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
@@ -68,6 +69,7 @@ impl Drop for Pool {
 }
 
 fn serve(shared: &(Mutex<Queue>, Condvar)) {
+    take_short_turns();
     let (queue, wake) = shared;
     let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {

@@ -4,6 +4,7 @@ use super::judge::{Ahead, look_ahead};
 use super::part::Part;
 use super::services::Services;
 use super::settled::Settled;
+use crate::cache::Store;
 use crate::fingerprint::InputError;
 use crate::graph::Plan;
 use std::sync::Arc;
@@ -45,12 +46,21 @@ impl Prepared {
     }
 }
 
+/// Whether no result can be found for what this workspace has no record of.
+fn nothing_is_kept(services: &Services) -> bool {
+    services.remote.is_none() && services.store.as_ref().is_none_or(Store::is_empty)
+}
+
 /// Reads sources and outputs of all cacheable nodes of which nothing is `known`, on all cores.
 fn read_ahead(plan: &Plan, services: &Services, known: &(dyn Fn(usize) -> bool + Sync)) -> Vec<Option<Ahead>> {
     let state = services.lock_state();
     let count = plan.nodes.len();
+    let later = if nothing_is_kept(services) { plan.follow_a_maker() } else { vec![false; count] };
     let look = |index: usize| {
-        if known(index) { None } else { look_ahead(services, &plan.nodes[index], &state) }
+        let node = &plan.nodes[index];
+        // It will run, once something else has: it is read when its turn comes, beside the commands of others.
+        let runs_later = later[index] && state.last(node.node.facts().kept_as.as_str()).is_none();
+        if known(index) || runs_later { None } else { look_ahead(services, node, &state) }
     };
     let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get).min(count / 16).min(8);
     if threads < 2 {

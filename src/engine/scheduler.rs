@@ -152,7 +152,8 @@ pub enum Input {
     Start,
     /// A check ended.
     Checked(NodeId, Verdict),
-    /// The command of a running node has succeeded, and only has to be recorded: its slot is free.
+    /// The command of a running node has succeeded; what it left is yet to be looked at, which may fail it, and to be
+    /// recorded. Its slot is free, unless there is only one: then nothing overlaps.
     Succeeded(NodeId),
     /// A run ended; of a lender: it was closed.
     Ended(NodeId, Ending),
@@ -354,7 +355,7 @@ impl Scheduler {
             Input::Checked(node, verdict) => self.checked(node, verdict, &mut effects),
             Input::Succeeded(node) => {
                 assert!(matches!(self.states[node.index()], NodeState::Running { .. }), "node {} succeeded", node.0);
-                if self.recording.insert(node) {
+                if self.rules.jobs > 1 && self.recording.insert(node) {
                     self.running -= 1;
                 }
             }

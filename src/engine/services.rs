@@ -6,7 +6,7 @@ use crate::fingerprint::{Memo, Surveyor};
 use crate::journal::{Holder, Lock, LockKind, NameLocks, Trouble};
 use crate::model::Notice;
 use crate::node::{Cancel, Context, Outside, Programs};
-use crate::process::{Guard, ProcessError, Redactor};
+use crate::process::{Guard, ProcessError, Redactor, take_short_turns};
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -345,6 +345,7 @@ impl Machinery {
         let thread = std::thread::Builder::new()
             .name("weir-io".into())
             .spawn(move || {
+                take_short_turns();
                 let _ = runtime.block_on(stopped);
             })
             .map_err(|error| ProcessError::io("start a thread", &error))?;

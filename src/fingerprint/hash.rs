@@ -46,13 +46,15 @@ fn digest_reader(reader: &mut impl Read, size: u64) -> io::Result<Digest> {
     loop {
         match reader.read(&mut buffer) {
             Ok(0) => return Ok(hasher.finish()),
-            Ok(read) => hasher.update(&buffer[..read]),
+            Ok(read) => {
+                hasher.update(&buffer[..read]);
+                if read == buffer.len() && read < CHUNK {
+                    // It grew while it was read.
+                    buffer.resize(CHUNK, 0);
+                }
+            }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
-        }
-        if buffer.len() < CHUNK {
-            // It grew while it was read.
-            buffer.resize(CHUNK, 0);
         }
     }
 }

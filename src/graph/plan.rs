@@ -8,7 +8,7 @@ use super::overlap::{may_overlap, wholly_negated};
 use super::resolve::{Edge, Graph, TaskIndex};
 use crate::config::{ArgSpec, Diagnostic, Pattern, Task, When};
 use crate::model::{Digest, NodeId, TaskName, WsPath};
-use crate::node::{Bound, Instance, Node};
+use crate::node::{Bound, Effects, Instance, Node};
 use rustc_hash::{FxHashMap, FxHashSet};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -40,6 +40,24 @@ pub struct Selection {
 pub struct Plan {
     /// The nodes.
     pub nodes: Vec<PlanNode>,
+}
+
+impl Plan {
+    /// For each node, whether something before it may write files: then what it reads may not be there yet.
+    pub fn follow_a_maker(&self) -> Vec<bool> {
+        let mut makers: Vec<bool> = Vec::with_capacity(self.nodes.len());
+        let mut follow = Vec::with_capacity(self.nodes.len());
+        for node in &self.nodes {
+            let facts = node.node.facts();
+            let mut before = node.data.iter().chain(&node.order).chain(&node.soft);
+            let follows = before.any(|id| makers[id.index()]);
+            makers.push(
+                follows || (facts.acts && facts.effects != Effects::Declared(vec![])) || !facts.writes.is_empty(),
+            );
+            follow.push(follows);
+        }
+        follow
+    }
 }
 
 /// A node of a plan.

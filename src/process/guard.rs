@@ -92,6 +92,7 @@ struct GuardProcess {
 impl GuardProcess {
     fn set_up() -> Result<Self, ProcessError> {
         let failed = |e: Errno| ProcessError::io("set up the guard", &e.into());
+        super::take_short_turns();
         close_inherited();
         let signals = hear_as_guard()?;
         // SAFETY: descriptor 0 is the socket weir starts its guard with; nothing else of this

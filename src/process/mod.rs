@@ -20,6 +20,7 @@ mod error;
 mod guard;
 mod link;
 mod output;
+mod prompt;
 mod redact;
 mod signal;
 mod wire;
@@ -32,6 +33,7 @@ pub use error::ProcessError;
 pub use guard::guard_main;
 pub use link::{FinishReport, Guard, Stray};
 pub use output::{Drained, Output};
+pub use prompt::take_short_turns;
 pub use redact::Redactor;
 pub use signal::{Signal, SignalWatch, on_signals};
 

@@ -94,3 +94,20 @@ fn the_next_run_starts_when_the_processes_of_a_killed_one_are_gone() {
     weir.kill();
     ws.run("t").tasks("t ran");
 }
+
+/// weir's threads take short turns, so that they run soon after they are woken; what a command gets is what it would get anyway.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_command_has_the_turns_and_the_priority_that_it_would_have_without_weir() {
+    const TELL: &str = "cat /proc/self/sched || :; echo nice $(nice)";
+    let ws = Workspace::new(&format!("[tasks.here]\nrun = '( {TELL} ) > told'\n"));
+    let of = |text: &str| -> Vec<String> {
+        let told = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" "));
+        told.filter(|line| ["se.slice", "policy", "prio", "nice"].iter().any(|name| line.contains(name))).collect()
+    };
+    let outside = std::process::Command::new("sh").args(["-c", TELL]).output().unwrap();
+    let outside = of(&String::from_utf8(outside.stdout).unwrap());
+    assert!(outside.iter().any(|line| line.starts_with("nice ")), "{outside:?}");
+    ws.run("here");
+    assert_eq!(of(&ws.read("told")), outside);
+}

@@ -213,7 +213,7 @@ impl<'c> Watcher<'c> {
 
     /// Slots that are taken.
     fn slots(&self) -> usize {
-        self.running.len() - self.recording.len()
+        self.running.len() - if self.case.rules.jobs > 1 { self.recording.len() } else { 0 }
     }
 
     /// A node that could run does, unless an exclusive one is waiting for the others to end.
@@ -310,7 +310,7 @@ impl<'c> Watcher<'c> {
                 let node = outstanding[next % outstanding.len()];
                 if let Some(attempt) = self.running.get(&node) {
                     let ending = ending(&case.scripts[node], *attempt);
-                    if ending == Ending::Ran && next % 3 == 1 && !self.recording.contains(&node) {
+                    if !matches!(ending, Ending::Found(_)) && next % 3 == 1 && !self.recording.contains(&node) {
                         self.step(Input::Succeeded(id(node)));
                         continue;
                     }
@@ -527,15 +527,21 @@ fn a_retry_that_is_not_granted_leaves_a_failure() {
 }
 
 #[test]
-fn while_one_is_recorded_another_runs_unless_either_is_exclusive() {
+fn while_one_is_recorded_another_runs_unless_either_is_exclusive_or_there_is_one_slot() {
     let exclusive = || NodePlan { exclusive: true, ..plain(&[]) };
-    for (first, second, together) in
-        [(plain(&[]), plain(&[]), true), (exclusive(), plain(&[]), false), (plain(&[]), exclusive(), false)]
-    {
-        let first = NodePlan { priority: 1, ..first };
-        let mut scheduler = Scheduler::new(vec![first, second, plain(&[0])], Rules { jobs: 1, keep_going: false });
+    for (jobs, first, second, together) in [
+        (2, plain(&[]), plain(&[]), true),
+        (1, plain(&[]), plain(&[]), false),
+        (2, exclusive(), plain(&[]), false),
+        (2, plain(&[]), exclusive(), false),
+    ] {
+        let (first, other) = (NodePlan { priority: 2, ..first }, NodePlan { priority: 1, ..plain(&[]) });
+        let mut scheduler = Scheduler::new(vec![first, second, plain(&[0]), other], Rules { jobs, keep_going: false });
         scheduler.step(Input::Start);
         scheduler.step(Input::Checked(id(0), Verdict::Run));
+        if together {
+            scheduler.step(Input::Checked(id(3), Verdict::Run));
+        }
         assert_eq!(scheduler.step(Input::Checked(id(1), Verdict::Run)), []);
         let run = [Effect::Run { node: id(1), attempt: 1 }];
         let during = scheduler.step(Input::Succeeded(id(0)));
@@ -545,6 +551,19 @@ fn while_one_is_recorded_another_runs_unless_either_is_exclusive() {
         assert_eq!(after.contains(&run[0]), !together);
         assert!(after.contains(&Effect::Check(id(2))));
     }
+}
+
+#[test]
+fn what_fails_after_its_command_succeeded_stops_the_rest() {
+    let nodes = vec![plain(&[]), plain(&[]), plain(&[]), plain(&[])];
+    let mut scheduler = Scheduler::new(nodes, Rules { jobs: 2, keep_going: false });
+    scheduler.step(Input::Start);
+    (0..4).for_each(|node| drop(scheduler.step(Input::Checked(id(node), Verdict::Run))));
+    assert_eq!(scheduler.step(Input::Succeeded(id(0))), [Effect::Run { node: id(2), attempt: 1 }]);
+    scheduler.step(Input::Ended(id(0), failed(false)));
+    assert_eq!(scheduler.running(), 2);
+    scheduler.step(Input::Ended(id(1), Ending::Ran));
+    assert!(matches!(scheduler.state(id(3)), NodeState::Skipped(_)));
 }
 
 #[test]
