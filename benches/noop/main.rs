@@ -65,7 +65,7 @@ fn main() -> ExitCode {
         restored(SMALL, 7);
     }
     if wanted("printed") {
-        printed(5);
+        printed(9);
     }
     if wanted("large") && !asked("--quick") {
         many_tasks(WIDE, 15, ninja);

@@ -320,7 +320,7 @@ impl Driver<'_> {
         }
         let (services, run_id, cancel) = (Arc::clone(&self.services), self.folder.id.clone(), self.cancel_of(id));
         let plan = Arc::clone(&self.plan);
-        self.spawn(inputs, id, move |sender| {
+        self.spawn(inputs, (id, false), move |sender| {
             let node = &plan.nodes[id.index()];
             let earlier = resumed.as_ref().and_then(|resumed| resumed.earlier(node));
             let judge = Judge { services: &services, run_id: &run_id, cancel: &cancel, earlier };
@@ -401,16 +401,17 @@ impl Driver<'_> {
         if self.plan.nodes[id.index()].is_cleanup() { &self.cleanup_cancel } else { &self.cancel }.subscribe()
     }
 
-    /// Has work done on a thread that may block.
+    /// Has work done on a thread that may block; `urgent`: a slot is taken for it.
     fn spawn(
         &mut self,
         inputs: &mut VecDeque<Input>,
-        id: NodeId,
+        (id, urgent): (NodeId, bool),
         work: impl FnOnce(&SyncSender<Message>) + Send + 'static,
     ) {
         let jobs = self.options.jobs as usize;
+        // Beside those whose command runs, others are judged, and recorded.
         let pool = self.pool.get_or_insert_with(|| {
-            Pool::new(jobs + std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
+            Pool::new(2 * jobs + std::thread::available_parallelism().map_or(2, std::num::NonZero::get))
         });
         let sender = self.sender.clone();
         let guarded = move || {
@@ -419,7 +420,7 @@ impl Driver<'_> {
                 let _ = sender.send(Message::Panicked(id));
             }
         };
-        if let Err(error) = pool.spawn(guarded) {
+        if let Err(error) = pool.spawn(urgent, guarded) {
             self.give_up(id, format!("failed to start a thread: {error}"), inputs);
         }
     }
@@ -493,7 +494,7 @@ impl Driver<'_> {
     fn bring_back(&mut self, id: NodeId, judgement: Judgement, inputs: &mut VecDeque<Input>) {
         self.untouched = false;
         let work = self.job_parts(id);
-        self.spawn(inputs, id, move |sender| {
+        self.spawn(inputs, (id, false), move |sender| {
             let done = work.job(sender).bring_back(judgement);
             let _ = sender.send(Message::Restored(id, done));
         });
@@ -561,7 +562,7 @@ impl Driver<'_> {
         self.emit(Event::TaskStarted { task: self.names[id.index()].clone(), attempt, reasons });
         let work = self.job_parts(id);
         let backoff = if attempt > 1 { backoff(retry.backoff, attempt) } else { Duration::ZERO };
-        self.spawn(inputs, id, move |sender| {
+        self.spawn(inputs, (id, true), move |sender| {
             let report = work.job(sender).run_after(backoff, judgement.map(|judgement| *judgement), upstream);
             let _ = sender.send(Message::Job(id, Box::new(report)));
         });

@@ -9,6 +9,8 @@ type Work = Box<dyn FnOnce() + Send>;
 #[derive(Default)]
 struct Queue {
     work: VecDeque<Work>,
+    /// How much of it, from the front on, is urgent.
+    urgent: usize,
     idle: usize,
     threads: usize,
     closed: bool,
@@ -27,14 +29,16 @@ impl Pool {
         Self { shared: Arc::default(), most: most.max(1), threads: Mutex::default() }
     }
 
-    /// Has `work` done.
+    /// Has `work` done; what is urgent comes before what is not.
     ///
     /// # Errors
     /// No thread could be started and none is there; the work was not taken.
-    pub fn spawn(&self, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    pub fn spawn(&self, urgent: bool, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
         let (queue, wake) = &*self.shared;
         let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
-        guard.work.push_back(Box::new(work));
+        let at = if urgent { guard.urgent } else { guard.work.len() };
+        guard.work.insert(at, Box::new(work));
+        guard.urgent += usize::from(urgent);
         if guard.idle < guard.work.len() && guard.threads < self.most {
             let shared = Arc::clone(&self.shared);
             match std::thread::Builder::new().name("weir-work".into()).spawn(move || serve(&shared)) {
@@ -45,7 +49,8 @@ impl Pool {
                     return Ok(());
                 }
                 Err(error) if guard.threads == 0 => {
-                    guard.work.pop_back();
+                    guard.work.remove(at);
+                    guard.urgent -= usize::from(urgent);
                     return Err(error);
                 }
                 Err(_) => {}
@@ -74,6 +79,7 @@ fn serve(shared: &(Mutex<Queue>, Condvar)) {
     let mut guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
     loop {
         if let Some(work) = guard.work.pop_front() {
+            guard.urgent = guard.urgent.saturating_sub(1);
             drop(guard);
             work();
             guard = queue.lock().unwrap_or_else(PoisonError::into_inner);
@@ -84,5 +90,31 @@ fn serve(shared: &(Mutex<Queue>, Condvar)) {
             guard = wake.wait(guard).unwrap_or_else(PoisonError::into_inner);
             guard.idle -= 1;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn what_is_urgent_comes_first_each_in_its_order() {
+        let pool = Pool::new(1);
+        let (go, held) = mpsc::channel::<()>();
+        let (tell, told) = mpsc::channel();
+        pool.spawn(false, move || held.recv().unwrap()).unwrap();
+        let mut queue = |urgent, name| {
+            let tell = tell.clone();
+            pool.spawn(urgent, move || tell.send(name).unwrap()).unwrap();
+        };
+        // The first may still be in the queue: then it is one that is not urgent.
+        for (urgent, name) in [(false, 'a'), (true, 'b'), (false, 'c'), (true, 'd')] {
+            queue(urgent, name);
+        }
+        go.send(()).unwrap();
+        drop((pool, tell));
+        let order: String = told.iter().collect();
+        assert_eq!(order, "bdac");
     }
 }

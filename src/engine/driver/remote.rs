@@ -31,7 +31,7 @@ impl Driver<'_> {
     pub(super) fn answered(&mut self, id: NodeId, judgement: Judgement, kept: Kept, inputs: &mut VecDeque<Input>) {
         let work = self.job_parts(id);
         let lends = self.lending.lender(id).is_some();
-        self.spawn(inputs, id, move |sender| {
+        self.spawn(inputs, (id, false), move |sender| {
             let job = work.job(sender);
             let mut judgement = job.judge_on(judgement);
             let found = judgement.fetched.is_some() && matches!(judgement.decision, Decision::Fresh(_));

@@ -78,7 +78,7 @@ impl Driver<'_> {
         }
         let (services, lending) = (Arc::clone(&self.services), Arc::clone(&self.lending));
         let (run_id, cancel) = (self.folder.id.clone(), self.cancel_of(id));
-        self.spawn(inputs, id, move |sender| {
+        self.spawn(inputs, (id, false), move |sender| {
             match services.context(&run_id, cancel) {
                 Ok((context, runtime)) => runtime.block_on(lending.close(id, &context)),
                 Err(broken) => drop(sender.send(Message::Broken(broken.to_string()))),
