@@ -104,7 +104,7 @@ mod tests {
         let (go, held) = mpsc::channel::<()>();
         let (tell, told) = mpsc::channel();
         pool.spawn(false, move || held.recv().unwrap()).unwrap();
-        let mut queue = |urgent, name| {
+        let queue = |urgent, name| {
             let tell = tell.clone();
             pool.spawn(urgent, move || tell.send(name).unwrap()).unwrap();
         };
