@@ -186,6 +186,11 @@ fn the_rule_is_asked_though_the_change_took_it_out() {
     assert!(!ws.exists(".weir/runs") || ws.files(".weir/runs").is_empty(), "nothing was run");
     ws.tasks("[tasks.check]\nrun = 'true'\n");
     ws.try_run("check").exit(1).says("it is asked all the same");
+    // Nor does a base that git can't make anything of hide that.
+    for base in [r"a\nb", ":/[", "HEAD@{999999}", "-x"] {
+        ws.tasks(&format!("[structural]\nbase = \"{base}\"\n[tasks.check]\nrun = 'true'\n"));
+        ws.try_run("check").exit(1).says("it is asked all the same");
+    }
     // With its paperwork it may go.
     ws.tasks(&TASKS.replace("['rule', 'gate']", "['gate']"));
     update(&ws, "\"task:rule\"");

@@ -197,7 +197,7 @@ fn gate_rules(database: &Database) -> Vec<String> {
 pub(super) fn rule_was_reached(root: &Path, base: &str, tasks: &[String]) -> Option<String> {
     root.ancestors().find(|folder| folder.join(".git").exists())?;
     let repository = Repository::around(root);
-    let tips = Tips::of(&repository, base).ok()?;
+    let tips = Tips::of(&repository, base);
     let base = &tips.base(base);
     let remote = format!("origin/{base}");
     let commit = |name: &str| tips.commit(&repository, name);

@@ -32,23 +32,15 @@ struct Tip {
 }
 
 impl Tips {
-    /// Of HEAD, the usual base branches, and a base that is declared.
-    ///
-    /// # Errors
-    /// git can't tell, or there is no repository.
-    pub(super) fn of(repository: &Repository, declared: &str) -> Result<Self, GitError> {
+    /// Of HEAD, the usual base branches, and a base that is declared; none stands for anything where there is no repository.
+    pub(super) fn of(repository: &Repository, declared: &str) -> Self {
         let remote = format!("origin/{declared}");
         let names: BTreeSet<&str> = ["HEAD", declared, &remote].into_iter().chain(USUAL).collect();
-        let asked: Vec<String> =
-            names.iter().flat_map(|name| [format!("{name}^{{commit}}"), format!("{name}:./{FILE}")]).collect();
-        let mut found = repository.objects(&asked)?.into_iter();
-        let mut tips = BTreeMap::new();
-        for name in &names {
-            let (commit, file) = (found.next().flatten(), found.next().flatten());
-            let file = file.filter(|object| object.is_file).map(|object| object.content);
-            tips.insert((*name).to_owned(), commit.map(|object| Tip { commit: object.id, file }));
-        }
-        Ok(Self(tips))
+        let tips = together(repository, &names).unwrap_or_else(|_| {
+            // One of the names is too much for git, which must not hide what the others stand for.
+            names.iter().map(|name| by_itself(repository, name)).collect()
+        });
+        Self(names.into_iter().map(str::to_owned).zip(tips).collect())
     }
 
     /// The full id of the commit that a name stands for.
@@ -74,6 +66,24 @@ impl Tips {
     }
 }
 
+fn together(repository: &Repository, names: &BTreeSet<&str>) -> Result<Vec<Option<Tip>>, GitError> {
+    let asked: Vec<String> =
+        names.iter().flat_map(|name| [format!("{name}^{{commit}}"), format!("{name}:./{FILE}")]).collect();
+    let mut found = repository.objects(&asked)?.into_iter();
+    let mut tips = Vec::with_capacity(names.len());
+    while let (Some(commit), Some(file)) = (found.next(), found.next()) {
+        let file = file.filter(|object| object.is_file).map(|object| object.content);
+        tips.push(commit.map(|object| Tip { commit: object.id, file }));
+    }
+    Ok(tips)
+}
+
+fn by_itself(repository: &Repository, name: &str) -> Option<Tip> {
+    let commit = repository.commit(name).ok()?;
+    let file = repository.contents(&commit, &[FILE]).ok().and_then(|mut all| all.pop()?);
+    Some(Tip { commit, file })
+}
+
 /// The base that a change is judged against: what was typed, else what is declared, as long as the change did not move
 /// it. Otherwise a change could declare itself to be its own base, and there would be nothing to see.
 pub(super) fn base_of(repository: &Repository, ask: &Ask, configured: &str) -> String {
@@ -81,7 +91,7 @@ pub(super) fn base_of(repository: &Repository, ask: &Ask, configured: &str) -> S
         return typed.clone();
     }
     let declared = ask.declared.as_deref().unwrap_or(configured);
-    Tips::of(repository, declared).map_or_else(|_| declared.to_owned(), |tips| tips.base(declared))
+    Tips::of(repository, declared).base(declared)
 }
 
 /// The bases that a usual branch's own tasks.toml declares, that of `[structural]` first; none where it has no such rule.
