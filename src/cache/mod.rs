@@ -7,6 +7,7 @@ mod place;
 mod remote;
 mod seal;
 mod sharing;
+mod starts;
 mod state;
 mod store;
 #[cfg(test)]
@@ -19,5 +20,6 @@ pub use place::{Place, PlaceError, RunFolder, file_name};
 pub use remote::Remote;
 pub use seal::{Question, Seal, digest_of_outside, parse_sealed, read_sealed, write_sealed};
 pub use sharing::{Answered, Exchange, Executed, Kept, Order, RemoteSettings, RemoteStore, Watcher};
+pub use starts::Starts;
 pub use state::{Last, Mark, Recorded, State};
 pub use store::{Found, Problem, Store, StoreStatus, StoredResult, Verified};

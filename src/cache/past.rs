@@ -1,6 +1,6 @@
 //! What a run leaves for one that resumes it: what was asked for, and which of its tasks succeeded, written as it goes.
 //! Frames of JSON in the run's own log. What it says of a task stands on its own: a later frame that is lost takes nothing
-//! back, since whether a task was started again is noted elsewhere ([`super::Place::note_start`]).
+//! back, since whether a task was started again is noted elsewhere ([`super::Starts`]).
 
 use crate::journal::{Log, Trouble};
 use crate::model::{Digest, KeyPart, TaskName};

@@ -1,14 +1,12 @@
 //! The `.weir` folder of a workspace: where its parts are, and what to do where it can't be written.
 
 use crate::journal::{Holder, Lock, LockKind};
-use crate::model::{Digest, TaskName};
-use std::io::{self, Write};
+use crate::model::Digest;
+use std::io;
 use std::path::{Path, PathBuf};
 
 /// Runs kept under `.weir/runs`.
 const KEPT_RUNS: usize = 20;
-/// Characters of a note of who started a task, filled up with spaces: more than an id has, so that each covers the one before.
-const NOTE_WIDTH: usize = 63;
 
 /// The `.weir` folder, there and writable.
 #[derive(Debug, Clone)]
@@ -129,49 +127,12 @@ impl Place {
 
     /// A lock declared with `locks`.
     pub fn user_lock(&self, name: &str) -> PathBuf {
-        self.named_lock("name", name)
+        self.weir.join("locks").join(format!("name-{}", file_name(name)))
     }
 
-    /// Notes that `run` starts the task that is known by `name`, before its first act: from then on what another
-    /// run did with it is past.
-    ///
-    /// # Errors
-    /// An older note stands there still.
-    pub fn note_start(&self, name: &TaskName, run: &str) -> io::Result<()> {
-        let path = self.named_lock("ran", name.as_str());
-        // Written over the older one and never cut to nothing: others of this run may read it meanwhile.
-        let file = std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(&path);
-        let noted = file.and_then(|mut file| file.write_all(format!("{run:<NOTE_WIDTH$}\n").as_bytes()));
-        let Err(error) = noted else { return Ok(()) };
-        // No note at all counts for no run.
-        match std::fs::remove_file(&path) {
-            Err(gone) if gone.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => Ok(()),
-        }
-    }
-
-    /// The run that started the task last.
-    pub fn noted_start(&self, name: &TaskName) -> Option<String> {
-        let note = std::fs::read_to_string(self.named_lock("ran", name.as_str())).ok()?;
-        Some(note.trim_end().to_owned())
-    }
-
-    /// Removes all these notes: what any run did is past.
-    ///
-    /// # Errors
-    /// One can't be removed.
-    pub fn forget_starts(&self) -> io::Result<()> {
-        let entries = match std::fs::read_dir(self.weir.join("locks")) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-            entries => entries?,
-        };
-        for entry in entries {
-            let entry = entry?;
-            if entry.file_name().as_encoded_bytes().starts_with(b"ran-") {
-                std::fs::remove_file(entry.path())?;
-            }
-        }
-        Ok(())
+    /// Which run started which task last.
+    pub fn starts(&self) -> PathBuf {
+        self.weir.join("locks/started")
     }
 
     /// Whether a run is going on: who goes on with it.
@@ -183,10 +144,6 @@ impl Place {
     /// The lock of who resumes a run.
     pub fn resuming_lock(&self, run: &str) -> PathBuf {
         self.runs().join(run).join("resumed")
-    }
-
-    fn named_lock(&self, kind: &str, name: &str) -> PathBuf {
-        self.weir.join("locks").join(format!("{kind}-{}", file_name(name)))
     }
 
     /// The lock that runs share and that pruning takes alone.

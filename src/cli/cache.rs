@@ -6,7 +6,7 @@ use super::explain::recorded;
 use super::print;
 use super::project::{Place, Project};
 use super::remote;
-use crate::cache::Store;
+use crate::cache::{Starts, Store};
 use crate::journal::{Lock, LockKind};
 use crate::model::{Notice, format_bytes, parse_duration};
 use std::fmt::Write as _;
@@ -70,7 +70,7 @@ pub fn cache(place: &Place, command: CacheCommand) -> Result<u8, CliError> {
         }
         CacheCommand::Clear => {
             let _alone = alone(&folder.store_lock())?;
-            folder.forget_starts().map_err(|error| {
+            Starts::at(folder.starts()).forget().map_err(|error| {
                 CliError::outside(format!("failed to forget which run started which task: {error}"))
             })?;
             for part in ["seals", "results", "cas", "state"] {

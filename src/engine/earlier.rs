@@ -3,7 +3,7 @@
 
 use super::judge::{AskRemote, Decision, Judge, Judgement, Upstream, input_failure};
 use super::resumed::Earlier;
-use crate::cache::{Place, capture};
+use crate::cache::capture;
 use crate::fingerprint::{compare, explain, key_of};
 use crate::graph::PlanNode;
 use crate::model::{Digest, FailReason, KeyPart, Reason, TaskName};
@@ -98,9 +98,8 @@ impl Judge<'_> {
     ) -> Result<(), Vec<String>> {
         let facts = node.node.facts();
         let Earlier { past, chain } = earlier;
-        let place = Place::at(&self.services.root);
         for name in noted_as(facts) {
-            let started = place.noted_start(name);
+            let started = self.services.starts.last(name);
             // Under its own name by that very run; under one that it shares with others, by one of the chain or this one.
             let in_chain = |run: &String| chain.contains(run) || run == self.run_id;
             let counts = |run: &String| *run == past.run || (*name != facts.name && in_chain(run));

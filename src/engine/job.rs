@@ -274,12 +274,10 @@ impl Job<'_> {
     fn prepare(&self, judgement: &Judgement) -> Result<bool, FailReason> {
         let facts = self.node.node.facts();
         let name = facts.kept_as.as_str();
-        if let Some(place) = &self.services.place {
-            for name in noted_as(facts) {
-                place.note_start(name, self.run_id).map_err(|error| FailReason::Start {
-                    message: format!("failed to note that it starts, which a resumed run must see: {error}"),
-                })?;
-            }
+        if self.services.place.is_some() {
+            self.services.starts.note(&noted_as(facts), self.run_id).map_err(|error| FailReason::Start {
+                message: format!("failed to note that it starts, which a resumed run must see: {error}"),
+            })?;
         }
         if let Some(reset) = &facts.reset {
             let written = self.services.lock_state().reincarnate(reset.as_str());

@@ -2,7 +2,7 @@
 
 use super::inspect::inspect;
 use super::services::Services;
-use crate::cache::{Past, Place};
+use crate::cache::Past;
 use crate::event::Verdict;
 use crate::fingerprint::Left;
 use crate::graph::{Plan, PlanNode};
@@ -55,10 +55,9 @@ impl Resumed {
     /// Takes out what cleanups may have undone. A task that has to run again though its cleanup has run needs what is
     /// above it again, where nobody can tell whether that is still so.
     pub fn forget_undone(&mut self, plan: &Plan, services: &Services) {
-        let place = Place::at(&services.root);
         let ran = |node: &&PlanNode| {
             let facts = node.node.facts();
-            let by = place.noted_start(&facts.name);
+            let by = services.starts.last(&facts.name);
             node.is_cleanup() && facts.acts && !looks(node) && by.is_some_and(|run| self.chain.contains(&run))
         };
         let cleaned: BTreeSet<NodeId> =

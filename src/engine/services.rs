@@ -1,7 +1,7 @@
 //! What a run works with: the workspace's memory, its store, its environment, and the machinery for
 //! processes, started when the first of them is needed.
 
-use crate::cache::{Place, PlaceError, RemoteStore, State, Store};
+use crate::cache::{Place, PlaceError, RemoteStore, Starts, State, Store};
 use crate::fingerprint::{Memo, Surveyor};
 use crate::journal::{Holder, Lock, LockKind, NameLocks, Trouble};
 use crate::model::Notice;
@@ -34,6 +34,8 @@ pub struct Services {
     pub place: Option<Place>,
     /// A lock for each task.
     pub task_locks: NameLocks,
+    /// Which run started which task last.
+    pub starts: Starts,
     /// This process, as others see it.
     pub me: Holder,
     state: Mutex<State>,
@@ -188,6 +190,7 @@ impl Services {
             elsewhere: Elsewhere::AsDeclared,
             place: None,
             task_locks: NameLocks::at(Place::at(root).task_locks()),
+            starts: Starts::at(Place::at(root).starts()),
             me,
             state: Mutex::new(State::forgetful()),
             machinery: OnceLock::new(),
