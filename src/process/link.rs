@@ -66,6 +66,8 @@ pub struct Stray {
 #[derive(Debug)]
 pub(super) struct Link {
     outbox: mpsc::UnboundedSender<Parcel>,
+    socket: Arc<UnixStream>,
+    under_way: Arc<UnderWay>,
     next: AtomicU64,
     /// Starts under way hold descriptors on both sides and in the socket: they are kept few.
     starts: Semaphore,
@@ -74,6 +76,22 @@ pub(super) struct Link {
 
 /// A frame and what goes with it.
 type Parcel = (Vec<u8>, Vec<OwnedFd>);
+
+/// How many parcels are in the outbox or half sent. As long as there are any, what follows them goes through the outbox too.
+#[derive(Debug, Default)]
+struct UnderWay(Mutex<usize>);
+
+impl UnderWay {
+    fn lock(&self) -> MutexGuard<'_, usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn post(&self, outbox: &mpsc::UnboundedSender<Parcel>, parcel: Parcel) {
+        let mut count = self.lock();
+        // Nobody takes it once the guard is gone, which is reported where it matters.
+        *count += usize::from(outbox.send(parcel).is_ok());
+    }
+}
 
 /// What is known of the guard and its commands.
 #[derive(Debug)]
@@ -176,9 +194,12 @@ impl Guard {
             detached: Vec::new(),
         }));
         let (outbox, parcels) = mpsc::unbounded_channel();
-        runtime.spawn(write_all(Arc::clone(&socket), parcels, Arc::clone(&state)));
-        runtime.spawn(read_all(socket, outbox.downgrade(), Arc::clone(&state)));
-        Ok(Self { link: Arc::new(Link { outbox, next: AtomicU64::new(1), starts: Semaphore::new(STARTS), state }) })
+        let under_way = Arc::new(UnderWay::default());
+        runtime.spawn(write_all(Arc::clone(&socket), parcels, Arc::clone(&under_way), Arc::clone(&state)));
+        let back = (outbox.downgrade(), Arc::clone(&under_way));
+        runtime.spawn(read_all(Arc::clone(&socket), back, Arc::clone(&state)));
+        let (next, starts) = (AtomicU64::new(1), Semaphore::new(STARTS));
+        Ok(Self { link: Arc::new(Link { outbox, socket, under_way, next, starts, state }) })
     }
 
     /// The guard's process, for diagnosis.
@@ -335,9 +356,23 @@ impl Link {
         }
     }
 
-    fn send(&self, frame: Vec<u8>, fds: Vec<OwnedFd>) {
-        // Nobody takes it once the guard is gone, which is reported where it matters.
-        let _ = self.outbox.send((frame, fds));
+    /// Sends a frame, at once where the socket takes it: waking another thread for it costs as much as sending it.
+    fn send(&self, mut frame: Vec<u8>, mut fds: Vec<OwnedFd>) {
+        let mut under_way = self.under_way.lock();
+        if *under_way == 0 {
+            match send(&self.socket, &frame, &fds) {
+                Ok(count) if count == frame.len() => return,
+                Ok(count) => {
+                    frame.drain(..count);
+                    // They went with the first byte.
+                    fds.clear();
+                }
+                Err(e) if is_temporary(&e) => {}
+                // The reader sees the end too, and acts on it.
+                Err(_) => return,
+            }
+        }
+        *under_way += usize::from(self.outbox.send((frame, fds)).is_ok());
     }
 
     /// Spares a process, should the guard be killed.
@@ -353,7 +388,12 @@ impl Link {
 }
 
 /// Sends frame after frame, whole, until there is nobody left to send one.
-async fn write_all(socket: Arc<UnixStream>, mut parcels: mpsc::UnboundedReceiver<Parcel>, state: Arc<Mutex<State>>) {
+async fn write_all(
+    socket: Arc<UnixStream>,
+    mut parcels: mpsc::UnboundedReceiver<Parcel>,
+    under_way: Arc<UnderWay>,
+    state: Arc<Mutex<State>>,
+) {
     while let Some((frame, mut fds)) = parcels.recv().await {
         let mut sent = 0;
         while sent < frame.len() {
@@ -371,6 +411,7 @@ async fn write_all(socket: Arc<UnixStream>, mut parcels: mpsc::UnboundedReceiver
                 Err(_) => return,
             }
         }
+        *under_way.lock() -= 1;
     }
     {
         let mut state = lock(&state);
@@ -391,7 +432,11 @@ fn is_temporary(error: &io::Error) -> bool {
 }
 
 /// Hands on what the guard says until it has ended.
-async fn read_all(socket: Arc<UnixStream>, outbox: mpsc::WeakUnboundedSender<Parcel>, state: Arc<Mutex<State>>) {
+async fn read_all(
+    socket: Arc<UnixStream>,
+    (outbox, under_way): (mpsc::WeakUnboundedSender<Parcel>, Arc<UnderWay>),
+    state: Arc<Mutex<State>>,
+) {
     let mut inbox = Inbox::default();
     let mut chunk = vec![0; 1 << 16];
     while socket.readable().await.is_ok() {
@@ -405,7 +450,7 @@ async fn read_all(socket: Arc<UnixStream>, outbox: mpsc::WeakUnboundedSender<Par
             if let Some(unwanted) = Notice::parse(&body).and_then(|n| lock(&state).note(n)) {
                 let number = Raw::SIGKILL as i32;
                 if let Some(outbox) = outbox.upgrade() {
-                    let _ = outbox.send((Request::Signal { id: unwanted, number }.frame(0), Vec::new()));
+                    under_way.post(&outbox, (Request::Signal { id: unwanted, number }.frame(0), Vec::new()));
                 }
             }
         }
