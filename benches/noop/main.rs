@@ -182,11 +182,23 @@ fn set_aside(at: &Path, names: &[&str]) {
     ASIDE.lock().unwrap().push(aside);
 }
 
+/// Reads all sources, as if they had just been checked out: the system gives up the memory for files that nobody has read for some
+/// seconds, and then those who read them wait for the disk, and those who ask for their times do not.
+fn read_sources(at: &Path) {
+    for file in walkdir::WalkDir::new(at.join("src")).into_iter().flatten().filter(|entry| entry.file_type().is_file())
+    {
+        fs::read(file.path()).unwrap();
+    }
+}
+
 /// Nothing is on record, and no output is there.
 fn cold(shape: Shape, rounds: usize, ninja: Option<&str>) {
     let folder = workspace(shape);
     let at = folder.path().to_path_buf();
-    let clean = move || set_aside(&at, &[".weir", ".ninja_log", ".ninja_deps", "out", "out-ninja"]);
+    let clean = move || {
+        set_aside(&at, &[".weir", ".ninja_log", ".ninja_deps", "out", "out-ninja"]);
+        read_sources(&at);
+    };
     let mut rows: Vec<Row> =
         rows(folder.path(), "weir", ninja).into_iter().map(|row| row.after(Box::new(clean.clone()))).collect();
     take_turns(&mut rows, rounds);

@@ -4,7 +4,7 @@
 use crate::graph::Shape;
 use crate::measure::{Row, ms, ratio};
 use crate::peers::{Peer, find};
-use crate::{WEIR, set_aside, workspace};
+use crate::{WEIR, read_sources, set_aside, workspace};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -157,7 +157,10 @@ impl Runner {
         let row = Row::new(self.name, at, &words).with(variables);
         let runner = Rc::clone(self);
         match case {
-            Case::Cold => row.after(Box::new(move || runner.forget())),
+            Case::Cold => row.after(Box::new(move || {
+                runner.forget();
+                read_sources(runner.folder.path());
+            })),
             Case::Noop => row,
             Case::Restore => row.after(Box::new(move || set_aside(runner.folder.path(), &[runner.output()]))),
         }
