@@ -62,6 +62,31 @@ fn killed_it_goes_on_where_it_was() {
 }
 
 #[test]
+fn where_the_notes_of_who_started_what_are_lost_or_damaged_all_runs_again() {
+    let notes = ".weir/locks/started";
+    let damages: [(&str, &dyn Fn(&Workspace)); 4] = [
+        ("gone", &|ws| ws.remove(notes)),
+        ("empty", &|ws| ws.write(notes, "")),
+        ("cut", &|ws| {
+            let whole = fs::read(ws.path(notes)).unwrap();
+            fs::write(ws.path(notes), &whole[..whole.len() - 1]).unwrap();
+        }),
+        ("flipped", &|ws| {
+            let mut whole = fs::read(ws.path(notes)).unwrap();
+            *whole.last_mut().unwrap() ^= 1;
+            fs::write(ws.path(notes), whole).unwrap();
+        }),
+    ];
+    for (what, damage) in damages {
+        let ws = Workspace::new(CHAIN);
+        killed(&ws, "second", &["run", "third"]);
+        damage(&ws);
+        ws.run("--resume").says("nobody knows whether it was started again").tasks("first ran, second ran, third ran");
+        assert_eq!(counts(&ws, ["first", "second", "third"]), [2, 2, 1], "{what}");
+    }
+}
+
+#[test]
 fn interrupted_it_goes_on_where_it_was() {
     for (signal, code) in [(Signal::SIGINT, 130), (Signal::SIGTERM, 143)] {
         let ws = Workspace::new(CHAIN);
